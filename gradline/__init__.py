@@ -1,0 +1,104 @@
+"""gradline: linear regression on PyTorch, with a certificate on every fit.
+
+    import gradline as gl
+
+    x, y = gl.sample_linear_data(n=100, slope=1, intercept=0, noise=0.1, seed=0)
+    fit = gl.fit(x, y)
+    print(fit)
+
+Names are loaded when they are first used, so that `import gradline` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradline.certificate import Certificate
+    from gradline.descent import Step, descend
+    from gradline.errors import (
+        ColumnError,
+        DataError,
+        DivergenceError,
+        FileError,
+        GradlineError,
+        MissingExtraError,
+        MissingValueError,
+        ModelFileError,
+        ShapeError,
+        Status,
+        UsageError,
+    )
+    from gradline.fitting import certify, fit
+    from gradline.model import LinearRegression
+    from gradline.readers import open_source
+    from gradline.result import Fit, Scores, Trace
+    from gradline.save import load
+    from gradline.synth import sample_linear_data
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Certificate": "certificate",
+    "ColumnError": "errors",
+    "DataError": "errors",
+    "DivergenceError": "errors",
+    "FileError": "errors",
+    "Fit": "result",
+    "GradlineError": "errors",
+    "LinearRegression": "model",
+    "MissingExtraError": "errors",
+    "MissingValueError": "errors",
+    "ModelFileError": "errors",
+    "Scores": "result",
+    "ShapeError": "errors",
+    "Status": "errors",
+    "Step": "descent",
+    "Trace": "result",
+    "UsageError": "errors",
+    "certify": "fitting",
+    "descend": "descent",
+    "fit": "fitting",
+    "load": "save",
+    "open_source": "readers",
+    "sample_linear_data": "synth",
+}
+
+__all__ = [
+    "Certificate",
+    "ColumnError",
+    "DataError",
+    "DivergenceError",
+    "FileError",
+    "Fit",
+    "GradlineError",
+    "LinearRegression",
+    "MissingExtraError",
+    "MissingValueError",
+    "ModelFileError",
+    "Scores",
+    "ShapeError",
+    "Status",
+    "Step",
+    "Trace",
+    "UsageError",
+    "certify",
+    "descend",
+    "fit",
+    "load",
+    "open_source",
+    "sample_linear_data",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gradline' has no attribute {name!r}")
+    value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

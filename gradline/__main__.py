@@ -1,0 +1,5 @@
+"""Run the command line as `python -m gradline`."""
+
+from gradline.cli import main
+
+raise SystemExit(main())

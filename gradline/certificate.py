@@ -1,0 +1,251 @@
+"""The certificate: any fit, by any method, held against the exact optimum.
+
+Nothing here trains. From the spectrum of the design and the distance of the
+coefficients from the optimum come the gap, the digits to trust, the stability limit of
+the learning rate, and one sentence of advice. The gap is a sum of squares along the
+directions of the spectrum: it is never the difference of two losses.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradline.errors import Status, listed
+from gradline.path import Bowl
+from gradline.solvers import EPS, Spectrum
+
+#: A gap below this share of the optimum loss counts as converged.
+TOLERANCE = 1e-8
+
+#: Fewer digits than this, and the advice says so.
+FEW_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far a fit is from the exact optimum, and how well that optimum is known.
+
+    The loss is the mean squared error, Σ w·residual² / Σ w, as torch.nn.MSELoss.
+
+    Attributes:
+        status: how the fit ended.
+        advice: one sentence: what to do next, if anything.
+        loss: the fit's loss.
+        optimum_loss: the smallest loss any coefficients reach on these rows.
+        gap: loss - optimum_loss, at least 0.
+        relative_gap: gap / optimum_loss; where the optimum is 0 up to rounding, the
+            gap as a share of the target's variance times 2.2e-16 instead.
+        gradient_norm: Euclidean norm of the loss's gradient in slopes and intercept,
+            in the units of the input.
+        condition: σmax/σmin of the standardised design; infinite if rank deficient.
+        rank: of the design with its column of ones, as in R and statsmodels.
+        columns: how many columns that design has; rank < columns is rank deficient.
+        dependent: the terms that are constant or depend on one another.
+        digits: significant digits to trust in the worst coefficient: an estimate
+            that errs on the low side.
+        lr_limit: the learning rate above which plain gradient descent diverges on
+            the data as they are: 2/λmax of the Hessian.
+        lr_limit_standardized: the same after standardising the features.
+        best_lr: the fastest learning rate on the data as they are.
+        epochs_needed: epochs still to go until converged at this learning rate; None
+            for an exact fit, or where 10 million would not do.
+        solver: "moments" or "triangle": what the optimum was found from.
+    """
+
+    status: Status
+    advice: str
+    loss: float
+    optimum_loss: float
+    gap: float
+    relative_gap: float
+    gradient_norm: float
+    condition: float
+    rank: int
+    columns: int
+    dependent: tuple[str, ...]
+    digits: float
+    lr_limit: float
+    lr_limit_standardized: float
+    best_lr: float
+    epochs_needed: int | None
+    solver: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, in order; infinities stay infinities."""
+        return asdict(self) | {"status": str(self.status)}
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.advice}"
+
+
+def relative_gap(gap: float, optimum_loss: float, variance: float) -> float:
+    """The gap as a share of the optimum loss, which rounding may have made nothing."""
+    if gap == 0:
+        return 0.0
+    floor = EPS * variance
+    if max(optimum_loss, floor) == 0:
+        return math.inf
+    return gap / max(optimum_loss, floor)
+
+
+def gradient_norm(bowl: Bowl, coordinates: Tensor) -> float:
+    """‖∇loss‖ in raw slopes and intercept.
+
+    Args:
+        bowl: the raw bowl.
+        coordinates: √2·[Σ Vᵀ Δu, Δlevel], the distance from the optimum, (m + 1,).
+    """
+    return float((bowl.root * (bowl.left.T @ coordinates)).norm())
+
+
+def digits_to_trust(
+    spectrum: Spectrum,
+    *,
+    slopes: Tensor,
+    mean: Tensor,
+    level: float,
+    residual: float,
+    spread: float,
+    error: Tensor,
+    solver: str,
+) -> float:
+    """Significant digits in the worst coefficient, by perturbation theory.
+
+    A backward-stable solver returns the exact solution for data that differ from the
+    given ones by rounding. In scaled coordinates that moves coefficient j by up to
+
+        eps · ( ‖row j of V Σ⁻¹‖ (σmax ‖u‖ + ‖y‖) + ‖row j of V Σ⁻²‖ σmax ‖r‖ )
+
+    Args:
+        spectrum: of the design.
+        slopes: the coefficients, raw, (d,).
+        mean: the mean of x, (d,).
+        level: the mean of y.
+        residual: root mean squared residual.
+        spread: the standard deviation of y.
+        error: how far each raw slope and the intercept are known to be off, (d + 1,).
+        solver: "moments" or "triangle".
+
+    Returns:
+        Between 0 and 15.9. A coefficient below a millionth of its natural size counts
+        as a millionth: no digits are lost over a zero.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem
+    20.1, by component.
+    """
+    r = spectrum.rank
+    live = spectrum.scale > 0
+    if not bool(live.any()) or spread == 0 or r == 0:
+        return _digits(_intercept_error(slopes, mean, level, error))
+    scale = torch.where(live, spectrum.scale, 1.0)
+    sigma = spectrum.sigma[:r]
+    rows = spectrum.vectors[:, :r] / sigma
+    u = slopes * spectrum.scale
+    top = float(sigma[0])
+    first = rows.norm(dim=1) * (top * float(u.norm()) + spread)
+    second = (rows / sigma).norm(dim=1) * top * residual
+    # One refinement keeps the moments' solution near that of the triangle's.
+    factor = 16.0 * math.sqrt(len(u) + 1) * (2.0 if solver == "moments" else 1.0)
+    moved = factor * EPS * (first + second)  # (d,), scaled
+    size = torch.maximum(u.abs(), torch.tensor(1e-6 * spread))
+    off = error[:-1].abs() * scale + moved
+    worst = float((off / size)[live].max())
+    raw_error = torch.cat([off / scale, error[-1:].abs()])
+    intercept = _intercept_error(slopes, mean, level, raw_error)
+    return _digits(max(worst, intercept))
+
+
+def _intercept_error(
+    slopes: Tensor, mean: Tensor, level: float, error: Tensor
+) -> float:
+    """The relative error of the intercept, level - mean·slopes."""
+    parts = abs(level) + float((slopes * mean).abs().sum())
+    if parts == 0:
+        return 0.0
+    intercept = abs(level - float(slopes @ mean))
+    off = 4 * EPS * parts + float(error[-1].abs())
+    off += float((error[:-1] * mean).abs().sum())
+    return off / max(intercept, 1e-6 * parts)
+
+
+def _digits(relative_error: float) -> float:
+    if not math.isfinite(relative_error):
+        return 0.0
+    if relative_error <= 0:
+        relative_error = EPS
+    return round(min(15.9, max(0.0, -math.log10(relative_error))), 1)
+
+
+def advice_for(
+    status: Status,
+    *,
+    loss: float,
+    gap_share: float,
+    digits: float,
+    condition: float,
+    dependent: tuple[str, ...],
+    rows: int,
+    columns: int,
+    lr: float | None,
+    epochs_needed: int | None,
+    best: tuple[float, int | None] | None,
+) -> str:
+    """One sentence on what to do next.
+
+    Args:
+        status: how the fit ended.
+        loss: the fit's loss.
+        gap_share: the relative gap.
+        digits: digits to trust.
+        condition: of the standardised design.
+        dependent: constant or dependent terms.
+        rows: rows used.
+        columns: columns of the design, with its ones.
+        lr: the learning rate, for a descent.
+        epochs_needed: epochs still to go at that rate.
+        best: with standardised features, the best rate and the epochs it takes.
+    """
+    if status == Status.RANK_DEFICIENT and rows < columns:
+        return (
+            f"{rows:,} rows cannot determine {columns:,} coefficients: give more rows "
+            "or fewer features."
+        )
+    if status == Status.RANK_DEFICIENT:
+        one = len(dependent) == 1
+        what = "is constant" if one else "depend on one another or are constant"
+        return (
+            f"Column{'' if one else 's'} {listed(dependent)} {what}, so the "
+            "coefficients are not unique: leave out one of them for a unique answer."
+        )
+    if status == Status.NOT_CONVERGED:
+        head = f"Stopped with the loss {gap_share:.2g} of the optimum above it"
+        if gap_share > 10:
+            head = f"Stopped with the loss {loss:.3g}, far above the optimum"
+        more = (
+            f"lr {lr:.3g} needs {epochs_needed:,} more epochs"
+            if epochs_needed is not None
+            else f"lr {lr:.3g} would need over 10 million more epochs"
+        )
+        if best and best[1] is not None:
+            more += (
+                f"; with the features standardised, lr {best[0]:.3g} needs "
+                f"{best[1]:,} in all (lr='auto')"
+            )
+        return f"{head}: {more}."
+    if status == Status.CONVERGED and digits < FEW_DIGITS and condition < 1e6:
+        return (
+            f"Nothing to do: the loss is {gap_share:.1g} of the optimum above it; the "
+            f"worst coefficient has {digits:.0f} digits, more epochs give more."
+        )
+    if digits < FEW_DIGITS:
+        return (
+            f"Trust {digits:.0f} digits of the worst coefficient only: the columns "
+            f"are nearly dependent (condition {condition:.1e}) or far from zero; "
+            "leave out a column, or centre them."
+        )
+    return f"Nothing to do: the coefficients are good to {digits:.0f} digits."

@@ -1,0 +1,323 @@
+"""Gradient descent, the five steps. If you read one file of gradline, read this one.
+
+    for step in descend(model, x, y, lr=0.1, epochs=1000):
+        print(step.epoch, step.loss)
+
+The objective is whatever `loss` says; by default the mean squared error over all rows,
+
+    loss = 1/n · Σ (model(x_i) - y_i)²
+
+so one epoch is one pass over all the data and one step of the optimiser.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gradline.curvature import stability_limit
+from gradline.data import real_array, shape_text
+from gradline.errors import (
+    DataError,
+    DivergenceError,
+    MissingValueError,
+    ShapeError,
+    UsageError,
+    closest,
+)
+
+#: So many epochs in a row with a growing loss, ending above the first, are divergence.
+GROWING_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn of the loop: the loss it saw and the parameters it left behind.
+
+    It is what you would print in the last line of a loop written by hand. `epoch`
+    counts from 1. `loss` and `gradient_norm` are those of the forward and backward
+    pass, so before the update; `weight` and `bias` are those after it.
+
+    The numbers stay on the model's device until you look at them.
+    """
+
+    epoch: int
+    loss_tensor: Tensor
+    parameters: dict[str, Tensor]
+    gradient: tuple[Tensor, ...]
+
+    @property
+    def loss(self) -> float:
+        """The loss of this epoch's forward pass."""
+        return float(self.loss_tensor)
+
+    @property
+    def weight(self) -> Any:
+        """The model's `weight` after the update: a float if it is one number."""
+        return _plain(self.parameters["weight"])
+
+    @property
+    def bias(self) -> Any:
+        """The model's `bias` after the update: a float if it is one number."""
+        return _plain(self.parameters["bias"])
+
+    @property
+    def gradient_norm(self) -> float:
+        """The Euclidean norm of the loss's gradient in all parameters."""
+        return math.hypot(*(float(torch.linalg.vector_norm(g)) for g in self.gradient))
+
+
+def descend(
+    model: nn.Module,
+    x: Any,
+    y: Any,
+    *,
+    lr: float | Literal["auto"] | None = None,
+    epochs: int = 1000,
+    optimizer: str | torch.optim.Optimizer = "SGD",
+    loss: nn.Module | None = None,
+    **options: Any,
+) -> Iterator[Step]:
+    """Train `model` in place by the five-step loop; yield a Step after each epoch.
+
+    Stop whenever you like by leaving the for loop: the model keeps what it learned.
+
+    Args:
+        model: any module that maps x to predictions of y's shape.
+        x: the features, array or tensor; (n,) or (n, d), as the model wants them.
+        y: the targets, of the very shape that model(x) has.
+        lr: the learning rate, in the optimiser's sense; "auto" takes half of the
+            stability limit; None is 0.1 for SGD and else the optimiser's own default.
+        epochs: how many full passes over the data.
+        optimizer: the name of a class in torch.optim, or an instance of one, made
+            after its model and from its parameters.
+        loss: any loss module; torch.nn.MSELoss() unless told.
+        **options: passed to the optimiser: momentum, weight_decay and so on.
+
+    Returns:
+        A generator of Step, which does the work as it is asked for the next one.
+
+    Raises:
+        UsageError: an argument that cannot be meant.
+        MissingValueError: x or y holds NaN or infinity; the first row is named.
+        ShapeError: predictions and targets differ in shape; both are named.
+        DivergenceError: the loss stopped being finite, or kept growing; the message
+            says the stability limit. The model is left as it was one step before.
+
+    Source: the lesson; torch.optim. The same from a one-pass state, in closed form:
+    path.py.
+    """
+    x, y = _tensors_like(model, x, y)
+    if isinstance(epochs, bool) or int(epochs) != epochs or epochs < 0:
+        raise UsageError(f"epochs is {epochs!r}: give a whole number, 0 or more")
+    criterion = nn.MSELoss() if loss is None else loss
+    _check_shapes(model, x, y)
+    if lr == "auto":
+        lr = 0.5 * stability_limit(model, criterion, x, y)
+    stepper = _make_optimizer(model, optimizer, lr, options)
+    return _loop(model, x, y, int(epochs), stepper, criterion)
+
+
+def _loop(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    epochs: int,
+    optimizer: torch.optim.Optimizer,
+    criterion: nn.Module,
+) -> Iterator[Step]:
+    closure = _closure_for(optimizer, model, x, y, criterion)
+    watch = _Watch()
+    for epoch in range(1, epochs + 1):
+        model.train()  # training mode; evaluation between two epochs may have left it
+
+        # 1. Forward: predict with the parameters as they are.
+        prediction = model(x)
+
+        # 2. Loss: one number that says how far the predictions are from the targets.
+        loss = criterion(prediction, y)
+
+        # 3. Zero the gradients: backward adds to them, and the last ones are there.
+        optimizer.zero_grad()
+
+        # 4. Backward: the gradient of the loss in every parameter.
+        loss.backward()
+
+        if watch.sees_divergence(loss):
+            raise _diverged(model, x, y, optimizer, criterion, epoch, loss.item())
+
+        # 5. Step: move every parameter a little downhill.
+        gradient = _snapshot_gradient(model)
+        optimizer.step(closure)
+
+        yield Step(epoch, loss.detach(), _snapshot_parameters(model), gradient)
+
+
+# What follows serves the loop; nothing of it is needed to understand descent.
+
+
+class _Watch:
+    """Sees a loss that is not finite or that keeps growing.
+
+    Growth in a single epoch is no proof: momentum overshoots, and the absolute loss
+    rattles around its optimum.
+    """
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._last = math.inf
+        self._growing = 0
+
+    def sees_divergence(self, loss: Tensor) -> bool:
+        value = float(loss.detach())
+        if self._first is None:
+            self._first = value
+        self._growing = self._growing + 1 if value > self._last else 0
+        self._last = value
+        runaway = self._growing >= GROWING_EPOCHS and value > self._first
+        return runaway or not math.isfinite(value)
+
+
+def _diverged(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    optimizer: torch.optim.Optimizer,
+    criterion: nn.Module,
+    epoch: int,
+    loss: float,
+) -> DivergenceError:
+    lr = float(optimizer.param_groups[0]["lr"])
+    head = (
+        f"{type(optimizer).__name__} with lr {lr:g} diverges: the loss is {loss:.3g} "
+        f"at epoch {epoch}"
+    )
+    limit = stability_limit(model, criterion, x, y)
+    if not isinstance(optimizer, torch.optim.SGD) or not math.isfinite(limit):
+        return DivergenceError(f"{head}; give a smaller lr", lr)
+    group = optimizer.param_groups[0]
+    if group["momentum"] and not group["nesterov"] and not group["dampening"]:
+        limit *= 1 + group["momentum"]  # the heavy ball's own limit
+    advice = f"the stability limit is {limit:.3g}: give a smaller lr, or lr='auto'"
+    if limit < 1e-2:
+        advice += ", or standardise the features and use a larger one"
+    return DivergenceError(f"{head}; {advice}", lr, limit)
+
+
+def _make_optimizer(
+    model: nn.Module,
+    optimizer: str | torch.optim.Optimizer,
+    lr: float | None,
+    options: dict[str, Any],
+) -> torch.optim.Optimizer:
+    parameters = list(model.parameters())
+    if not parameters:
+        raise UsageError("the model has no parameters: there is nothing to learn")
+    if isinstance(optimizer, torch.optim.Optimizer):
+        if lr is not None or options:
+            given = ", ".join(["lr"] * (lr is not None) + list(options))
+            raise UsageError(
+                f"an optimiser instance has its own settings: drop {given}, or give "
+                "the optimiser by name"
+            )
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not held & {id(p) for p in parameters}:
+            raise UsageError(
+                "this optimiser holds none of the model's parameters: make the "
+                "optimiser after its model, from model.parameters()"
+            )
+        return optimizer
+    classes = {
+        name: kind
+        for name, kind in vars(torch.optim).items()
+        if isinstance(kind, type)
+        and issubclass(kind, torch.optim.Optimizer)
+        and kind is not torch.optim.Optimizer
+    }
+    by_folded_name = {name.casefold(): kind for name, kind in classes.items()}
+    kind = by_folded_name.get(str(optimizer).casefold())
+    if kind is None:
+        near = closest(str(optimizer), classes)
+        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(classes)}"
+        raise UsageError(f"torch.optim has no optimiser {optimizer!r}: {hint}")
+    if lr is None and kind is torch.optim.SGD:
+        lr = 0.1
+    if lr is not None:
+        if not (math.isfinite(lr) and lr > 0):
+            raise UsageError(f"lr is {lr}: give a positive number, or 'auto'")
+        options = {"lr": lr, **options}
+    try:
+        return kind(parameters, **options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"torch.optim.{kind.__name__} refuses: {error}") from None
+
+
+def _closure_for(
+    optimizer: torch.optim.Optimizer,
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    criterion: nn.Module,
+) -> Any:
+    """Steps 1 to 4 as a function, for the one optimiser that looks several times."""
+    if not isinstance(optimizer, torch.optim.LBFGS):
+        return None
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss: Tensor = criterion(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    return closure
+
+
+def _tensors_like(model: nn.Module, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """x and y as tensors of the model's dtype, on its device."""
+    like = next(iter(model.parameters()), torch.zeros(()))
+    tensors = []
+    for name, data in (("x", x), ("y", y)):
+        tensor = torch.as_tensor(real_array(data, name)).to(like.device, like.dtype)
+        if tensor.ndim == 0 or tensor.shape[0] == 0:
+            raise DataError(f"{name} has no rows: give at least one")
+        finite = torch.isfinite(tensor).reshape(tensor.shape[0], -1).all(dim=1)
+        if not finite.all():
+            row = int(torch.argmin(finite.to(torch.uint8)))
+            raise MissingValueError(
+                f"{name} holds NaN or infinity, first in row {row + 1}: leave such "
+                "rows out"
+            )
+        tensors.append(tensor)
+    return tensors[0], tensors[1]
+
+
+def _check_shapes(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Refuse a broadcast: (n, 1) against (n,) would silently become (n, n)."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        prediction = model(x)
+    model.train(was_training)
+    if prediction.shape != y.shape:
+        raise ShapeError(
+            f"the model predicts the shape {shape_text(prediction)} from x of shape "
+            f"{shape_text(x)} and y has shape {shape_text(y)}: make them equal, for "
+            f"instance with y.reshape{shape_text(prediction)}"
+        )
+
+
+def _snapshot_parameters(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def _snapshot_gradient(model: nn.Module) -> tuple[Tensor, ...]:
+    return tuple(p.grad.clone() for p in model.parameters() if p.grad is not None)
+
+
+def _plain(tensor: Tensor) -> Any:
+    return float(tensor) if tensor.numel() == 1 else tensor.cpu().numpy()

@@ -1,0 +1,371 @@
+"""From columns to numbers: which columns, which levels, which rows.
+
+A design says how a source's columns become the matrix X: numeric columns as they are,
+a category with levels a < b < c as the indicator columns column[b] and column[c]
+(treatment coding; the first level in sorted order is the base). There is no column of
+ones: the intercept comes from the centring that the state does.
+
+Everything a design learns (levels) comes from the rows it is built on, and travels
+with the model, so that prediction on raw data needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gradline.data import (
+    Array,
+    Batch,
+    Chunk,
+    Codes,
+    Source,
+    column_of,
+)
+from gradline.errors import (
+    ColumnError,
+    DataError,
+    MissingValueError,
+    UsageError,
+    listed,
+)
+
+#: The state holds about terms² numbers; past this it would be many GB.
+MOST_TERMS = 20_000
+
+#: A text column with more levels than this, most of them used once, is a name or an id.
+MANY_LEVELS = 1_000
+
+Missing = Literal["error", "drop"]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Tally:
+    """What a pass over the rows has met: rows used, and rows dropped as incomplete."""
+
+    rows: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """How columns become numbers.
+
+    Attributes:
+        target: the column to predict.
+        features: the columns it is predicted from, in the order of the terms.
+        levels: for each category among them, its levels in order, the base first.
+        weights: the column of row weights, or None.
+        missing: what to do with an incomplete row.
+    """
+
+    target: str
+    features: tuple[str, ...]
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: str | None = None
+    missing: Missing = "error"
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of X's columns: "distance", "carrier[AA]", "carrier[AS]"."""
+        names: list[str] = []
+        for feature in self.features:
+            if feature in self.levels:
+                names += [f"{feature}[{level}]" for level in self.levels[feature][1:]]
+            else:
+                names.append(feature)
+        return tuple(names)
+
+    def chunks(self, source: Source, tally: Tally | None = None) -> Iterator[Chunk]:
+        """Read the source once, as numbers.
+
+        Args:
+            source: the data, with target, features and weights among its columns.
+            tally: counts the rows used and dropped, if given.
+
+        Yields:
+            Chunks with X (rows, d), y (rows,) and weight (rows,) or None.
+
+        Raises:
+            MissingValueError: a missing value (unless missing="drop") or an infinity.
+            DataError: an unknown level, or a negative weight.
+        """
+        tally = Tally() if tally is None else tally
+        extra = [self.target] + ([self.weights] if self.weights else [])
+        start = 0
+        for batch in source.batches([*self.features, *extra]):
+            X, codes = self._read(batch, start)
+            beside = batch.numbers(extra)  # (rows, 1 or 2)
+            keep = self._complete(X, codes, beside, extra, start)
+            start += batch.rows
+            if keep is not None:
+                X, beside = X[keep], beside[keep]
+            tally.rows += X.shape[0]
+            tally.dropped += batch.rows - X.shape[0]
+            if X.shape[0] == 0:
+                continue
+            weight = beside[:, 1] if self.weights else None
+            if weight is not None and weight.min() < 0:
+                raise DataError(
+                    f"the weights in {self.weights!r} go down to {weight.min():g}: "
+                    "give weights of 0 or more"
+                )
+            yield Chunk(X, np.ascontiguousarray(beside[:, 0]), weight)
+
+    def matrix(self, batch: Batch, start: int = 0) -> tuple[Array, Mask]:
+        """One batch's features as X (rows, d), for prediction.
+
+        Returns:
+            X, and a mask (rows,) that is true for the complete rows; X is NaN in
+            the others.
+
+        Raises:
+            MissingValueError: an infinity.
+            DataError: a level the design does not know.
+        """
+        X, codes = self._read(batch, start)
+        complete = ~np.isnan(X).any(axis=1)
+        for values in codes.values():
+            complete &= values >= 0
+        _refuse_infinity(X, self.terms, start)
+        X[~complete] = np.nan
+        return X, complete
+
+    def check_columns(self, source: Source) -> None:
+        """Refuse a source that lacks a feature, or has one of another kind.
+
+        Raises:
+            ColumnError: with the column's name and what it is instead.
+        """
+        for name in self.features:
+            column = column_of(source, name)
+            if name in self.levels:
+                if column.kind == "other":
+                    raise _useless(name, column.type)
+            elif column.kind != "number":
+                raise ColumnError(
+                    f"column {name!r} of {source.name} holds {column.type} values: "
+                    "the model was fitted on numbers there"
+                )
+
+    def _read(self, batch: Batch, start: int) -> tuple[Array, dict[str, Codes]]:
+        """X (rows, d), and the codes of each category, -1 where missing."""
+        if not self.levels:
+            return batch.numbers(self.features), {}
+        X = np.zeros((batch.rows, len(self.terms)))
+        all_codes: dict[str, Codes] = {}
+        place = 0
+        rows = np.arange(batch.rows)
+        numbers = [f for f in self.features if f not in self.levels]
+        values = batch.numbers(numbers) if numbers else X
+        for feature in self.features:
+            if feature not in self.levels:
+                X[:, place] = values[:, numbers.index(feature)]
+                place += 1
+                continue
+            codes = self._codes(batch, feature, start)
+            all_codes[feature] = codes
+            hit = codes > 0  # the base, 0, is no column; -1 is missing
+            X[rows[hit], place + codes[hit] - 1] = 1.0
+            place += len(self.levels[feature]) - 1
+        return X, all_codes
+
+    def _codes(self, batch: Batch, feature: str, start: int) -> Codes:
+        """A category's codes in the design's own levels; the base is 0."""
+        local, names = batch.category(feature)
+        known = {level: i for i, level in enumerate(self.levels[feature])}
+        translate = np.array([known.get(n, -2) for n in names] + [-1], dtype=np.int64)
+        codes: Codes = translate[local]
+        if (codes == -2).any():
+            row = int(np.argmax(codes == -2))
+            raise DataError(
+                f"column {feature!r} holds {names[local[row]]!r} in row "
+                f"{start + row + 1:,}, a level the model has not seen: it knows "
+                f"{listed(self.levels[feature])}"
+            )
+        return codes
+
+    def _complete(
+        self,
+        X: Array,
+        codes: dict[str, Codes],
+        beside: Array,
+        extra: Sequence[str],
+        start: int,
+    ) -> Mask | None:
+        """The rows to keep; None when all are, which is looked for first."""
+        fine = np.isfinite(X.sum()) and np.isfinite(beside.sum())
+        if fine and not any((c < 0).any() for c in codes.values()):
+            return None
+        _refuse_infinity(X, self.terms, start)
+        _refuse_infinity(beside, extra, start)
+        gaps = {name: np.isnan(X[:, i]) for i, name in enumerate(self.terms)}
+        gaps = {name: gap for name, gap in gaps.items() if "[" not in name or gap.any()}
+        gaps |= {name: values < 0 for name, values in codes.items()}
+        gaps |= {name: np.isnan(beside[:, i]) for i, name in enumerate(extra)}
+        incomplete = np.zeros(X.shape[0], dtype=bool)
+        for gap in gaps.values():
+            incomplete |= gap
+        if not incomplete.any():
+            return None  # the sum overflowed, the values are fine
+        if self.missing == "error":
+            row = int(np.argmax(incomplete))
+            column = next(name for name, gap in gaps.items() if gap[row])
+            raise MissingValueError(
+                f"column {column!r} has a missing value, first in row "
+                f"{start + row + 1:,}: fill it in, leave the column out, or drop such "
+                "rows with missing='drop' (--missing drop)"
+            )
+        return ~incomplete
+
+
+def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.unravel_index(int(np.argmax(infinite)), infinite.shape)
+        raise MissingValueError(
+            f"column {names[column]!r} is infinite, first in row {start + row + 1:,}: "
+            "no line fits that; correct it or leave the row out"
+        )
+
+
+def _useless(name: str, kind: str) -> ColumnError:
+    return ColumnError(
+        f"column {name!r} holds {kind} values, which are neither numbers nor "
+        "categories: leave it out by naming the others with features=[...] "
+        "(--features a,b)"
+    )
+
+
+def build_design(
+    source: Source,
+    *,
+    target: str,
+    features: Sequence[str] | None,
+    categories: Sequence[str] = (),
+    weights: str | None = None,
+    missing: Missing = "error",
+) -> Design:
+    """Choose the columns, and learn the levels of the categories in one pass.
+
+    Args:
+        source: the data.
+        target: the column to predict; numbers.
+        features: the columns to predict it from; None takes every other column.
+        categories: numeric columns to treat as categories all the same.
+        weights: a column of row weights.
+        missing: "error" refuses a missing value, "drop" leaves such rows out.
+
+    Raises:
+        ColumnError: a column that is not there, not usable, or named twice.
+        DataError: no rows, no features, or too many terms.
+        UsageError: an unknown value of `missing`.
+    """
+    if missing not in ("error", "drop"):
+        raise UsageError(f"missing is {missing!r}: give 'error' or 'drop'")
+    _check_target(source, target)
+    if weights is not None and column_of(source, weights).kind != "number":
+        raise ColumnError(f"the weights in {weights!r} are not numbers: give numbers")
+    if features is None:
+        taken = {target, weights}
+        chosen = tuple(c.name for c in source.columns if c.name not in taken)
+    else:
+        chosen = tuple(features)
+    _check_features(source, chosen, target)
+    for name in categories:
+        column_of(source, name)
+        if name not in chosen:
+            raise ColumnError(f"category {name!r} is not among the features: add it")
+    kinds = {name: column_of(source, name).kind for name in chosen}
+    levelled = [n for n in chosen if kinds[n] == "category" or n in categories]
+    plain = Design(target, chosen, {}, weights, missing)
+    if not levelled:
+        return plain
+    levels = _learn_levels(source, plain, levelled)
+    design = Design(target, chosen, levels, weights, missing)
+    if len(design.terms) > MOST_TERMS:
+        most = max(levels, key=lambda name: len(levels[name]))
+        raise DataError(
+            f"the design has {len(design.terms):,} terms, most of them from "
+            f"{most!r}: leave it out, the limit is {MOST_TERMS:,}"
+        )
+    return design
+
+
+def _check_target(source: Source, target: str) -> None:
+    column = column_of(source, target)
+    if column.kind != "number":
+        numeric = [c.name for c in source.columns if c.kind == "number"]
+        hint = f"numbers are in {listed(numeric)}" if numeric else "no column has any"
+        raise ColumnError(
+            f"the target {target!r} holds {column.type} values and must hold "
+            f"numbers: {hint}"
+        )
+
+
+def _check_features(source: Source, features: Sequence[str], target: str) -> None:
+    if not features:
+        raise DataError(
+            f"{source.name} has no column beside the target {target!r}: a line needs "
+            "at least one feature"
+        )
+    seen: set[str] = set()
+    for name in features:
+        column = column_of(source, name)
+        if name == target:
+            raise ColumnError(
+                f"{name!r} is the target and a feature: take it off the features"
+            )
+        if name in seen:
+            raise ColumnError(f"feature {name!r} is named twice: name it once")
+        seen.add(name)
+        if column.kind == "other":
+            raise _useless(name, column.type)
+
+
+def _learn_levels(
+    source: Source, design: Design, names: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The levels met in complete rows, sorted, the base first."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    numeric = [n for n in design.features if n not in names] + [design.target]
+    if design.weights:
+        numeric.append(design.weights)
+    # Only dropping needs the other columns: a level may stand in dropped rows alone.
+    reading = [*names, *numeric] if design.missing == "drop" else list(names)
+    rows = 0
+    for batch in source.batches(reading):
+        rows += batch.rows
+        coded = {name: batch.category(name) for name in names}
+        complete = np.ones(batch.rows, dtype=bool)
+        if design.missing == "drop":
+            complete &= ~np.isnan(batch.numbers(numeric)).any(axis=1)
+            for codes, _ in coded.values():
+                complete &= codes >= 0
+        for name, (codes, labels) in coded.items():
+            used = np.unique(codes[complete & (codes >= 0)])
+            found[name] |= {labels[i]: None for i in used}
+            _refuse_identifier(name, len(found[name]), rows)
+    return {
+        name: tuple(sorted(found[name], key=_level_order(source, name)))
+        for name in names
+    }
+
+
+def _level_order(source: Source, name: str) -> Any:
+    """Text sorts by its code points, a number's levels by their value."""
+    return float if column_of(source, name).kind == "number" else str
+
+
+def _refuse_identifier(name: str, levels: int, rows: int) -> None:
+    if levels > MANY_LEVELS and levels > rows / 2:
+        raise ColumnError(
+            f"column {name!r} has {levels:,} different values in the first {rows:,} "
+            "rows, so it looks like a name or an id: leave it out by naming the "
+            "others with features=[...] (--features a,b)"
+        )

@@ -1,0 +1,151 @@
+"""What fit and evaluate are given, as one source with a target among its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradline.data import (
+    Array,
+    ArraySource,
+    JoinedSource,
+    Source,
+    array_source,
+    real_array,
+    shape_text,
+    to_float64,
+)
+from gradline.errors import (
+    ColumnError,
+    DataError,
+    ShapeError,
+    UsageError,
+    listed,
+)
+
+
+class Table(NamedTuple):
+    """A source, and which of its columns are the target and the weights."""
+
+    source: Source
+    target: str
+    weights: str | None
+
+
+def is_bare_array(data: Any) -> bool:
+    """Whether data are numbers without column names: an array, a tensor, a list."""
+    module = type(data).__module__.split(".")[0]
+    return module in ("numpy", "torch") or isinstance(data, (list, tuple))
+
+
+def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Source:
+    """The features as a source; the columns of a bare array take the given names.
+
+    Raises:
+        ShapeError: a bare array has another number of columns than names.
+    """
+    if not is_bare_array(data):
+        from gradline.readers import open_source
+
+        return open_source(data, **reading)
+    source = array_source(data)
+    if names is None:
+        return source
+    if len(names) != len(source.columns):
+        raise ShapeError(
+            f"x has shape {shape_text(real_array(data, 'x'))} and the model "
+            f"{len(names)} features: give {listed(names)}"
+        )
+    matrix = real_array(data, "x")
+    return ArraySource(matrix[:, None] if matrix.ndim == 1 else matrix, names)
+
+
+def open_table(
+    data: Any,
+    y: Any,
+    *,
+    target: str | None,
+    weights: Any = None,
+    names: Sequence[str] | None = None,
+    **reading: Any,
+) -> Table:
+    """Join features, target and weights into one source.
+
+    Args:
+        data: arrays, a frame, a table, a path or a source.
+        y: the target as an array, (n,), or None where it is a column of data.
+        target: the name of that column.
+        weights: the name of a column, an array (n,), or None.
+        names: names for the columns of a bare array.
+        **reading: passed on to readers.open_source.
+
+    Raises:
+        UsageError: neither or both of y and target.
+        ShapeError: y or the weights do not have one value per row.
+    """
+    source = open_features(data, names, **reading)
+    extra: dict[str, Array] = {}
+    if y is None and target is None:
+        known = listed(c.name for c in source.columns)
+        raise UsageError(
+            f"no target is given: name the column to predict with target=... "
+            f"(--target), one of {known}, or give y"
+        )
+    if y is not None:
+        if isinstance(y, str):
+            raise UsageError(f"y is the text {y!r}: name a column with target={y!r}")
+        named, values = _one_value_per_row(y, "y", data)
+        target = target or named or "y"
+        _refuse_clash(source, target, "y")
+        extra[target] = values
+    assert target is not None
+    if weights is not None and not isinstance(weights, str):
+        _, values = _one_value_per_row(weights, "weights", data)
+        weights = "weights"
+        _refuse_clash(source, weights, "weights")
+        extra[weights] = values
+    return Table(JoinedSource(source, extra) if extra else source, target, weights)
+
+
+def _refuse_clash(source: Source, name: str, what: str) -> None:
+    if any(c.name == name for c in source.columns):
+        raise ColumnError(
+            f"{what} is given and the data have a column {name!r} too, which would "
+            f"let the answer leak in: leave it out, or name it with "
+            f"{'target' if what == 'y' else what}={name!r} alone"
+        )
+
+
+def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, Array]:
+    """An array-like as float64 (n,), and its name where it has one."""
+    name = getattr(values, "name", None)
+    name = name if isinstance(name, str) else None
+    if not is_bare_array(values):
+        from gradline.readers import open_source
+
+        source = open_source(values)
+        if len(source.columns) != 1:
+            raise ShapeError(
+                f"{what} has {len(source.columns)} columns: give one value per row"
+            )
+        column = source.columns[0]
+        if column.kind != "number":
+            raise DataError(f"{what} holds {column.type} values: give numbers")
+        parts = [b.numbers([column.name])[:, 0] for b in source.batches([column.name])]
+        return name, np.concatenate(parts) if parts else np.zeros(0)
+    array = real_array(values, what)
+    if array.ndim != 1:
+        beside = (
+            f" and x has shape {shape_text(data)}" if hasattr(data, "shape") else ""
+        )
+        rows = f"({array.shape[0]},)" if array.ndim else "(n,)"
+        hint = f"{what}.reshape(-1)" if array.ndim else "one value per row"
+        if array.ndim == 2 and array.shape[1] != 1:
+            hint = f"one column, {what}[:, 0]"
+        raise ShapeError(
+            f"{what} has shape {shape_text(array)}{beside}: {what} must be {rows}, "
+            f"give {hint}"
+        )
+    return name, to_float64(array)

@@ -1,0 +1,401 @@
+"""Anything that holds columns, as a source: files, frames, tables, arrays.
+
+Whatever comes in becomes Arrow record batches first, so that a number, a text and a
+missing value mean the same from every kind of input. Arrow is loaded when the first
+file or frame is opened; pandas and polars are recognised, never imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from gradline.csvfiles import CsvFile
+from gradline.data import Source, array_source, column_of, is_tensor, to_float64
+from gradline.errors import ColumnError, DataError, FileError, ShapeError, UsageError
+from gradline.files import InputFile, cannot_write, replacing, said
+from gradline.tables import ArrowSource, check_unique, plain
+
+_PARQUET = {".parquet", ".pq"}
+_ARROW = {".arrow", ".feather", ".ipc"}
+
+#: Parquet's mark and the byte that follows it: a CSV column may be called "PAR1".
+_PARQUET_MAGIC = b"PAR1\x15"
+_ARROW_MAGIC = b"ARROW1\0\0"
+
+#: Files that people have and gradline does not read: their first bytes, what to do.
+_FOREIGN = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the sheet as CSV",
+    b"\xfd7zXZ\0": "compressed with xz: unpack it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it, or compress it with gzip",
+    b"FEA1\0": "Feather version 1, which Arrow gives up: write it as Parquet",
+    b"SQLite f": "an SQLite database: export the table as CSV",
+    b"\x89HDF\r": "an HDF5 file: write the table as Parquet",
+}
+
+
+def open_source(
+    data: Any,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    decimal: str = ".",
+    categories: Sequence[str] = (),
+) -> Source:
+    """Anything that holds columns, as a source that can be read again and again.
+
+    Args:
+        data: the path of a CSV file (also .csv.gz), a Parquet or an Arrow (Feather)
+            file; a pandas or polars frame or series; an Arrow table; any object with
+            `__arrow_c_stream__`; a mapping from names to arrays; a NumPy array or a
+            torch tensor, (n,) or (n, d); or a source, which is returned.
+        delimiter: what stands between the fields of a CSV file, found out if None.
+        encoding: that of a CSV file, such as "cp1252", found out if None.
+        decimal: the decimal mark in a CSV file, "." or ",".
+        categories: columns that are to be read as text, even where they look like
+            numbers: "01234" of a CSV file then stays "01234".
+
+    Raises:
+        FileError: a file that is missing or cannot be read.
+        ColumnError: two columns with one name; a category that is not there.
+        DataError: an object without columns that Arrow can hold.
+        UsageError: an argument that cannot be meant.
+    """
+    if callable(getattr(data, "batches", None)):
+        source = cast(Source, data)
+    elif isinstance(data, str | os.PathLike):
+        file = InputFile(data)
+        source = _file_source(file, delimiter, encoding, decimal, categories)
+    else:
+        source = _object_source(data)
+    for name in categories:
+        column_of(source, name)
+    return source
+
+
+# Files. Arrow trusts the offsets and indices in a file, and a wrong one could end the
+# process: every batch is validated, which takes a hundredth of the time of reading.
+
+
+def _file_source(
+    file: InputFile,
+    delimiter: str | None,
+    encoding: str | None,
+    decimal: str,
+    text: Sequence[str],
+) -> ArrowSource:
+    """A file by what its first bytes say; where they say nothing, by its name."""
+    for magic, advice in _FOREIGN.items():
+        if file.magic.startswith(magic):
+            raise FileError(f"{file.name} is {advice}")
+    suffix = file.path.suffix.lower()
+    if file.magic.startswith(_PARQUET_MAGIC) or suffix in _PARQUET:
+        return _parquet_source(file)
+    if file.magic.startswith(_ARROW_MAGIC) or suffix in _ARROW:
+        return _ipc_source(file)
+    found = CsvFile(
+        file, delimiter=delimiter, encoding=encoding, decimal=decimal, text=text
+    )
+    return ArrowSource(file.name, found.schema, found.rows, found.record_batches)
+
+
+def _parquet_source(file: InputFile) -> ArrowSource:
+    def opened() -> Any:
+        import pyarrow.parquet as pq
+
+        # Buffered, not memory-mapped: as fast, and a file cut short while it is read
+        # is an error instead of the end of the process.
+        return pq.ParquetFile(
+            file.path, buffer_size=1 << 20, page_checksum_verification=True
+        )
+
+    def read(names: Sequence[str], rows: int) -> Iterator[Any]:
+        with file.reading(), opened() as parquet:
+            for batch in parquet.iter_batches(batch_size=rows, columns=list(names)):
+                batch.validate(full=True)
+                yield batch
+
+    with file.reading(), opened() as parquet:
+        rows = parquet.metadata.num_rows
+        return ArrowSource(file.name, parquet.schema_arrow, rows, read)
+
+
+def _ipc_source(file: InputFile) -> ArrowSource:
+    random_access = file.magic.startswith(_ARROW_MAGIC)  # else Arrow's stream format
+
+    def opened(mapped: Any, fields: list[int] | None = None) -> Any:
+        from pyarrow import ipc
+
+        options = ipc.IpcReadOptions(included_fields=fields)
+        kind = ipc.open_file if random_access else ipc.open_stream
+        return kind(mapped, options=options)
+
+    def batches(reader: Any) -> Iterator[Any]:
+        if not random_access:
+            yield from reader
+            return
+        for place in range(reader.num_record_batches):
+            yield reader.get_batch(place)
+
+    def read(names: Sequence[str], _rows: int) -> Iterator[Any]:
+        import pyarrow as pa
+
+        places = sorted(schema.get_field_index(name) for name in names)
+        with file.reading(), pa.memory_map(str(file.path)) as mapped:
+            for batch in batches(opened(mapped, places)):
+                batch.validate(full=True)
+                yield batch
+
+    import pyarrow as pa
+
+    with file.reading(), pa.memory_map(str(file.path)) as mapped:
+        reader = opened(mapped)
+        schema = reader.schema
+        count = getattr(reader, "count_rows", None)
+        rows = int(count()) if count is not None else None
+        return ArrowSource(file.name, schema, rows, read)
+
+
+# Objects in memory.
+
+
+def _object_source(data: Any) -> Source:
+    import pyarrow as pa
+
+    if _is(data, "pandas", "Series") or _is(data, "polars", "Series"):
+        data = data.to_frame(name="x" if data.name in (None, "") else data.name)
+    if _is(data, "polars", "LazyFrame"):
+        data = data.collect()
+    if _is(data, "pandas", "DataFrame"):
+        labels = [_label(label) for label in data.columns]
+        return _columns_source(labels, [data.iloc[:, i] for i in range(len(labels))])
+    if isinstance(data, Mapping):
+        return _columns_source([str(key) for key in data], list(data.values()))
+    if isinstance(data, pa.Array | pa.ChunkedArray):
+        data = pa.table({"x": data})
+    if isinstance(data, pa.RecordBatchReader):
+        data = data.read_all()
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        try:
+            return _table_source(pa.table(data))
+        except (pa.ArrowException, TypeError) as error:
+            raise DataError(
+                f"the {type(data).__name__} cannot be read as an Arrow table "
+                f"({said(error)}): give a data frame or a table with plain columns"
+            ) from error
+    return array_source(data)
+
+
+def _table_source(table: Any, refused: Mapping[str, str] | None = None) -> ArrowSource:
+    def read(names: Sequence[str], rows: int) -> Iterator[Any]:
+        yield from table.select(list(names)).to_batches(max_chunksize=rows)
+
+    return ArrowSource("the data", table.schema, table.num_rows, read, refused)
+
+
+def _columns_source(names: list[str], columns: list[Any]) -> ArrowSource:
+    """Columns that were converted one by one: one of no use does not spoil the rest."""
+    import pyarrow as pa
+
+    check_unique(names, "the data")
+    arrays: list[Any] = []
+    refused: dict[str, str] = {}
+    for name, values in zip(names, columns, strict=True):
+        try:
+            array = _arrow_array(values, name)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, DataError):
+                raise
+            refused[name] = said(error)
+            array = pa.nulls(len(values))
+        if arrays and len(array) != len(arrays[0]):
+            raise ShapeError(
+                f"column {name!r} has {len(array):,} values and {names[0]!r} has "
+                f"{len(arrays[0]):,}: give columns of the same length"
+            )
+        arrays.append(array)
+    return _table_source(pa.table(arrays, names=names), refused)
+
+
+def _arrow_array(values: Any, name: str) -> Any:
+    """One column as an Arrow array, without a copy where that is possible."""
+    import pyarrow as pa
+
+    if is_tensor(values):
+        values = values.detach().cpu()
+        floats = values.is_floating_point()
+        values = to_float64(values) if floats else values.numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        values = pa.array(values.data, mask=np.ma.getmaskarray(values))
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1:
+            raise ShapeError(
+                f"column {name!r} has shape {values.shape}: give (n,), one value per "
+                "row"
+            )
+        if values.dtype == np.longdouble:
+            values = values.astype(np.float64)
+    elif isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise ShapeError(
+            f"column {name!r} is a {type(values).__name__}: give one value per row"
+        )
+    if _is(values, "pandas", "Series") and hasattr(values, "sparse"):
+        values = values.sparse.to_dense()
+    if hasattr(values, "__arrow_c_stream__") and not _is(values, "pandas", "Series"):
+        return pa.chunked_array(values)
+    return pa.array(values, from_pandas=True)
+
+
+def _is(data: Any, package: str, name: str) -> bool:
+    """Whether data are of a class of a package, asked without importing it."""
+    return any(
+        c.__module__.split(".")[0] == package and c.__name__ == name
+        for c in type(data).__mro__
+    )
+
+
+def _label(label: Any) -> str:
+    """A frame's column label as a name; levels of a MultiIndex joined by "_"."""
+    if isinstance(label, tuple):
+        return "_".join(str(part) for part in label if str(part))
+    return str(label)
+
+
+# Writing.
+
+
+def write_table(
+    path: str | os.PathLike[str], batches: Iterable[Any], schema: Any = None
+) -> None:
+    """Write Arrow data as CSV, Parquet or Arrow, whole or not at all.
+
+    Args:
+        path: the file; its extension says the format: .csv, .parquet or .pq, .arrow,
+            .feather or .ipc. "-" writes CSV to standard output.
+        batches: pyarrow record batches and tables, all with one schema.
+        schema: that schema; needed only where there may be no batch at all.
+
+    Categories are written as what they stand for, texts as a rule.
+
+    Raises:
+        UsageError: another extension, found before anything is read or written.
+        ColumnError: a column that the format cannot hold.
+        DataError: no batch and no schema.
+        FileError: the file cannot be written; what was there stays.
+        BrokenPipeError: who reads standard output has stopped.
+    """
+    place = Path(path)
+    suffix = place.suffix.lower()
+    to_stdout = str(path) == "-"
+    if not to_stdout and suffix not in {".csv"} | _PARQUET | _ARROW:
+        raise UsageError(
+            f"cannot write {str(path)!r}: end its name in .csv, .parquet or .arrow, or "
+            "give - for CSV on standard output"
+        )
+    # Read the first batch before the file is made: bad input then leaves no trace.
+    simple = _simple_batches(batches)
+    first = next(simple, None)
+    if first is None and schema is None:
+        raise DataError("there are no rows to write and no columns are known")
+    plain_schema = _simple_schema(schema) if first is None else first.schema
+    if to_stdout or suffix == ".csv":
+        _check_fits_csv(plain_schema)
+    rows = chain([] if first is None else [first], simple)
+    if to_stdout:
+        with _StandardOutput(plain_schema) as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+        return
+    with replacing(place) as temporary, _writer(temporary, suffix, plain_schema) as w:
+        for batch in rows:
+            w.write_batch(batch)
+
+
+def _writer(path: Path, suffix: str, schema: Any) -> Any:
+    """The Arrow writer that an extension names."""
+    if suffix in _PARQUET:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(path, schema)
+    if suffix in _ARROW:
+        from pyarrow import ipc
+
+        return ipc.new_file(str(path), schema)
+    import pyarrow.csv as pc
+
+    return pc.CSVWriter(str(path), schema)
+
+
+class _StandardOutput:
+    """CSV to standard output, which stays open: Arrow's own writer would close it."""
+
+    def __init__(self, schema: Any) -> None:
+        self._schema = schema
+
+    def __enter__(self) -> _StandardOutput:
+        self._write(self._schema.empty_table(), header=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write_batch(self, batch: Any) -> None:
+        """Write rows, so that who reads the other end has them."""
+        self._write(batch, header=False)
+
+    def _write(self, data: Any, header: bool) -> None:
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        sink = pa.BufferOutputStream()
+        pc.write_csv(data, sink, pc.WriteOptions(include_header=header))
+        text = sink.getvalue().to_pybytes()
+        raw = getattr(sys.stdout, "buffer", None)
+        try:
+            sys.stdout.flush()
+            if raw is None:
+                sys.stdout.write(text.decode())
+            else:
+                raw.write(text)  # UTF-8 whatever the terminal's encoding
+                raw.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write("to standard output", error) from error
+
+
+def _simple_batches(batches: Iterable[Any]) -> Iterator[Any]:
+    """Record batches, with categories resolved: each batch may have its own levels."""
+    import pyarrow as pa
+
+    for item in batches:
+        for batch in item.to_batches() if isinstance(item, pa.Table) else [item]:
+            columns = [plain(column) for column in batch.columns]
+            yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _simple_schema(schema: Any) -> Any:
+    """The schema that `_simple_batches` gives to batches of a schema."""
+    import pyarrow as pa
+
+    empty = [plain(pa.array([], field.type)) for field in schema]
+    return pa.RecordBatch.from_arrays(empty, names=schema.names).schema
+
+
+def _check_fits_csv(schema: Any) -> None:
+    """Refuse columns that have no text of their own in a CSV file."""
+    import pyarrow as pa
+
+    for field in schema:
+        if pa.types.is_nested(field.type) or pa.types.is_interval(field.type):
+            raise ColumnError(
+                f"column {field.name!r} holds {field.type}, which CSV cannot: write "
+                ".parquet or .arrow"
+            )

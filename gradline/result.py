@@ -1,0 +1,312 @@
+"""What a fit is: coefficients in the units of the input, and all that is known of them.
+
+A Fit is a result, not an estimator: nothing in it changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from gradline.certificate import Certificate
+from gradline.data import Array, Batch, Source
+from gradline.design import Design, Missing
+from gradline.errors import DataError, MissingValueError, UsageError
+from gradline.intake import open_features, open_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gradline.model import LinearRegression
+
+
+@dataclass(frozen=True)
+class Scores(Mapping[str, float]):
+    """How well predictions match: also a mapping, scores["r2"].
+
+    Attributes:
+        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant.
+        rmse: root mean squared error, in units of y.
+        mae: mean absolute error, in units of y.
+        rows: how many rows were scored.
+    """
+
+    r2: float
+    rmse: float
+    mae: float
+    rows: int
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self._names():
+            raise KeyError(name)
+        value: float = getattr(self, name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        return tuple(f.name for f in dataclasses.fields(cls))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The history of a descent: entry i is the state after `epochs[i]` epochs.
+
+    Epoch 0 is the start. All epochs are here up to 10,000 of them; of longer runs a
+    selection, the first and the last always among it.
+
+    Attributes:
+        epochs: (K,) int64, increasing.
+        losses: (K,) the loss at those weights, mean squared error.
+        weights: (K, d) the slopes, in the units of the input.
+        intercepts: (K,) the intercepts.
+    """
+
+    epochs: np.ndarray[Any, np.dtype[np.int64]]
+    losses: Array
+    weights: Array
+    intercepts: Array
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+
+class Sample(NamedTuple):
+    """Some rows of the training data, to draw: X (m, d) and y (m,)."""
+
+    X: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted line (or plane), its certificate and its history.
+
+    Attributes:
+        coefficients: slope by term, in the order of the design, in units of the
+            target per unit of the term.
+        intercept: the prediction where every term is 0.
+        certificate: how far it is from the exact optimum.
+        trace: the history of a descent; None for method="exact".
+        metrics: scores on the training rows.
+        method: "exact" or "gd".
+        rows: rows used.
+        dropped: rows left out as incomplete.
+        design: how columns become terms.
+        settings: how it was fitted: lr, epochs, standardize, seed, and the data's name.
+        notes: warnings in plain words.
+        center: the mean of the terms, (d,), and `level` the prediction there.
+        sample: up to 2,000 training rows to draw; None once loaded from a file.
+    """
+
+    coefficients: dict[str, float]
+    intercept: float
+    certificate: Certificate
+    trace: Trace | None
+    metrics: Scores
+    method: Literal["exact", "gd"]
+    rows: int
+    dropped: int
+    design: Design
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    center: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    level: float = 0.0
+    sample: Sample | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def target(self) -> str:
+        """The name of the predicted column."""
+        return self.design.target
+
+    @property
+    def slopes(self) -> Array:
+        """The coefficients as an array, (d,)."""
+        return np.array(list(self.coefficients.values()))
+
+    @property
+    def model(self) -> LinearRegression:
+        """The fit as a torch module in float64, on the terms of the design."""
+        import torch
+
+        from gradline.model import LinearRegression
+
+        model = LinearRegression(len(self.coefficients), dtype=torch.float64)
+        with torch.no_grad():
+            model.weight.copy_(torch.from_numpy(self.slopes)[None, :])
+            model.bias.fill_(self.intercept)
+        return model.eval()
+
+    def predict(
+        self, data: Any, *, missing: Literal["error", "nan"] = "error", **reading: Any
+    ) -> Array:
+        """Predict the target for each row of raw data.
+
+        Args:
+            data: what `fit` takes: arrays, frames, tables or a path; a bare array has
+                the features as columns, in the order of the fit.
+            missing: an incomplete row is an error, or predicts NaN.
+            **reading: delimiter, encoding, decimal of a CSV file.
+
+        Returns:
+            (n,) float64, in units of the target.
+
+        Raises:
+            ColumnError: a feature is missing or of another kind.
+            DataError: a level the model has not seen.
+            MissingValueError: an incomplete row or an infinity; row and column named.
+        """
+        source = self.open(data, **reading)
+        parts = [p for _, p in self.predictions(source, missing=missing)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def open(self, data: Any, **reading: Any) -> Source:
+        """Data as a source that has this fit's features, checked."""
+        reading.setdefault("categories", tuple(self.design.levels))
+        source = open_features(data, self.design.features, **reading)
+        self.design.check_columns(source)
+        return source
+
+    def predictions(
+        self,
+        source: Source,
+        *,
+        missing: Literal["error", "nan"] = "error",
+        columns: tuple[str, ...] | None = None,
+    ) -> Iterator[tuple[Batch, Array]]:
+        """Predict batch by batch: yields each batch and its predictions (rows,).
+
+        Args:
+            source: from `open`.
+            missing: as in `predict`.
+            columns: what to read; the features alone unless told.
+        """
+        if missing not in ("error", "nan"):
+            raise UsageError(f"missing is {missing!r}: give 'error' or 'nan'")
+        slopes, start = self.slopes, 0
+        for batch in source.batches(columns or self.design.features):
+            X, complete = self.design.matrix(batch, start)
+            if missing == "error" and not complete.all():
+                row = int(np.argmin(complete))
+                gap = next(
+                    (t for t, v in zip(self.design.terms, X[row], strict=True) if np.isnan(v)), "?"
+                )
+                gap = self._missing_in(batch, row) or gap
+                raise MissingValueError(
+                    f"column {gap!r} has a missing value, first in row "
+                    f"{start + row + 1:,}: fill it in, or predict nothing there with "
+                    "missing='nan' (--missing nan)"
+                )
+            yield batch, self.level + (X - self.center) @ slopes
+            start += batch.rows
+
+    def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
+        """Score the predictions on data with known targets.
+
+        Args:
+            data: as in `predict`, with the target among its columns unless y is given.
+            y: the targets, (n,).
+            **reading: missing="error" or "drop", and as in `predict`.
+
+        Returns:
+            R², RMSE and MAE, weighted as the fit was where the weights are there.
+
+        Raises:
+            DataError: no rows; and as in `predict`.
+        """
+        missing: Missing = reading.pop("missing", self.design.missing)
+        reading.setdefault("categories", tuple(self.design.levels))
+        table = open_table(
+            data, y, target=self.target, names=self.design.features, **reading
+        )
+        self.design.check_columns(table.source)
+        names = {c.name for c in table.source.columns}
+        weights = self.design.weights if self.design.weights in names else None
+        design = dataclasses.replace(self.design, weights=weights, missing=missing)
+        return score(self, design, table.source)
+
+    def plot(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the fit: the line over the points, or predicted against actual.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: the fit was loaded from a file, which holds no rows to draw.
+        """
+        from gradline.plots import draw_fit, save_figure
+
+        if self.sample is None:
+            raise DataError(
+                "this fit holds no rows to draw, for a model file keeps none: plot "
+                "where it was fitted"
+            )
+        figure = draw_fit(self)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def save(self, path: str | FilePath) -> None:
+        """Write the fit to one safetensors file, whole or not at all.
+
+        Raises:
+            FileError: it cannot be written; what was there before is untouched.
+        """
+        from gradline.save import save
+
+        save(self, path)
+
+    def __str__(self) -> str:
+        from gradline.terminal import fit_table
+
+        return fit_table(self)
+
+    def _missing_in(self, batch: Batch, row: int) -> str | None:
+        """The first feature that is missing in a row of a batch."""
+        for name in self.design.features:
+            if name in self.design.levels:
+                if batch.category(name)[0][row] < 0:
+                    return name
+            elif np.isnan(batch.numbers([name])[row, 0]):
+                return name
+        return None
+
+
+def score(fit: Fit, design: Design, source: Source) -> Scores:
+    """R², RMSE and MAE of a fit over a source, in one pass."""
+    rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
+    shift = center = spread = 0.0
+    slopes = fit.slopes
+    for chunk in design.chunks(source):
+        w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
+        residual = (chunk.y - fit.level) - (chunk.X - fit.center) @ slopes
+        if not rows:
+            shift = float(chunk.y[0])
+        rows += len(chunk.y)
+        squares += float(w @ residual**2)
+        absolutes += float(w @ np.abs(residual))
+        weight = float(w.sum())
+        if weight == 0:
+            continue
+        mean = float(w @ (chunk.y - shift)) / weight
+        spread += float(w @ (chunk.y - shift - mean) ** 2)
+        spread += (mean - center) ** 2 * total * weight / (total + weight)
+        center += (mean - center) * weight / (total + weight)
+        total += weight
+    if total == 0:
+        raise DataError(f"{source.name} has no rows to score: give at least one")
+    r2 = 1 - squares / spread if spread > 0 else float("nan")
+    return Scores(r2, (squares / total) ** 0.5, absolutes / total, rows)

@@ -1,0 +1,250 @@
+"""Model files: one safetensors file holds all that predicting on raw data needs.
+
+Tensors: weight (1, d), bias (1,), center (d,), level (1,), and of a descent's trace
+trace.epochs, trace.losses, trace.weights, trace.intercepts. The rest is JSON under the
+metadata key "gradline", with a format version. Nothing in such a file can run code, and
+nothing in it is believed before it is checked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradline.certificate import Certificate
+from gradline.data import Array
+from gradline.design import Design
+from gradline.errors import ModelFileError, Status
+from gradline.files import InputFile, replacing
+from gradline.result import Fit, Scores, Trace
+
+#: Written into every file; raised when an older reader would misread a newer file.
+FORMAT = 1
+
+_TRACE = ("epochs", "losses", "weights", "intercepts")
+
+
+def save(fit: Fit, path: str | Path) -> None:
+    """Write a fit to `path`, whole or not at all.
+
+    Raises:
+        FileError: it cannot be written; what was there before is untouched.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    tensors = {
+        "weight": fit.slopes[None, :],
+        "bias": np.array([fit.intercept]),
+        "center": np.asarray(fit.center, dtype=np.float64),
+        "level": np.array([fit.level]),
+    }
+    if fit.trace is not None:
+        for name in _TRACE:
+            tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
+    about = {
+        "format": FORMAT,
+        "design": dataclasses.asdict(fit.design),
+        "certificate": fit.certificate.to_dict(),
+        "metrics": dict(fit.metrics),
+        "method": fit.method,
+        "rows": fit.rows,
+        "dropped": fit.dropped,
+        "settings": fit.settings,
+        "notes": list(fit.notes),
+    }
+    content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
+    with replacing(path) as beside:
+        beside.write_bytes(content)
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `save` wrote; it predicts on raw data.
+
+    Raises:
+        FileError: the file cannot be read.
+        ModelFileError: it is not a gradline model, is damaged, or is of a newer format.
+    """
+    path = Path(path)
+    tensors, text = _read(path)
+    try:
+        about = json.loads(text)
+        if not isinstance(about, dict):
+            raise ValueError("its description is no object")
+        if about.get("format") != FORMAT:
+            raise ModelFileError(
+                f"{path.name} has the model format {about.get('format')!r} and this "
+                f"gradline reads {FORMAT}: update gradline"
+            )
+        return _fit(tensors, about)
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        why = f"{error.args[0]}" if error.args else type(error).__name__
+        why = " ".join(why.split())[:120]
+        raise ModelFileError(
+            f"{path.name} is damaged or was not written by gradline ({why}): fit again"
+        ) from None
+
+
+def strict_json(value: Any, indent: int | None = None) -> str:
+    """JSON that any reader takes: NaN and infinities become null."""
+    return json.dumps(
+        _finite(value), allow_nan=False, ensure_ascii=False, indent=indent
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    return value
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """All tensors, and gradline's part of the metadata, of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    not_ours = ModelFileError(
+        f"{path.name} is not a gradline model: give a file that gradline saved"
+    )
+    if path.is_file() and path.stat().st_size == 0:
+        raise not_ours
+    with InputFile(path).reading():
+        try:
+            with safe_open(str(path), framework="np") as file:
+                text = (file.metadata() or {}).get("gradline")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except OSError:
+            raise
+        except (SafetensorError, ValueError, TypeError, AttributeError, OverflowError):
+            raise not_ours from None
+    if text is None:
+        raise not_ours
+    return tensors, text
+
+
+def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
+    design = _design(about["design"])
+    terms = design.terms
+    d = len(terms)
+    weight = _tensor(tensors, "weight", (1, d))
+    bias = _tensor(tensors, "bias", (1,))
+    center = _tensor(tensors, "center", (d,))
+    level = _tensor(tensors, "level", (1,))
+    trace = None
+    if "trace.epochs" in tensors:
+        epochs = tensors["trace.epochs"]
+        if epochs.ndim != 1 or epochs.dtype != np.int64:
+            raise ValueError("trace.epochs is no list of whole numbers")
+        k = len(epochs)
+        trace = Trace(
+            epochs,
+            _tensor(tensors, "trace.losses", (k,)),
+            _tensor(tensors, "trace.weights", (k, d)),
+            _tensor(tensors, "trace.intercepts", (k,)),
+        )
+    method = about["method"]
+    if method not in ("exact", "gd"):
+        raise ValueError(f"method {str(method)[:20]!r}")
+    settings, notes = about["settings"], about["notes"]
+    if not isinstance(settings, dict) or not all(isinstance(n, str) for n in notes):
+        raise ValueError("settings or notes")
+    return Fit(
+        coefficients=dict(zip(terms, weight[0].tolist(), strict=True)),
+        intercept=float(bias[0]),
+        certificate=_certificate(about["certificate"]),
+        trace=trace,
+        metrics=_scores(about["metrics"]),
+        method=method,
+        rows=_count(about["rows"]),
+        dropped=_count(about["dropped"]),
+        design=design,
+        settings=settings,
+        notes=tuple(notes),
+        center=center,
+        level=float(level[0]),
+    )
+
+
+def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array:
+    values: Array = tensors[name]
+    if values.shape != shape or values.dtype != np.float64:
+        raise ValueError(f"{name} has shape {values.shape} and type {values.dtype}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} is not finite")
+    return values
+
+
+def _design(about: dict[str, Any]) -> Design:
+    names = [about["target"], *about["features"]]
+    levels = {n: tuple(values) for n, values in about["levels"].items()}
+    names += [level for values in levels.values() for level in values]
+    weights, missing = about["weights"], about["missing"]
+    if weights is not None:
+        names.append(weights)
+    if not all(isinstance(n, str) for n in names):
+        raise ValueError("a column's name is no text")
+    if missing not in ("error", "drop") or not about["features"]:
+        raise ValueError("the design is not complete")
+    design = Design(about["target"], tuple(about["features"]), levels, weights, missing)
+    if len(set(design.terms)) != len(design.terms):
+        raise ValueError("two terms have one name")
+    if any(name not in design.features for name in levels):
+        raise ValueError("levels of an unknown column")
+    return design
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"the count {str(value)[:20]}")
+    return value
+
+
+def _number(value: Any, absent: float) -> float:
+    if value is None:
+        return absent
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"the number {str(value)[:20]!r}")
+    return float(value)
+
+
+def _scores(about: dict[str, Any]) -> Scores:
+    return Scores(
+        _number(about["r2"], math.nan),
+        _number(about["rmse"], math.nan),
+        _number(about["mae"], math.nan),
+        _count(about["rows"]),
+    )
+
+
+def _certificate(about: dict[str, Any]) -> Certificate:
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Certificate):
+        value = about[field.name]
+        if field.name == "status":
+            value = Status(value)
+        elif field.name in ("rank", "columns"):
+            value = _count(value)
+        elif field.name == "epochs_needed":
+            value = None if value is None else _count(value)
+        elif field.name in ("advice", "solver"):
+            if not isinstance(value, str):
+                raise ValueError(f"{field.name} is no text")
+        elif field.name == "dependent":
+            value = tuple(str(name) for name in value)
+        else:
+            value = _number(value, math.inf)
+        values[field.name] = value
+    return Certificate(**values)

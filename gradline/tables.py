@@ -1,0 +1,204 @@
+"""Arrow data as batches and sources, whatever file or frame they come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from gradline.data import (
+    BATCH_BYTES,
+    Array,
+    Codes,
+    Column,
+    Kind,
+    column_of,
+    levels_of_numbers,
+)
+from gradline.errors import ColumnError, DataError, listed
+
+#: Rows in a batch, fewer where the columns are many (see data.BATCH_BYTES).
+BATCH_ROWS = 65_536
+
+#: Reads all rows once: the named columns, in batches of about so many rows.
+Read = Callable[[Sequence[str], int], Iterator[Any]]
+
+
+class ArrowBatch:
+    """Rows of an Arrow record batch: a `data.Batch`, and the Arrow data themselves."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+
+    @property
+    def rows(self) -> int:
+        return int(self._batch.num_rows)
+
+    def arrow(self) -> Any:
+        """The pyarrow.RecordBatch of the requested columns, in the order requested.
+
+        For those who pass columns on, types and all, such as `gradline predict`.
+        """
+        return self._batch
+
+    def numbers(self, names: Sequence[str]) -> Array:
+        import pyarrow as pa
+
+        if not names:
+            return np.empty((self.rows, 0))
+        columns = [_doubles(self._batch.column(n), n) for n in names]
+        batch = pa.RecordBatch.from_arrays(columns, names=list(names))
+        tensor = batch.to_tensor(null_to_nan=True, row_major=False)
+        return cast(Array, tensor.to_numpy())
+
+    def category(self, name: str) -> tuple[Codes, list[str]]:
+        import pyarrow as pa
+
+        column = plain(self._batch.column(name))
+        kind = kind_of(column.type)
+        if kind == "other":
+            raise _no_use(name, column.type, "a category")
+        if kind == "number" and not pa.types.is_integer(column.type):
+            return levels_of_numbers(_doubles(column, name).to_numpy(False))
+        # Texts, true and false, integers: Arrow's hash table is the fastest.
+        encoded = column.dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(False).astype(np.int64)
+        return codes, [str(level) for level in encoded.dictionary.to_pylist()]
+
+
+class ArrowSource:
+    """Columns that Arrow reads, from memory or from a file.
+
+    Args:
+        name: what messages call it.
+        schema: the pyarrow.Schema.
+        rows: how many, or None where only reading would tell.
+        read: gives the record batches of some columns, all rows, from the start.
+        refused: columns Arrow cannot hold, and why; asking for one is an error.
+
+    Raises:
+        ColumnError: two columns have one name.
+        DataError: there are no columns.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: Any,
+        rows: int | None,
+        read: Read,
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.rows = rows
+        self._read = read
+        self._refused = dict(refused or {})
+        if not schema.names:
+            raise DataError(f"{name} has no columns: give at least a target")
+        check_unique(schema.names, name)
+        self.columns = tuple(
+            Column(field.name, "other", "object")
+            if field.name in self._refused
+            else Column(field.name, kind_of(field.type), str(field.type))
+            for field in schema
+        )
+
+    def batches(self, columns: Sequence[str]) -> Iterator[ArrowBatch]:
+        """Read all rows once, the named columns only; see `ArrowBatch.arrow` too."""
+        names = list(dict.fromkeys(columns)) or [self.columns[0].name]
+        for name in names:
+            column_of(self, name)
+            if name in self._refused:
+                raise ColumnError(
+                    f"column {name!r} of {self.name} holds values of mixed or unknown "
+                    f"types ({self._refused[name]}): make them one type, such as with "
+                    ".astype(str), or leave the column out"
+                )
+        rows = min(BATCH_ROWS, max(1, BATCH_BYTES // (8 * len(names))))
+        for batch in _regrouped(self._read(names, rows), rows):
+            yield ArrowBatch(batch.select(names))
+
+
+def check_unique(names: Sequence[str], where: str) -> None:
+    """Refuse two columns with one name: a name has to say which one is meant."""
+    counts = Counter(names)
+    doubled = [name for name, count in counts.items() if count > 1]
+    if doubled:
+        raise ColumnError(
+            f"{where} has more than one column called {listed(doubled)}: rename all "
+            "but one"
+        )
+
+
+def kind_of(found: Any) -> Kind:
+    """What a column of an Arrow type can be used as."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_dictionary(found):  # somebody has made it a category, be it of numbers
+        return "other" if kind_of(found.value_type) == "other" else "category"
+    if is_.is_integer(found) or is_.is_floating(found) or is_.is_decimal(found):
+        return "number"
+    if is_.is_null(found):
+        return "number"
+    text = is_.is_string(found) or is_.is_large_string(found)
+    if text or is_.is_string_view(found) or is_.is_boolean(found):
+        return "category"
+    return "other"
+
+
+def plain(column: Any) -> Any:
+    """A column with its dictionary resolved and its text in one buffer.
+
+    Arrow neither takes from views of text nor writes them as CSV.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        return plain(column.dictionary).take(column.indices)
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.large_string())
+    return column
+
+
+def _doubles(column: Any, name: str) -> Any:
+    """A column of numbers, or of true and false, as float64."""
+    import pyarrow as pa
+
+    column = plain(column)
+    if kind_of(column.type) != "number" and not pa.types.is_boolean(column.type):
+        raise _no_use(name, column.type, "a number")
+    return column.cast(pa.float64(), safe=False)
+
+
+def _no_use(name: str, found: Any, wanted: str) -> ColumnError:
+    hint = "make it a category" if kind_of(found) == "category" else "leave it out"
+    return ColumnError(
+        f"column {name!r} holds {found} and is wanted as {wanted}: {hint}, or give "
+        "another column"
+    )
+
+
+def _regrouped(batches: Iterable[Any], rows: int) -> Iterator[Any]:
+    """Batches of at most `rows` rows, and of no fewer than half where many are small.
+
+    Files come in blocks of bytes: thousands of columns make blocks of a few rows, and
+    every batch has a price.
+    """
+    import pyarrow as pa
+
+    small: list[Any] = []
+    held = 0
+    for batch in batches:
+        small.append(batch)
+        held += batch.num_rows
+        if held < rows // 2:
+            continue
+        joined = small[0] if len(small) == 1 else pa.concat_batches(small)
+        for start in range(0, held, rows):
+            yield joined.slice(start, rows)
+        small, held = [], 0
+    if held:
+        yield pa.concat_batches(small)
