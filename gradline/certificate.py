@@ -181,6 +181,15 @@ def _digits(relative_error: float) -> float:
     return round(min(15.9, max(0.0, -math.log10(relative_error))), 1)
 
 
+def _above(share: float) -> str:
+    """How far above, in words that suit the size: "3.1% above", "1.2e-07 above"."""
+    if share > 1e6:
+        return "far above"
+    if share >= 1:
+        return f"{1 + share:.3g} times"
+    return f"{share:.2g} of it above" if share < 1e-3 else f"{share:.2%} above"
+
+
 def advice_for(
     status: Status,
     *,
@@ -223,9 +232,9 @@ def advice_for(
             "coefficients are not unique: leave out one of them for a unique answer."
         )
     if status == Status.NOT_CONVERGED:
-        head = f"Stopped with the loss {gap_share:.2g} of the optimum above it"
-        if gap_share > 10:
-            head = f"Stopped with the loss {loss:.3g}, far above the optimum"
+        head = f"Stopped with the loss at {loss:.3g}, {_above(gap_share)} the optimum"
+        if lr is None:
+            return f"{head}: train on, or take the optimum itself from method='exact'."
         more = (
             f"lr {lr:.3g} needs {epochs_needed:,} more epochs"
             if epochs_needed is not None
@@ -239,8 +248,8 @@ def advice_for(
         return f"{head}: {more}."
     if status == Status.CONVERGED and digits < FEW_DIGITS and condition < 1e6:
         return (
-            f"Nothing to do: the loss is {gap_share:.1g} of the optimum above it; the "
-            f"worst coefficient has {digits:.0f} digits, more epochs give more."
+            f"Nothing to do: the loss is within {gap_share:.1g} of the optimum; the "
+            f"worst coefficient has {digits:.0f} digits, and more epochs give more."
         )
     if digits < FEW_DIGITS:
         return (

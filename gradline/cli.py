@@ -264,8 +264,8 @@ def _teller(arguments: argparse.Namespace) -> Any:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
-    from gradline.readers import write_columns
     from gradline.synth import sample_linear_data
+    from gradline.writers import write_columns
 
     _refuse_two_outputs(arguments)
     x, y = sample_linear_data(
@@ -329,19 +329,26 @@ def _no_target(arguments: argparse.Namespace) -> str:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from gradline.readers import write_predictions
+    from gradline.readers import open_source
     from gradline.save import load
+    from gradline.writers import write_predictions
 
     _refuse_two_outputs(arguments)
     model = load(arguments.model)
-    source = model.open(arguments.data, **_reading(arguments))
-    columns = tuple(c.name for c in source.columns)
+    reading = _reading(arguments)
+    seen = open_source(arguments.data, **reading)
+    columns = tuple(c.name for c in seen.columns)
     if "prediction" in columns:
         raise DataError(
-            f"{source.name} has a column 'prediction' already: rename it first"
+            f"{seen.name} has a column 'prediction' already: rename it first"
         )
+    # Columns the model does not compute with are passed on as they stand, as text.
+    numbers = set(model.design.features) - set(model.design.levels)
+    kept = [name for name in columns if name not in numbers]
+    source = model.open(arguments.data, **reading, categories=kept)
     predicted = model.predictions(source, missing=arguments.missing, columns=columns)
-    rows = write_predictions(arguments.output, _with_bar(predicted, source.rows))
+    pairs = _with_bar(predicted, source.rows)
+    rows = write_predictions(arguments.output, pairs, "prediction")
     facts = {
         "file": arguments.output,
         "rows": rows,

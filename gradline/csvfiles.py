@@ -49,6 +49,10 @@ _MISFIT = re.compile(
 )
 
 
+#: How Arrow says that a row does not fit a block.
+_ROW_TOO_LONG = "straddling object"
+
+
 class CsvFile:
     """A CSV file that hands out record batches, again and again.
 
@@ -87,7 +91,7 @@ class CsvFile:
         self._quotes_checked = False
         with file.reading():
             with self._opened() as stream:
-                head = stream.take(WHOLE_BYTES + 1)
+                head = stream.read(WHOLE_BYTES + 1)
             self._check_head(head)
             if delimiter is None:
                 others = [d for d in DELIMITERS if d != decimal]
@@ -234,6 +238,9 @@ class CsvFile:
         try:
             return pc.read_csv(pa.BufferReader(body), *self._options(types, False))
         except pa.ArrowInvalid as error:
+            if _ROW_TOO_LONG in str(error) and self._block < len(body):
+                self._block = len(body)
+                return self._parsed(body)
             raise self._explained(error) from error
 
     def _streamed(self, types: dict[str, Any]) -> Iterator[Any]:
@@ -242,7 +249,7 @@ class CsvFile:
         import pyarrow.csv as pc
 
         with self._file.reading(), self._opened() as stream:
-            stream.take(self._start)
+            stream.read(self._start)
             try:
                 with pc.open_csv(stream, *self._options(types, True)) as reader:
                     yield from reader
@@ -255,11 +262,18 @@ class CsvFile:
     def _explained(self, error: Exception) -> GradlineError:
         """The error to show for one of Arrow's."""
         misfit = _MISFIT.search(str(error))
+        # A value with a line break may be rows that an open quote has eaten.
+        if misfit is None or "\n" in misfit[2] or "\r" in misfit[2]:
+            fault = self._first_fault()
+            if fault is not None:
+                return FileError(fault)
         if misfit:
             return self._misfit(self._names[int(misfit[1])], misfit[2])
-        fault = self._first_fault()
-        if fault is not None:
-            return FileError(fault)
+        if _ROW_TOO_LONG in str(error):
+            return FileError(
+                f"{self._file.name} has a row of more than {self._block:,} bytes, far "
+                "more than its first ones: look for a quote that closes too late"
+            )
         return FileError(f"cannot read {self._file.name}: {said(error)}; mend the file")
 
     def _misfit(self, name: str, value: str) -> ColumnError:

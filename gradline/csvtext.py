@@ -58,12 +58,15 @@ class Utf8:
         self._source = source
         self._name = name
         self._given = encoding
-        self._held = source(4)  # read, and not decoded yet
+        self._held = b""  # read, and not decoded yet
         self._ready = b""  # decoded, and not handed out yet
         self._offset = 0  # of the bytes that were decoded
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._ended = False
         self.quotes = 0
         self.closed = False
+        while len(self._held) < 4 and (block := source(4)):
+            self._held += block
         marked = (code for mark, code in self._MARKS if self._held.startswith(mark))
         found = encoding or next(marked, None)
         if found is not None:
@@ -80,24 +83,23 @@ class Utf8:
         self.closed = True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes of text, at most `size`; empty at the end."""
-        size = size if size > 0 else _READ_BYTES
-        final = False
-        while not self._ready and not final and not self.closed:
-            block = self._source(size)
-            final = not block
-            self._ready = self._decoded(self._held + block, final)
-        out, self._ready = self._ready[:size], self._ready[size:]
-        self.quotes += out.count(b'"')
-        return out
+        """The next `size` bytes of text; fewer only at the end.
 
-    def take(self, size: int) -> bytes:
-        """The next `size` bytes, fewer only at the end."""
-        parts = []
-        while size > 0 and (part := self.read(size)):
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+        Never fewer before it: Arrow finds no end of a row in too short a block.
+        """
+        size = size if size > 0 else _READ_BYTES
+        parts = [self._ready]
+        count = len(self._ready)
+        while count < size and not self._ended and not self.closed:
+            block = self._source(size)
+            self._ended = not block
+            text = self._decoded(self._held + block, self._ended)
+            parts.append(text)
+            count += len(text)
+        text = parts[0] if len(parts) == 1 else b"".join(parts)
+        text, self._ready = text[:size], text[size:]
+        self.quotes += text.count(b'"')
+        return text
 
     def lines(self) -> Iterator[str]:
         """The lines from here on, with their ends."""
@@ -238,7 +240,7 @@ def checked_encoding(encoding: str | None) -> str | None:
     """An encoding that Python can decode text from."""
     if encoding is not None:
         try:
-            b"".decode(encoding)
+            "a".encode(encoding)
         except (LookupError, ValueError):
             near = closest(encoding, ("utf-8", "utf-16", "cp1252", "latin-1", "gbk"))
             hint = f"did you mean {near!r}?" if near else "give one such as 'cp1252'"

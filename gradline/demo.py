@@ -131,9 +131,7 @@ def demo(folder: str | Path, say: Callable[[str], Any] = print) -> dict[str, Any
     held_out = _score_held_out(x, y, done)
     say(f"5. Testing: learned again from {N - held_out.rows} points, scored on")
     say(f"   {held_out.rows} it has never seen: {scores_line(held_out)}.")
-    say(
-        f"   The noise alone makes an RMSE of {NOISE}: there is little left to learn."
-    )
+    say(f"   The noise alone makes an RMSE of {NOISE}: there is little left to learn.")
     say("6. Proof: the line against the exact optimum.")
     for line in certificate_lines(learned):
         say(f"   {line}")
@@ -149,7 +147,9 @@ def demo(folder: str | Path, say: Callable[[str], Any] = print) -> dict[str, Any
 
 def write_csv(path: Path, x: Array, y: Array) -> None:
     """Write the columns x and y, every digit of them."""
-    lines = ["x,y"] + [f"{a!r},{b!r}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    lines = ["x,y"] + [
+        f"{a!r},{b!r}" for a, b in zip(x.tolist(), y.tolist(), strict=True)
+    ]
     with replacing(path) as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

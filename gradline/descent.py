@@ -271,7 +271,7 @@ def _closure_for(
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss: Tensor = criterion(model(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     return closure

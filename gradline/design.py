@@ -40,6 +40,9 @@ MOST_TERMS = 20_000
 #: A text column with more levels than this, most of them used once, is a name or an id.
 MANY_LEVELS = 1_000
 
+#: Codes of a category that are no level of the design.
+MISSING, UNKNOWN = -1, -2
+
 Missing = Literal["error", "drop"]
 Mask = npt.NDArray[np.bool_]
 
@@ -99,9 +102,10 @@ class Design:
         extra = [self.target] + ([self.weights] if self.weights else [])
         start = 0
         for batch in source.batches([*self.features, *extra]):
-            X, codes = self._read(batch, start)
+            X, codes = self._read(batch)
             beside = batch.numbers(extra)  # (rows, 1 or 2)
             keep = self._complete(X, codes, beside, extra, start)
+            self._refuse_unknown(batch, codes, keep, start)
             start += batch.rows
             if keep is not None:
                 X, beside = X[keep], beside[keep]
@@ -128,10 +132,11 @@ class Design:
             MissingValueError: an infinity.
             DataError: a level the design does not know.
         """
-        X, codes = self._read(batch, start)
-        complete = ~np.isnan(X).any(axis=1)
+        X, codes = self._read(batch)
+        complete: Mask = np.logical_not(np.isnan(X).any(axis=1))
         for values in codes.values():
-            complete &= values >= 0
+            complete &= values != MISSING
+        self._refuse_unknown(batch, codes, complete, start)
         _refuse_infinity(X, self.terms, start)
         X[~complete] = np.nan
         return X, complete
@@ -153,8 +158,8 @@ class Design:
                     "the model was fitted on numbers there"
                 )
 
-    def _read(self, batch: Batch, start: int) -> tuple[Array, dict[str, Codes]]:
-        """X (rows, d), and the codes of each category, -1 where missing."""
+    def _read(self, batch: Batch) -> tuple[Array, dict[str, Codes]]:
+        """X (rows, d), and the codes of each category."""
         if not self.levels:
             return batch.numbers(self.features), {}
         X = np.zeros((batch.rows, len(self.terms)))
@@ -168,27 +173,35 @@ class Design:
                 X[:, place] = values[:, numbers.index(feature)]
                 place += 1
                 continue
-            codes = self._codes(batch, feature, start)
+            codes = self._codes(batch, feature)
             all_codes[feature] = codes
-            hit = codes > 0  # the base, 0, is no column; -1 is missing
+            hit = codes > 0  # the base, 0, is no column
             X[rows[hit], place + codes[hit] - 1] = 1.0
             place += len(self.levels[feature]) - 1
         return X, all_codes
 
-    def _codes(self, batch: Batch, feature: str, start: int) -> Codes:
+    def _codes(self, batch: Batch, feature: str) -> Codes:
         """A category's codes in the design's own levels; the base is 0."""
         local, names = batch.category(feature)
         known = {level: i for i, level in enumerate(self.levels[feature])}
-        translate = np.array([known.get(n, -2) for n in names] + [-1], dtype=np.int64)
-        codes: Codes = translate[local]
-        if (codes == -2).any():
-            row = int(np.argmax(codes == -2))
-            raise DataError(
-                f"column {feature!r} holds {names[local[row]]!r} in row "
-                f"{start + row + 1:,}, a level the model has not seen: it knows "
-                f"{listed(self.levels[feature])}"
-            )
+        places = [known.get(n, UNKNOWN) for n in names] + [MISSING]
+        codes: Codes = np.array(places, dtype=np.int64)[local]
         return codes
+
+    def _refuse_unknown(
+        self, batch: Batch, codes: dict[str, Codes], keep: Mask | None, start: int
+    ) -> None:
+        """Refuse a level that is not the design's, in the rows that are kept."""
+        for feature, values in codes.items():
+            unknown = values == UNKNOWN if keep is None else keep & (values == UNKNOWN)
+            if unknown.any():
+                row = int(np.argmax(unknown))
+                local, names = batch.category(feature)
+                raise DataError(
+                    f"column {feature!r} holds {names[local[row]]!r} in row "
+                    f"{start + row + 1:,}, a level the model has not seen: it knows "
+                    f"{listed(self.levels[feature])}"
+                )
 
     def _complete(
         self,
@@ -200,13 +213,12 @@ class Design:
     ) -> Mask | None:
         """The rows to keep; None when all are, which is looked for first."""
         fine = np.isfinite(X.sum()) and np.isfinite(beside.sum())
-        if fine and not any((c < 0).any() for c in codes.values()):
+        if fine and not any((c == MISSING).any() for c in codes.values()):
             return None
         _refuse_infinity(X, self.terms, start)
         _refuse_infinity(beside, extra, start)
         gaps = {name: np.isnan(X[:, i]) for i, name in enumerate(self.terms)}
-        gaps = {name: gap for name, gap in gaps.items() if "[" not in name or gap.any()}
-        gaps |= {name: values < 0 for name, values in codes.items()}
+        gaps |= {name: values == MISSING for name, values in codes.items()}
         gaps |= {name: np.isnan(beside[:, i]) for i, name in enumerate(extra)}
         incomplete = np.zeros(X.shape[0], dtype=bool)
         for gap in gaps.values():
@@ -227,7 +239,7 @@ class Design:
 def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
     infinite = np.isinf(values)
     if infinite.any():
-        row, column = np.unravel_index(int(np.argmax(infinite)), infinite.shape)
+        row, column = divmod(int(np.argmax(infinite)), infinite.shape[1])
         raise MissingValueError(
             f"column {names[column]!r} is infinite, first in row {start + row + 1:,}: "
             "no line fits that; correct it or leave the row out"

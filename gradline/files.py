@@ -146,7 +146,7 @@ class InputFile:
         number = error.errno if isinstance(error, OSError) else None
         reason = _NOT_READ.get(number or 0)
         if reason is None:
-            reason = f"{said(error)}; check that it is whole and what its name says"
+            reason = f"{said(error)}; give a whole file of the kind its name says"
         return FileError(f"cannot read {self.name}: {reason}")
 
 

@@ -47,7 +47,8 @@ from gradline.solvers import (
     needs_triangle,
     triangle_scale,
 )
-from gradline.state import Moments, Triangle
+from gradline.state import Moments, Triangle, centred
+from gradline.state import weights as weights_of
 
 #: Called with a title and the rows to come (or None): a context manager that gives a
 #: function to call with each number of rows done. terminal.py has one with a bar.
@@ -592,15 +593,16 @@ def _measure(
     chunks: Iterable[Chunk], moments: Moments, slopes: Tensor, rows: int
 ) -> _Measured:
     """Residuals of the line through the mean with these slopes, in one pass."""
-    shift, delta = moments.shift, moments.delta
     squares = absolutes = offset = 0.0
     gradient = torch.zeros(len(slopes), dtype=torch.float64)
     picker = _Picker(rows, len(slopes))
     for chunk in chunks:
         picker.add(chunk)
-        X = (torch.from_numpy(chunk.X) - shift[:-1]) - delta[:-1]  # (rows, d)
-        r = (torch.from_numpy(chunk.y) - shift[-1] - delta[-1]) - X @ slopes
-        wr = r if chunk.weight is None else r * torch.tensor(chunk.weight)
+        z = centred(chunk, moments.shift, moments.delta)  # (rows, d + 1)
+        X = z[:, :-1]
+        r = z[:, -1] - X @ slopes
+        w = weights_of(chunk)
+        wr = r if w is None else r * w
         squares += float(wr @ r)
         absolutes += float(wr.abs().sum())
         offset += float(wr.sum())

@@ -56,9 +56,13 @@ class Bowl:
 
     @property
     def best_lr(self) -> float:
-        """The learning rate with the fastest worst direction: 2/(hmax + hmin)."""
+        """The learning rate with the fastest worst direction: 2/(hmax + hmin).
+
+        A hair below the limit where hmin is nothing beside hmax: at the limit itself
+        the steepest direction would swing for ever.
+        """
         live = self.live
-        return 2.0 / float(live[0] + live[-1])
+        return min(2.0 / float(live[0] + live[-1]), 0.99999 * self.lr_limit)
 
     @property
     def live(self) -> Tensor:
@@ -196,4 +200,4 @@ class Path:
 
     def _parts(self, epochs: Tensor) -> tuple[Tensor, ...]:
         step = max(1, 4_000_000 // max(1, self.bowl.root.numel()))
-        return torch.as_tensor(epochs).split(step)
+        return torch.split(epochs, step)

@@ -199,7 +199,12 @@ class Fit:
             if missing == "error" and not complete.all():
                 row = int(np.argmin(complete))
                 gap = next(
-                    (t for t, v in zip(self.design.terms, X[row], strict=True) if np.isnan(v)), "?"
+                    (
+                        t
+                        for t, v in zip(self.design.terms, X[row], strict=True)
+                        if np.isnan(v)
+                    ),
+                    "?",
                 )
                 gap = self._missing_in(batch, row) or gap
                 raise MissingValueError(
@@ -249,11 +254,6 @@ class Fit:
         """
         from gradline.plots import draw_fit, save_figure
 
-        if self.sample is None:
-            raise DataError(
-                "this fit holds no rows to draw, for a model file keeps none: plot "
-                "where it was fitted"
-            )
         figure = draw_fit(self)
         if path is not None:
             save_figure(figure, path)

@@ -16,6 +16,7 @@ a nearby row lose nothing even when x is near 1e14 and varies by 1.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,14 +24,25 @@ from gradline.data import Chunk
 from gradline.errors import ShapeError
 
 
-def _joined(chunk: Chunk) -> Tensor:
-    """[X y] as one tensor, (rows, d + 1) float64, a copy."""
-    X, y = torch.from_numpy(chunk.X), torch.from_numpy(chunk.y)
-    return torch.cat([X.double(), y.double()[:, None]], dim=1)
+def centred(chunk: Chunk, shift: Tensor, delta: Tensor | None = None) -> Tensor:
+    """[X y] - shift - delta as a new tensor, (rows, d + 1) float64.
+
+    Two subtractions, in this order: the first is exact where rows are near the shift.
+    """
+    z = np.empty((len(chunk.y), chunk.X.shape[1] + 1))
+    np.subtract(chunk.X, shift[:-1].numpy(), out=z[:, :-1])
+    np.subtract(chunk.y, shift[-1].item(), out=z[:, -1])
+    tensor = torch.from_numpy(z)
+    return tensor if delta is None else tensor.sub_(delta)
 
 
-def _weights(chunk: Chunk) -> Tensor | None:
+def weights(chunk: Chunk) -> Tensor | None:
+    """The row weights as a tensor, (rows,), or None."""
     return None if chunk.weight is None else torch.tensor(chunk.weight).double()
+
+
+def _first_row(chunk: Chunk) -> Tensor:
+    return torch.tensor([*chunk.X[0].tolist(), float(chunk.y[0])], dtype=torch.float64)
 
 
 class Moments:
@@ -75,12 +87,11 @@ class Moments:
                 f"a chunk of {chunk.X.shape[1]} columns does not go with a state of "
                 f"{self.shift.numel() - 1}: build it with Moments(d) for d columns"
             )
-        z = _joined(chunk)  # (rows, d + 1)
         part = Moments(chunk.X.shape[1])
-        part.rows = z.shape[0]
-        part.shift = self.shift if self.rows else z[0].clone()
-        w = _weights(chunk)
-        part.weight = float(z.shape[0]) if w is None else float(w.sum())
+        part.rows = len(chunk.y)
+        part.shift = self.shift if self.weight else _first_row(chunk)
+        w = weights(chunk)
+        part.weight = float(part.rows) if w is None else float(w.sum())
         if part.weight == 0:
             self.rows += part.rows
             return self
@@ -88,7 +99,7 @@ class Moments:
         def average(values: Tensor) -> Tensor:
             return (values.sum(0) if w is None else w @ values) / part.weight
 
-        z -= part.shift
+        z = centred(chunk, part.shift)  # (rows, d + 1)
         part.delta = average(z)
         z -= part.delta
         leftover = average(z)  # what rounding left of the mean
@@ -140,8 +151,8 @@ class Triangle:
 
     def add(self, chunk: Chunk) -> Triangle:
         """Take in more rows; return self."""
-        z = (_joined(chunk) - self._shift - self._delta) / self._scale
-        w = _weights(chunk)
+        z = centred(chunk, self._shift, self._delta) / self._scale
+        w = weights(chunk)
         return self._reduce(z if w is None else z * w.sqrt()[:, None])
 
     def merge(self, other: Triangle) -> Triangle:

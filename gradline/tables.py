@@ -22,6 +22,10 @@ from gradline.errors import ColumnError, DataError, listed
 #: Rows in a batch, fewer where the columns are many (see data.BATCH_BYTES).
 BATCH_ROWS = 65_536
 
+#: What files of these formats are called.
+PARQUET_SUFFIXES = {".parquet", ".pq"}
+ARROW_SUFFIXES = {".arrow", ".feather", ".ipc"}
+
 #: Reads all rows once: the named columns, in batches of about so many rows.
 Read = Callable[[Sequence[str], int], Iterator[Any]]
 

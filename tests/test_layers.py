@@ -26,6 +26,7 @@ ROWS = [
     "data",
     "synth",
     "tables",
+    "writers",
     "csvtext",
     "csvfiles",
     "readers",
@@ -65,7 +66,12 @@ LAZY_UPWARD = {
     ("result", "terminal"),
 }
 
-ARROW = {"readers.py", "csvfiles.py"}  # the only files that import pyarrow
+ARROW = {"csvfiles.py", "readers.py", "tables.py", "writers.py"}  # import pyarrow
+    "readers.py",
+    "csvfiles.py",
+    "tables.py",
+    "writers.py",
+}  # the only files to import pyarrow
 HEAVY = {"matplotlib", "numpy", "pandas", "polars", "pyarrow", "sklearn", "torch"}
 RUNS_CODE = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 

@@ -19,8 +19,10 @@ from matplotlib.legend import Legend
 from numpy.typing import NDArray
 from PIL import Image
 
+import gradline as gl
 from gradline import plots
 from gradline.errors import FileError, ShapeError, UsageError
+from gradline.plots.movie import _frames, _Movie
 
 Array = NDArray[np.float64]
 EPOCHS = 1000
@@ -268,6 +270,61 @@ def test_a_dollar_name_is_written_as_it_is() -> None:
     assert legend(ax)[-1] == "fitted: b_$ = 1.000·$a$ + 0"
 
 
+# --- a Fit
+
+
+def test_draw_fit_of_one_feature_is_the_line(line: tuple[Array, Array]) -> None:
+    x, y = line
+    (ax,) = plots.draw_fit(gl.fit({"hours": x, "score": y}, target="score")).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("hours", "score")
+    assert ax.get_title(loc="left") == ""
+    np.testing.assert_array_equal(drawn(ax, "100 points"), [x, y])
+    ends, heights = drawn(ax, "fitted: score = ")
+    best = np.polyfit(x, y, 1)
+    np.testing.assert_allclose(heights, np.polyval(best, ends), rtol=1e-12)
+
+
+def test_draw_fit_of_a_category_is_predicted_against_actual() -> None:
+    y = [1.0, 3.0, 10.0, 14.0]
+    (ax,) = plots.draw_fit(gl.fit({"g": list("aabb"), "y": y}, target="y")).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted y", "actual y")
+    np.testing.assert_allclose(drawn(ax, "4 points"), [[2, 2, 12, 12], y], rtol=1e-14)
+
+
+def test_draw_fit_of_many_features_is_predicted_against_actual() -> None:
+    random = np.random.default_rng(2)
+    X = random.normal(size=(50, 3)) + 1e8  # far off, where an intercept has no digits
+    y = X @ [1.0, -2.0, 3.0] + random.normal(size=50)
+    (ax,) = plots.draw_fit(gl.fit(X, y)).axes
+    here = X - X.mean(axis=0)
+    best = np.linalg.lstsq(here, y - y.mean())[0]
+    predicted, actual = drawn(ax, "50 points")
+    np.testing.assert_array_equal(actual, y)
+    np.testing.assert_allclose(predicted - y.mean(), here @ best, atol=1e-6)
+
+
+def test_draw_fit_says_how_many_of_the_rows_it_shows() -> None:
+    x = np.linspace(0, 1, 2_500)
+    for features in (x, np.column_stack([x, x**2])):
+        (ax,) = plots.draw_fit(gl.fit(features, x)).axes
+        assert ax.get_title(loc="left") == "2,000 of 2,500 rows"
+        assert legend(ax)[0] == "2,000 points"
+
+
+def test_a_fit_draws_itself_where_it_was_fitted(
+    line: tuple[Array, Array], tmp_path: Path
+) -> None:
+    fit = gl.fit(*line)
+    assert isinstance(fit.plot(tmp_path / "fit.png"), Figure)
+    with Image.open(tmp_path / "fit.png") as picture:
+        assert picture.format == "PNG"
+    fit.save(tmp_path / "line.safetensors")
+    loaded = gl.load(tmp_path / "line.safetensors")
+    for draw in (loaded.plot, lambda: plots.draw_fit(loaded)):
+        with pytest.raises(gl.DataError, match="this fit holds no rows to draw"):
+            draw()
+
+
 # --- loss
 
 
@@ -384,19 +441,19 @@ def test_learning_gif(
 
 def test_frames_are_close_where_the_line_is_fast() -> None:
     for epochs in (np.arange(1.0, 1001), np.arange(0.0, 100_001), np.arange(1.0, 62)):
-        shown = plots._frames(epochs, plots.FRAMES)
+        shown = _frames(epochs, plots.FRAMES)
         assert shown[0] == 0
         assert shown[-1] == len(epochs) - 1
         assert shown == sorted(set(shown))
         assert abs(len(shown) - plots.FRAMES) <= 5
         assert shown[:8] == list(range(8))
-    assert plots._frames(np.arange(5.0), plots.FRAMES) == [0, 1, 2, 3, 4]
+    assert _frames(np.arange(5.0), plots.FRAMES) == [0, 1, 2, 3, 4]
 
 
 def test_movie_draws_the_line_of_its_epoch(
     line: tuple[Array, Array], run: dict[str, Any]
 ) -> None:
-    movie = plots._Movie(
+    movie = _Movie(
         *line,
         *(run[k] for k in ("epochs", "losses", "slopes", "intercepts")),
         truth=None,

@@ -1,0 +1,43 @@
+"""Pictures of data, of a fit and of its learning: numbers in, Matplotlib Figures out.
+
+    data_figure       the points
+    fit_figure        the points and the fitted line
+    predicted_figure  actual against predicted, for any number of features
+    draw_fit          a Fit, as the one or the other
+    loss_figure       loss by epoch, and how far it is from the optimum
+    learning_gif      the line as it learns, as a moving picture
+    save_figure       a Figure to PNG, SVG or PDF
+
+pyplot is never imported: nothing here opens a window or keeps a global figure. Names
+of columns are drawn letter by letter, so that "$" in a name is not taken for maths.
+"""
+
+from gradline.plots.figures import data_figure, fit_figure, predicted_figure
+from gradline.plots.fits import draw_fit
+from gradline.plots.loss import loss_figure
+from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
+from gradline.plots.movie import FRAMES, learning_gif
+from gradline.plots.saving import save_figure
+from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
+from gradline.plots.ticks import STEPS
+
+__all__ = [
+    "BLUE",
+    "DEEP",
+    "DENSE",
+    "FRAMES",
+    "GREY",
+    "HELD_OUT_SHOWN",
+    "INK",
+    "PURPLE",
+    "RED",
+    "RULE",
+    "STEPS",
+    "data_figure",
+    "draw_fit",
+    "fit_figure",
+    "learning_gif",
+    "loss_figure",
+    "predicted_figure",
+    "save_figure",
+]

@@ -1,0 +1,41 @@
+"""A picture to a file."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gradline.errors import UsageError
+from gradline.files import replacing
+from gradline.plots.style import styled
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the extension; the same bytes each time.
+
+    Args:
+        figure: what to write.
+        path: ends in .png (at least 1,200 pixels wide), .svg or .pdf.
+
+    Raises:
+        UsageError: the path ends in something else.
+    """
+    kind = Path(path).suffix.lower()
+    # Dates and versions would make each file differ from the one before.
+    unmarked: dict[str, dict[str, str | None]] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": "gradline"},
+        ".pdf": {"CreationDate": None, "Creator": "gradline", "Producer": None},
+    }
+    if kind not in unmarked:
+        raise UsageError(
+            f"{str(path)!r} is no picture that can be written: "
+            "end the name in .png, .svg or .pdf"
+        )
+    dpi = max(150, math.ceil(1200 / figure.get_figwidth()))
+    with styled(), replacing(path) as unfinished:
+        figure.savefig(
+            unfinished, format=kind[1:], dpi=dpi, metadata=dict(unmarked[kind])
+        )

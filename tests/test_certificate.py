@@ -1,0 +1,177 @@
+"""The certificate says what is true, measured another way."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradline as gl
+from gradline.save import strict_json
+from helpers import TOLERANCE
+
+FIELDS = [
+    "optimum_loss",
+    "gap",
+    "relative_gap",
+    "gradient_norm",
+    "condition",
+    "rank",
+    "digits",
+    "lr_limit",
+    "status",
+    "advice",
+]
+
+
+def problem(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(80, 3)) * [1, 20, 0.3] + [0, 5, -2]
+    return X, X @ [1.0, 0.1, 4.0] + random.normal(size=80)
+
+
+@pytest.mark.parametrize("method", ["exact", "gd"])
+def test_every_field_is_there_and_survives_json(method: str) -> None:
+    X, y = problem()
+    certificate = gl.fit(X, y, method=method).certificate
+    shown = json.loads(strict_json(certificate.to_dict()))
+    for field in FIELDS:
+        assert hasattr(certificate, field)
+        assert shown[field] is not None
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 10, 300])
+def test_gap_gradient_and_limits_against_plain_formulas(epochs: int) -> None:
+    X, y = problem()
+    n = len(y)
+    fit = gl.fit(X, y, method="gd", lr=1e-3, epochs=epochs, seed=1)
+    certificate = fit.certificate
+    ones = np.column_stack([X, np.ones(n)])
+    best = np.linalg.lstsq(ones, y, rcond=None)[0]
+    optimum = ((y - ones @ best) ** 2).mean()
+    b = np.array([*fit.coefficients.values(), fit.intercept])
+    loss = ((y - ones @ b) ** 2).mean()
+    gradient = 2 / n * ones.T @ (ones @ b - y)
+    hessian = np.linalg.eigvalsh(2 / n * ones.T @ ones)
+    scaled = np.linalg.svd((X - X.mean(0)) / X.std(0), compute_uv=False)
+    assert certificate.optimum_loss == pytest.approx(optimum, rel=1e-9)
+    assert certificate.loss == pytest.approx(loss, rel=1e-9)
+    assert certificate.gap == pytest.approx(loss - optimum, rel=1e-9)
+    assert certificate.relative_gap == pytest.approx(certificate.gap / optimum)
+    assert certificate.gradient_norm == pytest.approx(
+        np.linalg.norm(gradient), rel=1e-9
+    )
+    assert certificate.condition == pytest.approx(scaled[0] / scaled[-1], rel=1e-9)
+    assert certificate.rank == np.linalg.matrix_rank(ones)
+    assert certificate.lr_limit == pytest.approx(2 / hessian[-1], rel=1e-9)
+    assert certificate.best_lr == pytest.approx(
+        2 / (hessian[-1] + hessian[0]), rel=1e-9
+    )
+
+
+def test_the_gap_is_no_difference_of_losses() -> None:
+    """Far below the rounding of the loss itself, it is still right."""
+    x, y = gl.sample_linear_data(100, seed=0)
+    gaps = [
+        gl.fit(x, y, lr=0.1, epochs=k, seed=0, standardize=False).certificate.gap
+        for k in (500, 1000, 1500)
+    ]
+    assert 0 < gaps[2] < gaps[1] < gaps[0] < 1e-7
+    assert gaps[2] < 1e-16 * 0.0094  # no two losses could show it
+    assert gaps[2] / gaps[1] == pytest.approx(gaps[1] / gaps[0], rel=1e-3)
+
+
+def test_an_exact_fit_is_its_own_optimum() -> None:
+    X, y = problem()
+    certificate = gl.fit(X, y).certificate
+    assert certificate.status == gl.Status.EXACT
+    assert certificate.gap == certificate.relative_gap == certificate.gradient_norm == 0
+    assert certificate.epochs_needed is None
+
+
+def test_any_model_can_be_certified() -> None:
+    X, y = problem()
+    model = gl.LinearRegression(3)
+    for _ in gl.descend(model, X, y[:, None], optimizer="Adam", lr=0.05, epochs=30):
+        pass
+    certificate = gl.certify(model, X, y)
+    residual = y - model(torch.from_numpy(X).float()).detach().numpy()[:, 0]
+    assert certificate.loss == pytest.approx((residual**2).mean(), rel=1e-5)
+    assert certificate.status == "not_converged"
+    exact = gl.fit(X, y)
+    assert gl.certify(exact.model, X, y).status == "converged"
+    with pytest.raises(gl.ShapeError, match="in_features=3"):
+        gl.certify(gl.LinearRegression(2), X, y)
+
+
+def exact_answer(X: np.ndarray, y: np.ndarray) -> list[Fraction]:
+    """Least squares in rationals: what float64 data truly say."""
+    rows = [[Fraction(1), *map(Fraction, row)] for row in X.tolist()]
+    p, values = len(rows[0]), list(map(Fraction, y.tolist()))
+    A = [
+        [sum(r[a] * r[b] for r in rows) for b in range(p)]
+        + [sum(r[a] * v for r, v in zip(rows, values, strict=True))]
+        for a in range(p)
+    ]
+    for c in range(p):
+        pivot = next(r for r in range(c, p) if A[r][c])
+        A[c], A[pivot] = A[pivot], A[c]
+        A[c] = [v / A[c][c] for v in A[c]]
+        for r in range(p):
+            if r != c:
+                A[r] = [u - A[r][c] * v for u, v in zip(A[r], A[c], strict=True)]
+    return [row[p] for row in A]
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    decades=st.floats(0, 12),
+    noise=st.sampled_from([0.0, 1e-3, 1.0]),
+    offset=st.sampled_from([0.0, 1.0, 1e4]),
+    method=st.sampled_from(["exact", "gd"]),
+)
+def test_digits_are_never_above_the_true_digits(
+    seed: int, decades: float, noise: float, offset: float, method: str
+) -> None:
+    random = np.random.default_rng(seed)
+    d = int(random.integers(2, 4))
+    U, _ = np.linalg.qr(random.normal(size=(12, d)))
+    V, _ = np.linalg.qr(random.normal(size=(d, d)))
+    X = U @ np.diag(np.logspace(0, -decades, d)) @ V.T + offset
+    y = X @ random.normal(size=d) + noise * random.normal(size=12)
+    fit = gl.fit(X, y, method=method, **({} if method == "exact" else {"epochs": 500}))
+    if fit.certificate.status == "rank_deficient":
+        return  # there is no one true answer to compare with
+    truth = exact_answer(X, y)
+    for b, value in zip([fit.intercept, *fit.slopes], truth, strict=True):
+        size = abs(value)
+        true = 16.0
+        if size:
+            off = float(abs(Fraction(float(b)) - value) / size)
+            true = -math.log10(off) if off else 16.0
+        natural = abs(float(value)) < 1e-6  # below its natural size: not counted
+        assert natural or fit.certificate.digits <= max(0.0, true) + 1e-9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_digits_of_an_easy_problem_are_many(dtype: str) -> None:
+    X, y = problem()
+    digits = gl.fit(X.astype(dtype), y.astype(dtype)).certificate.digits
+    assert digits > -math.log10(TOLERANCE["float64"])
+
+
+def test_advice_on_nearly_dependent_columns() -> None:
+    X, y = problem()
+    X = np.column_stack([X, X[:, 0] + 1e-9 * np.random.default_rng(1).normal(size=80)])
+    certificate = gl.fit(X, y).certificate
+    assert certificate.status == "exact"
+    assert certificate.condition > 1e8
+    assert certificate.solver == "triangle"
+    assert "nearly dependent" in certificate.advice

@@ -1,0 +1,575 @@
+"""fit(): whatever comes in, the least-squares answer in the units of the input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import statsmodels.api as sm
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression as SkLinearRegression
+
+import gradline as gl
+from helpers import TOLERANCE
+
+RTOL = TOLERANCE["float64"]
+
+
+def problem(seed: int = 0, n: int = 120, d: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(n, d)) * 10.0 ** random.integers(-2, 3, d) + 4
+    y = X @ random.normal(size=d) + 2 + random.normal(size=n)
+    return X, y
+
+
+def found(fit: gl.Fit) -> np.ndarray:
+    return np.array([fit.intercept, *fit.coefficients.values()])
+
+
+def expected(X: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
+    """An independent library's answer."""
+    weights = np.ones(len(y)) if w is None else w
+    return np.asarray(sm.WLS(y, sm.add_constant(X), weights=weights).fit().params)
+
+
+# Truth.
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(8, 80), d=st.integers(1, 6))
+def test_exact_against_two_libraries(seed: int, n: int, d: int) -> None:
+    X, y = problem(seed, n, d)
+    fit = gl.fit(X, y)
+    np.testing.assert_allclose(found(fit), expected(X, y), rtol=1e-7)
+    twin = SkLinearRegression().fit(X, y)
+    np.testing.assert_allclose(fit.slopes, twin.coef_, rtol=1e-7)
+    assert fit.metrics.r2 == pytest.approx(twin.score(X, y), rel=1e-9)
+
+
+def test_known_truth() -> None:
+    """Integers small enough that every sum is exact: the answer has no error at all."""
+    random = np.random.default_rng(0)
+    X = random.integers(-9, 10, (50, 4)).astype(float)
+    B = np.array([3.0, -2.0, 0.5, 7.0])
+    fit = gl.fit(X, X @ B - 11)
+    np.testing.assert_allclose(fit.slopes, B, rtol=1e-14)
+    assert fit.intercept == pytest.approx(-11, rel=1e-14)
+    assert fit.metrics.r2 == pytest.approx(1, abs=1e-14)
+    assert fit.certificate.optimum_loss < 1e-25
+
+
+@pytest.mark.parametrize("method", ["exact", "gd"])
+def test_weights(method: str) -> None:
+    X, y = problem()
+    w = np.random.default_rng(1).uniform(0, 5, len(y))
+    w[:10] = 0
+    fit = gl.fit(X, y, weights=w, method=method)
+    tolerance = RTOL if method == "exact" else 1e-6
+    np.testing.assert_allclose(found(fit), expected(X, y, w), rtol=tolerance)
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=y, w=w)
+    by_name = gl.fit(frame, target="y", weights="w", method=method)
+    assert list(by_name.coefficients) == ["a", "b", "c"]
+    np.testing.assert_allclose(found(by_name), found(fit), rtol=1e-12)
+    assert by_name.evaluate(frame).r2 == pytest.approx(fit.metrics.r2, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["exact", "gd"])
+def test_the_metrics_are_those_of_the_predictions(method: str) -> None:
+    X, y = problem()
+    options = {} if method == "exact" else {"lr": "auto", "epochs": 5}
+    fit = gl.fit(X, y, method=method, **options)
+    residual = y - X @ fit.slopes - fit.intercept
+    assert fit.metrics.rmse == pytest.approx(np.sqrt((residual**2).mean()), rel=1e-9)
+    assert fit.metrics.mae == pytest.approx(np.abs(residual).mean(), rel=1e-9)
+    assert fit.metrics.r2 == pytest.approx(1 - residual.var() / y.var(), abs=0.2)
+    again = fit.evaluate(X, y)
+    assert dict(again) == pytest.approx(dict(fit.metrics), rel=1e-9)
+    np.testing.assert_allclose(fit.predict(X), y - residual, rtol=1e-9)
+
+
+def test_many_chunks_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = problem(n=5000)
+    whole = gl.fit(X, y)
+    monkeypatch.setattr("gradline.data.BATCH_BYTES", 1)
+    parts = gl.fit(X, y)
+    np.testing.assert_allclose(found(parts), found(whole), rtol=1e-12)
+    np.testing.assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-12)
+    assert parts.metrics.mae == pytest.approx(whole.metrics.mae, rel=1e-12)
+
+
+# Whatever comes in.
+
+NUMPY = ["f2", "f4", "f8", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+TORCH = [
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+]
+
+
+@pytest.mark.parametrize("dtype", [*NUMPY, *TORCH], ids=str)
+def test_every_real_dtype_is_summed_in_float64(dtype: Any) -> None:
+    """The same small whole numbers in every type: the same answer to float64."""
+    random = np.random.default_rng(0)
+    high = 2 if dtype in ("?", torch.bool) else 100
+    X, y = random.integers(0, high, (300, 2)), random.integers(0, 100, 300)
+    want = expected(X.astype(float), y.astype(float))
+    cast = X.astype(dtype) if isinstance(dtype, str) else torch.tensor(X, dtype=dtype)
+    np.testing.assert_allclose(found(gl.fit(cast, y)), want, rtol=RTOL)
+    one = gl.fit(cast[:, 0], y)
+    assert list(one.coefficients) == ["x"]
+    np.testing.assert_allclose(found(one), expected(X[:, :1] * 1.0, y), rtol=RTOL)
+
+
+def containers(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=y)
+    frame.to_csv(folder / "d.csv", index=False)
+    frame.to_parquet(folder / "d.parquet")
+    frame.to_feather(folder / "d.feather")
+    return {
+        "pandas": frame,
+        "polars": pl.DataFrame(frame.to_dict("list")),
+        "arrow": pa.Table.from_pandas(frame),
+        "dict": frame.to_dict("list"),
+        "csv": folder / "d.csv",
+        "csv as text": str(folder / "d.csv"),
+        "parquet": folder / "d.parquet",
+        "feather": folder / "d.feather",
+    }
+
+
+def test_every_container(tmp_path: Path) -> None:
+    X, y = problem()
+    want = expected(X, y)
+    for name, data in containers(X, y, tmp_path).items():
+        fit = gl.fit(data, target="y")
+        assert list(fit.coefficients) == ["a", "b", "c"], name
+        np.testing.assert_allclose(found(fit), want, rtol=RTOL, err_msg=name)
+        np.testing.assert_allclose(
+            fit.predict(data), fit.predict(X), rtol=1e-12, err_msg=name
+        )
+        assert fit.evaluate(data).r2 == pytest.approx(fit.metrics.r2, rel=1e-12)
+        swapped = gl.fit(data, target="y", features=["c", "a"])
+        assert list(swapped.coefficients) == ["c", "a"]
+
+
+def test_y_beside_a_frame() -> None:
+    X, y = problem()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    for target in (y, list(y), torch.tensor(y), pd.Series(y), pl.Series(y)):
+        fit = gl.fit(frame, target)
+        np.testing.assert_allclose(found(fit), expected(X, y), rtol=RTOL)
+        assert fit.target == "y"
+    assert gl.fit(frame, pd.Series(y, name="price")).target == "price"
+    assert gl.fit(frame, y, target="price").target == "price"
+
+
+def test_lists_and_noncontiguous_and_read_only() -> None:
+    X, y = problem()
+    want = expected(X, y)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    for data in (X.tolist(), np.asfortranarray(X), frozen, np.repeat(X, 2, 0)[::2]):
+        before = np.array(data)
+        np.testing.assert_allclose(found(gl.fit(data, y)), want, rtol=RTOL)
+        np.testing.assert_array_equal(before, data)
+
+
+# Categories and missing values.
+
+
+def test_categories_are_treatment_coded() -> None:
+    group = ["b", "a", "c", "b", "a", "c", "b"]
+    y = [5.0, 1.0, 9.0, 5.0, 1.0, 9.0, 5.0]
+    fit = gl.fit({"g": group, "y": y}, target="y")
+    assert fit.coefficients == pytest.approx({"g[b]": 4.0, "g[c]": 8.0})
+    assert fit.intercept == pytest.approx(1.0)
+    np.testing.assert_allclose(fit.predict({"g": ["c", "a"]}), [9, 1])
+    flags = gl.fit({"g": [True, False, True], "y": [3.0, 1.0, 3.0]}, target="y")
+    assert flags.coefficients == pytest.approx({"g[True]": 2.0})
+
+
+def test_numbers_as_categories_sort_by_value() -> None:
+    data = {"month": [10, 2, 1, 10, 2, 1], "y": [3.0, 2.0, 1.0, 3.0, 2.0, 1.0]}
+    fit = gl.fit(data, target="y", categories=["month"])
+    assert list(fit.coefficients) == ["month[2]", "month[10]"]
+    np.testing.assert_allclose(fit.predict({"month": [10, 1]}), [3, 1])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "csv"])
+def test_categories_with_numbers_against_pandas_dummies(
+    kind: str, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": random.normal(size=200),
+            "town": random.choice(["Ulm", "Aachen", "Öhringen", "bonn"], 200),
+            "new": random.choice([True, False], 200),
+        }
+    )
+    frame["y"] = frame["size"] * 3 + frame["town"].str.len() + random.normal(size=200)
+    dummies = pd.get_dummies(frame, columns=["town", "new"], drop_first=False)
+    names = ["size", "town_Ulm", "town_bonn", "town_Öhringen", "new_True"]
+    want = expected(dummies[names].astype(float).to_numpy(), frame["y"].to_numpy())
+    data: Any = frame
+    if kind == "polars":
+        data = pl.DataFrame(frame.to_dict("list"))
+    if kind == "csv":
+        data = tmp_path / "d.csv"
+        frame.to_csv(data, index=False)
+    fit = gl.fit(data, target="y")
+    assert list(fit.coefficients) == [
+        "size",
+        "town[Ulm]",
+        "town[bonn]",
+        "town[Öhringen]",
+        "new[True]",
+    ]
+    np.testing.assert_allclose(found(fit), want, rtol=1e-8)
+    np.testing.assert_allclose(
+        fit.predict(frame), fit.predict(frame[["new", "town", "size"]]), rtol=1e-12
+    )
+
+
+def holes() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "a": [1.0, 2.0, np.nan, 4.0, 5.0, 7.0],
+            "g": ["u", "v", "u", None, "v", "w"],
+            "y": [1.0, 3.0, 2.0, 4.0, 6.0, np.nan],
+        }
+    )
+
+
+def test_missing_values_are_refused_with_column_and_row() -> None:
+    with pytest.raises(gl.MissingValueError, match=r"'a' .* first in row 3: .*drop"):
+        gl.fit(holes(), target="y")
+    with pytest.raises(gl.MissingValueError, match=r"'g' .* first in row 4"):
+        gl.fit(holes(), target="y", features=["g"])
+    with pytest.raises(gl.MissingValueError, match=r"'y' .* first in row 6"):
+        gl.fit(holes().assign(a=1.5, g="u"), target="y", features=["a"])
+
+
+def test_missing_values_are_dropped_when_asked_and_counted() -> None:
+    fit = gl.fit(holes(), target="y", missing="drop")
+    assert (fit.rows, fit.dropped) == (3, 3)
+    # "w" stands in a dropped row alone, so it is no level.
+    assert list(fit.coefficients) == ["a", "g[v]"]
+    assert any("3 incomplete rows were dropped" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("missing", ["error", "drop"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinity_is_refused_even_when_dropping(missing: Any, bad: float) -> None:
+    X, y = problem()
+    X[17, 1] = bad
+    with pytest.raises(
+        gl.MissingValueError, match=r"'x2' is infinite, first in row 18"
+    ):
+        gl.fit(X, y, missing=missing)
+    with pytest.raises(gl.MissingValueError, match="'y' is infinite"):
+        gl.fit(X[:10], np.full(10, bad), missing=missing)
+
+
+def test_huge_but_finite_values_are_no_missing_values() -> None:
+    x = np.array([1e300, -1e300, 1e300, 0.0])
+    with pytest.raises(gl.DataError, match="'x' holds numbers too large to square"):
+        gl.fit(x, [1.0, 2.0, 1.0, 1.5])
+
+
+def test_predicting_incomplete_rows() -> None:
+    fit = gl.fit(holes(), target="y", missing="drop")
+    with pytest.raises(gl.MissingValueError, match=r"'g' .* first in row 2"):
+        fit.predict({"a": [1.0, 2.0], "g": ["u", None]})
+    some = fit.predict({"a": [1.0, np.nan], "g": ["u", "v"]}, missing="nan")
+    assert np.isnan(some).tolist() == [False, True]
+    with pytest.raises(gl.UsageError, match="missing is 'drop'"):
+        fit.predict({"a": [1.0], "g": ["u"]}, missing="drop")  # type: ignore[arg-type]
+
+
+def test_an_unknown_level_is_refused_with_its_row() -> None:
+    fit = gl.fit({"g": ["a", "b", "a"], "y": [1.0, 2.0, 1.0]}, target="y")
+    with pytest.raises(gl.DataError, match=r"'g' holds 'z' in row 2.*'a', 'b'"):
+        fit.predict({"g": ["a", "z"]})
+
+
+# Descent.
+
+
+def test_auto_descends_when_a_setting_of_descent_is_given() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    assert gl.fit(x, y).method == "exact"
+    assert gl.fit(x, y).trace is None
+    for setting in ({"lr": 0.1}, {"epochs": 3}, {"seed": 1}, {"standardize": True}):
+        assert gl.fit(x, y, **setting).method == "gd"
+
+
+def test_a_setting_without_effect_is_refused() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    with pytest.raises(gl.UsageError, match="has no use for lr, epochs"):
+        gl.fit(x, y, method="exact", lr=0.1, epochs=10)
+    with pytest.raises(gl.UsageError, match="start and seed"):
+        gl.fit(x, y, start=gl.LinearRegression(), seed=1)
+
+
+def test_descent_on_badly_scaled_data_in_input_units() -> None:
+    X, y = problem()
+    X[:, 0] = X[:, 0] * 1e6 + 1e7
+    fit = gl.fit(X, y, method="gd")
+    np.testing.assert_allclose(found(fit), expected(X, y), rtol=1e-6)
+    assert fit.settings["standardize"]
+    assert fit.certificate.status == "converged"
+
+
+def test_lr_above_the_limit_stops_and_says_what_to_do() -> None:
+    X, y = problem()
+    limit = gl.fit(X, y).certificate.lr_limit
+    with pytest.raises(gl.DivergenceError) as caught:
+        gl.fit(X, y, method="gd", lr=1.01 * limit, epochs=10)
+    message = str(caught.value)
+    assert f"the stability limit is {limit:.3g}" in message
+    assert "standardise the features, where the limit is" in message
+    assert "lr='auto'" in message
+    assert caught.value.lr_limit == pytest.approx(limit)
+    gl.fit(X, y, method="gd", lr=0.99 * limit, epochs=10)
+
+
+def test_not_converged_is_a_status_with_gap_and_epochs() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    fit = gl.fit(x, y, method="gd", lr=0.01, epochs=100)
+    certificate = fit.certificate
+    assert certificate.status == "not_converged"
+    assert certificate.gap > 0
+    assert certificate.epochs_needed
+    assert f"{certificate.epochs_needed:,} more epochs" in certificate.advice
+
+
+def test_the_start_is_where_it_starts() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    start = gl.LinearRegression()
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    fit = gl.fit(x, y, lr=0.1, epochs=5, start=start)
+    assert fit.trace is not None
+    assert fit.trace.weights[0, 0] == start.weight.item()
+    assert all(torch.equal(v, before[k]) for k, v in start.state_dict().items())
+    twice = [gl.fit(x, y, lr=0.1, epochs=5, seed=3).intercept for _ in range(2)]
+    assert twice[0] == twice[1] != gl.fit(x, y, lr=0.1, epochs=5, seed=4).intercept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0}, "lr is 0"),
+        ({"lr": -0.1}, "lr is -0.1"),
+        ({"lr": float("inf")}, "lr is inf"),
+        ({"lr": "fast"}, "lr is 'fast'"),
+        ({"epochs": -1}, "epochs is -1"),
+        ({"epochs": 2.5}, "epochs is 2.5"),
+        ({"method": "magic"}, "method is 'magic'"),
+        ({"missing": "skip"}, "missing is 'skip'"),
+        ({"degenerate": "no"}, "degenerate is 'no'"),
+    ],
+)
+def test_bad_arguments(options: dict[str, Any], message: str) -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    with pytest.raises(gl.UsageError, match=message):
+        gl.fit(x, y, **options)
+
+
+# Shapes and columns.
+
+
+def test_one_column_targets_are_refused_not_broadcast() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    for column in (y[:, None], torch.tensor(y)[:, None], y[:, None].tolist()):
+        with pytest.raises(gl.ShapeError, match=r"\(100, 1\).*\(100,\)"):
+            gl.fit(x, column)
+    with pytest.raises(gl.ShapeError, match=r"\(99,\)"):
+        gl.fit(x, y[:99])
+    with pytest.raises(gl.ShapeError, match=r"\(100, 2\)"):
+        gl.fit(x, np.column_stack([y, y]))
+    np.testing.assert_allclose(found(gl.fit(x[:, None], y)), found(gl.fit(x, y)))
+
+
+def test_columns_that_are_not_there() -> None:
+    frame = pd.DataFrame({"area": [1.0, 2, 3], "price": [2.0, 4, 7]})
+    with pytest.raises(gl.ColumnError, match="no column 'pricee'.*'price'"):
+        gl.fit(frame, target="pricee")
+    with pytest.raises(gl.ColumnError, match="no column 'Area'.*'area'"):
+        gl.fit(frame, target="price", features=["Area"])
+    with pytest.raises(gl.ColumnError, match="no column 'w'"):
+        gl.fit(frame, target="price", weights="w")
+    with pytest.raises(gl.UsageError, match="no target is given.*'area', 'price'"):
+        gl.fit(frame)
+    with pytest.raises(gl.UsageError, match="target='price'"):
+        gl.fit(frame, "price")
+    with pytest.raises(gl.ColumnError, match="the target and a feature"):
+        gl.fit(frame, target="price", features=["price", "area"])
+    with pytest.raises(gl.ColumnError, match="named twice"):
+        gl.fit(frame, target="price", features=["area", "area"])
+    with pytest.raises(gl.ColumnError, match="leak"):
+        gl.fit(frame, frame["price"])
+    with pytest.raises(gl.DataError, match="no column beside the target"):
+        gl.fit(frame[["price"]], target="price")
+    fit = gl.fit(frame, target="price")
+    with pytest.raises(gl.ColumnError, match="no column 'area'"):
+        fit.predict(frame[["price"]])
+    with pytest.raises(gl.ColumnError, match="fitted on numbers"):
+        fit.predict({"area": ["a", "b"]})
+    with pytest.raises(gl.ShapeError, match=r"\(3, 2\)"):
+        fit.predict(np.ones((3, 2)))
+
+
+def test_targets_and_features_of_no_use() -> None:
+    frame = pd.DataFrame(
+        {
+            "when": pd.date_range("2026-01-01", periods=3),
+            "name": ["a", "b", "c"],
+            "y": [1.0, 2, 4],
+        }
+    )
+    with pytest.raises(gl.ColumnError, match="target 'name' holds .* numbers"):
+        gl.fit(frame, target="name")
+    with pytest.raises(gl.ColumnError, match="'when' holds timestamp.*features="):
+        gl.fit(frame, target="y")
+
+
+def test_a_column_of_names_is_not_a_category() -> None:
+    n = 2500
+    data = {"id": [f"p{i}" for i in range(n)], "y": np.arange(n) * 1.0}
+    with pytest.raises(gl.ColumnError, match="'id' .* looks like a name or an id"):
+        gl.fit(data, target="y")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (-np.ones(100), "go down to -1"),
+        (np.zeros(100), "all 0"),
+        (np.full(100, np.nan), "missing value"),
+        (np.ones(99), r"\(99,\)"),
+        (np.ones((100, 1)), r"\(100, 1\)"),
+    ],
+)
+def test_bad_weights(weights: np.ndarray, message: str) -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    with pytest.raises(gl.DataError, match=message):
+        gl.fit(x, y, weights=weights)
+
+
+@pytest.mark.parametrize("bad", ["text", [["a"]], [[1, 2], [3]], 1 + 2j, object()])
+def test_what_is_no_array(bad: Any) -> None:
+    with pytest.raises((gl.DataError, gl.UsageError, gl.FileError)):
+        gl.fit(bad, [1.0])
+
+
+# Degenerate designs.
+
+
+def test_duplicated_columns_share_the_slope_and_are_named() -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    fit = gl.fit(np.column_stack([x, x, np.sin(9 * x)]), y)
+    assert fit.certificate.status == "rank_deficient"
+    assert (fit.certificate.rank, fit.certificate.columns) == (3, 4)
+    assert fit.certificate.dependent == ("x1", "x2")
+    assert "'x1', 'x2'" in fit.certificate.advice
+    assert fit.coefficients["x1"] == pytest.approx(fit.coefficients["x2"], rel=1e-9)
+    once = gl.fit(np.column_stack([x, np.sin(9 * x)]), y)
+    assert fit.metrics.rmse == pytest.approx(once.metrics.rmse, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_least_norm_against_numpy(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(30, 3))
+    X = np.column_stack([X, X @ random.normal(size=(3, 2)), np.full(30, 3.0)])
+    X *= [1, 10, 0.1, 1, 5, 1]
+    y = random.normal(size=30)
+    fit = gl.fit(X, y)
+    want = np.linalg.lstsq(X - X.mean(0), y - y.mean(), rcond=1e-10)[0]
+    np.testing.assert_allclose(fit.slopes, want, rtol=1e-8, atol=1e-12)
+    assert fit.certificate.rank == 4
+    assert "x6" in fit.certificate.dependent
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_fewer_rows_than_columns_interpolate_with_least_norm(n: int) -> None:
+    random = np.random.default_rng(n)
+    X, y = random.normal(size=(n, 8)), random.normal(size=n)
+    fit = gl.fit(X, y)
+    want = np.linalg.lstsq(X - X.mean(0), y - y.mean(), rcond=None)[0]
+    np.testing.assert_allclose(fit.slopes, want, rtol=1e-8)
+    np.testing.assert_allclose(fit.predict(X), y, rtol=1e-9, atol=1e-12)
+    assert fit.certificate.status == "rank_deficient"
+    assert f"{n} rows cannot determine 9 coefficients" in fit.certificate.advice
+
+
+def test_degenerate_designs_are_refused_when_asked() -> None:
+    X, y = problem(n=30)
+    X[:, 1] = 5.0
+    with pytest.raises(gl.DataError, match="'x2' .* is constant"):
+        gl.fit(X, y, degenerate="refuse")
+    with pytest.raises(gl.DataError, match="3 rows for 4 coefficients"):
+        gl.fit(problem(n=3)[0], y[:3], degenerate="refuse")
+    fit = gl.fit(X, y)
+    assert fit.coefficients["x2"] == 0
+    assert fit.certificate.dependent == ("x2",)
+
+
+def test_a_category_of_one_level_adds_no_term_and_says_so() -> None:
+    data = {"g": ["a"] * 4, "x": [1.0, 2, 3, 5], "y": [1.0, 2, 3, 4]}
+    fit = gl.fit(data, target="y")
+    assert list(fit.coefficients) == ["x"]
+    assert any("'g' has one level only" in note for note in fit.notes)
+    with pytest.raises(gl.DataError, match="'g' .* is constant"):
+        gl.fit(data, target="y", degenerate="refuse")
+
+
+@pytest.mark.parametrize("method", ["exact", "gd"])
+def test_constant_target(method: Any) -> None:
+    fit = gl.fit(np.arange(5.0), np.full(5, 7.0), method=method)
+    assert fit.coefficients["x"] == pytest.approx(0, abs=1e-12)
+    assert fit.intercept == pytest.approx(7)
+    assert np.isnan(fit.metrics.r2)
+    assert fit.certificate.status in ("exact", "converged")
+
+
+def test_too_few_rows() -> None:
+    with pytest.raises(gl.DataError, match="no rows"):
+        gl.fit(np.ones((0, 2)), np.ones(0))
+    with pytest.raises(gl.DataError, match="one row"):
+        gl.fit(np.ones((1, 2)), np.ones(1))
+    with pytest.raises(gl.DataError, match="no complete row: all 2"):
+        gl.fit([np.nan, 1.0], [1.0, np.nan], missing="drop")
+
+
+def test_x_near_1e14_keeps_its_slope() -> None:
+    """statsmodels#9258: an intercept lost when x is near 1e14."""
+    x = np.arange(100.0)
+    y = 2 * x + 3
+    fit = gl.fit(x + 1e14, y)
+    assert fit.coefficients["x"] == pytest.approx(2, rel=1e-12)
+    np.testing.assert_allclose(fit.predict(x + 1e14), y, atol=1e-9)
+
+
+def test_the_model_is_a_torch_module() -> None:
+    X, y = problem()
+    fit = gl.fit(X, y)
+    with torch.inference_mode():
+        predicted = fit.model(torch.from_numpy(X))[:, 0]
+    np.testing.assert_allclose(predicted.numpy(), fit.predict(X), rtol=1e-9)
