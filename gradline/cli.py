@@ -342,9 +342,12 @@ def _predict(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"{seen.name} has a column 'prediction' already: rename it first"
         )
-    # Columns the model does not compute with are passed on as they stand, as text.
-    numbers = set(model.design.features) - set(model.design.levels)
-    kept = [name for name in columns if name not in numbers]
+    kept = list(model.design.levels)
+    if seen.rows is None:
+        # A streamed CSV reads all numbers as float64. The columns the model does not
+        # compute with are passed on as they stand, as text.
+        numbers = set(model.design.features) - set(model.design.levels)
+        kept = [name for name in columns if name not in numbers]
     source = model.open(arguments.data, **reading, categories=kept)
     predicted = model.predictions(source, missing=arguments.missing, columns=columns)
     pairs = _with_bar(predicted, source.rows)

@@ -569,7 +569,11 @@ def _status(survey: Survey, method: str, share: float) -> Status:
 def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
     notes = []
     if survey.tally.dropped:
-        notes.append(f"{survey.tally.dropped:,} incomplete rows were dropped.")
+        many = survey.tally.dropped != 1
+        notes.append(
+            f"{survey.tally.dropped:,} incomplete row{'s were' if many else ' was'} "
+            "dropped."
+        )
     for name, levels in survey.design.levels.items():
         if len(levels) < 2:
             notes.append(f"Category {name!r} has one level only and adds no term.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from gradline.errors import Status
 from gradline.result import Fit, Scores
+
+#: Sentences are wrapped at this many characters.
+WIDTH = 80
 
 #: More terms than this, and the table shows the largest ones.
 MOST_TERMS_SHOWN = 60
@@ -26,7 +30,7 @@ def number(value: float, digits: int = 6) -> str:
 
 def fit_table(fit: Fit) -> str:
     """The coefficients, the scores and the certificate of a fit, as text."""
-    head = f"{fit.target} from {len(fit.design.features)} feature"
+    head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
     head += "" if len(fit.design.features) == 1 else "s"
     head += f", {fit.rows:,} rows, {_method(fit)}"
     lines = [head, ""]
@@ -34,7 +38,9 @@ def fit_table(fit: Fit) -> str:
     lines += _coefficient_lines(rows)
     lines += ["", scores_line(fit.metrics), ""]
     lines += certificate_lines(fit)
-    lines += [f"Note: {note}" for note in fit.notes if note != fit.certificate.advice]
+    for note in fit.notes:
+        if note != fit.certificate.advice:
+            lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
     return "\n".join(lines)
 
 
@@ -66,8 +72,9 @@ def certificate_lines(fit: Fit) -> list[str]:
     if c.epochs_needed and c.status == Status.NOT_CONVERGED:
         pairs.append(("epochs needed", f"{c.epochs_needed:,} more"))
     width = max(len(name) for name, _ in pairs)
-    title = f"Certificate: {str(c.status).replace('_', ' ')}. {c.advice}"
-    return [title] + [f"  {name:<{width}}  {value}" for name, value in pairs]
+    title = f"Certificate: {str(c.status).replace('_', ' ')}. {printable(c.advice)}"
+    title_lines = textwrap.wrap(title, WIDTH, break_long_words=False)
+    return title_lines + [f"  {name:<{width}}  {value}" for name, value in pairs]
 
 
 def _method(fit: Fit) -> str:

@@ -66,12 +66,8 @@ LAZY_UPWARD = {
     ("result", "terminal"),
 }
 
-ARROW = {"csvfiles.py", "readers.py", "tables.py", "writers.py"}  # import pyarrow
-    "readers.py",
-    "csvfiles.py",
-    "tables.py",
-    "writers.py",
-}  # the only files to import pyarrow
+# The only files that import pyarrow.
+ARROW = {"csvfiles.py", "readers.py", "tables.py", "writers.py"}
 HEAVY = {"matplotlib", "numpy", "pandas", "polars", "pyarrow", "sklearn", "torch"}
 RUNS_CODE = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 

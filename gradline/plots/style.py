@@ -24,7 +24,7 @@ from gradline.plots.geometry import Limits
 from gradline.plots.ticks import STEPS, Ticks
 from gradline.plots.words import FONT, wrapped
 
-BLUE, RED, PURPLE, DEEP = "#0072B2", "#D55E00", "#CC79A7", "#00243A"
+BLUE, RED, PURPLE, DEEP = "#0072B2", "#CC3311", "#CC79A7", "#00243A"
 INK, GREY, RULE = "#222222", "#666666", "#E4E4E4"
 
 #: A line that is known, not learned: the truth, the optimum, the diagonal.

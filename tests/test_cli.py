@@ -1,0 +1,473 @@
+"""The command line from outside: a process, its streams, its exit code, its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gradline as gl
+from gradline.cli import main
+from helpers import ROOT, TOLERANCE
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command in this process: code, stdout, stderr."""
+    try:
+        code = main(list(words))
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "gradline", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def write_houses(rows: int = 60) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "area": random.uniform(30, 200, rows).round(1),
+            "town": random.choice(["Ulm", "Bonn", "Jena"], rows),
+        }
+    )
+    frame["price"] = frame["area"] * 3 + frame["town"].str.len() * 10
+    frame["price"] += random.normal(size=rows)
+    frame.to_csv("houses.csv", index=False)
+    return frame
+
+
+def test_help_is_quick_to_load_and_names_every_command() -> None:
+    code = (
+        "import sys; from gradline.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(m for m in sys.modules if m in ('torch', 'numpy', 'pyarrow')))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ).stdout
+    assert found.endswith("[]\n")
+    for command in ("demo", "sample", "fit", "predict", "evaluate"):
+        assert f"\n    {command} " in found
+
+
+@pytest.mark.parametrize("command", ["demo", "sample", "fit", "predict", "evaluate"])
+def test_every_command_has_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, command, "--help")
+    assert (code, err) == (0, "")
+    assert "--json" in out
+
+
+def test_fit_prints_a_table_and_saves(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = write_houses()
+    code, out, err = run(capsys, "fit", "houses.csv", "--target", "price")
+    assert (code, err) == (0, "")
+    want = gl.fit(frame, target="price")
+    for term, value in [("Intercept", want.intercept), *want.coefficients.items()]:
+        assert any(
+            line.split() == [term, f"{value:.8g}"] for line in out.splitlines()
+        ), term
+    assert "Certificate: exact." in out
+    assert out.rstrip().endswith("Model saved to model.safetensors")
+    loaded = gl.load("model.safetensors")
+    np.testing.assert_allclose(loaded.predict(frame), want.predict(frame), rtol=1e-12)
+
+
+def test_fit_json_is_the_documented_object(capsys: pytest.CaptureFixture[str]) -> None:
+    write_houses()
+    code, out, err = run(
+        capsys,
+        "fit",
+        "houses.csv",
+        "--target",
+        "price",
+        "--json",
+        "-o",
+        "m.safetensors",
+    )
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert list(found["coefficients"]) == ["area", "town[Jena]", "town[Ulm]"]
+    assert found["rows"] == 60
+    assert found["method"] == "exact"
+    assert found["trace"] is None
+    assert found["model"] == "m.safetensors"
+    assert set(found["metrics"]) == {"r2", "rmse", "mae", "rows"}
+    assert set(found["certificate"]) >= {
+        "optimum_loss",
+        "gap",
+        "relative_gap",
+        "gradient_norm",
+        "condition",
+        "rank",
+        "digits",
+        "lr_limit",
+        "status",
+        "advice",
+    }
+    loaded = gl.load("m.safetensors")
+    assert loaded.coefficients == found["coefficients"]
+    assert loaded.intercept == found["intercept"]
+
+
+def test_fit_json_of_a_descent_has_its_trace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    pd.DataFrame({"x": x, "y": y}).to_csv("d.csv", index=False)
+    words = ["fit", "d.csv", "--target", "y", "--method", "gd", "--lr", "0.1"]
+    code, out, _ = run(capsys, *words, "--epochs", "50", "--seed", "3", "--json")
+    assert code == 0
+    found = json.loads(out)
+    want = gl.fit(x, y, method="gd", lr=0.1, epochs=50, seed=3)
+    assert want.trace is not None
+    assert found["trace"]["epochs"] == list(range(51))
+    assert found["trace"]["losses"] == pytest.approx(want.trace.losses.tolist())
+    assert found["coefficients"]["x"] == pytest.approx(want.coefficients["x"])
+    assert found["certificate"]["status"] == "not_converged"
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.csv").write_text("x,z,y\n1,1,5\n2,2,5\n3,3,5\n", encoding="utf-8")
+    code, out, err = run(capsys, "fit", "c.csv", "--target", "y", "--json")
+    assert code == 0
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(name))
+    assert found["metrics"]["r2"] is None
+    assert found["certificate"]["condition"] is None
+    assert found["certificate"]["status"] == "rank_deficient"
+    assert "'x', 'z' depend on one another" in err
+
+
+def test_fit_options_reach_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a;b,c;g;w;y\n1,5;2;1;1;2\n2,5;1;2;1;4,25\n;5;1;1;3\n4;4;2;2;8\n3;7;1;1;1\n"
+    Path("semi.csv").write_text(text, encoding="cp1252")
+    words = ["fit", "semi.csv", "--target", "y", "--features", 'a,"b,c",g']
+    words += ["--categories", "g", "--weights", "w", "--missing", "drop"]
+    words += ["--delimiter", ";", "--decimal", ",", "--encoding", "cp1252"]
+    code, out, err = run(capsys, *words, "--minimum-norm", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert list(found["coefficients"]) == ["a", "b,c", "g[2]"]
+    assert (found["rows"], found["dropped"]) == (4, 1)
+    assert err == "gradline: note: 1 incomplete row was dropped.\n"
+
+
+def test_predict_adds_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    code, out, _ = run(capsys, "predict", "model.safetensors", "houses.csv")
+    assert code == 0
+    assert out == "60 predictions of price written to predictions.csv\n"
+    found = pd.read_csv("predictions.csv")
+    assert list(found) == ["area", "town", "price", "prediction"]
+    want = gl.load("model.safetensors").predict(frame)
+    np.testing.assert_allclose(found["prediction"], want, rtol=TOLERANCE["float64"])
+    pd.testing.assert_frame_equal(found[["area", "town", "price"]], frame)
+    # New data need not have the target.
+    frame.drop(columns="price").to_parquet("new.parquet")
+    code, out, _ = run(
+        capsys,
+        "predict",
+        "model.safetensors",
+        "new.parquet",
+        "-o",
+        "p.parquet",
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)["rows"] == 60
+    np.testing.assert_allclose(pd.read_parquet("p.parquet")["prediction"], want)
+
+
+def test_predict_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    code, out, _ = run(capsys, "predict", "model.safetensors", "houses.csv", "-o", "-")
+    assert code == 0
+    assert len(out.splitlines()) == 61
+    code, _, err = run(
+        capsys, "predict", "model.safetensors", "houses.csv", "-o", "-", "--json"
+    )
+    assert code == 2
+    assert "drop one" in err
+
+
+def test_predict_keeps_texts_and_long_numbers_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradline.csvfiles.WHOLE_BYTES", 100)  # stream it
+    frame = write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    frame["id"] = [f"{9007199254740993 + i}" for i in range(60)]
+    frame["code"] = [f"{i:05d}" for i in range(60)]
+    frame.to_csv("new.csv", index=False)
+    code, _, _ = run(capsys, "predict", "model.safetensors", "new.csv")
+    assert code == 0
+    found = pd.read_csv("predictions.csv", dtype={"id": str, "code": str})
+    assert found["id"].tolist() == frame["id"].tolist()
+    assert found["code"].tolist() == frame["code"].tolist()
+
+
+def test_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    code, out, _ = run(capsys, "evaluate", "model.safetensors", "houses.csv", "--json")
+    want = gl.fit(frame, target="price").metrics
+    assert code == 0
+    assert json.loads(out)["metrics"] == pytest.approx(dict(want))
+    code, out, _ = run(capsys, "evaluate", "model.safetensors", "houses.csv")
+    assert (code, out.startswith("R² 0.99")) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet", "s.arrow"])
+def test_sample(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sample", "-n", "7", "--slope", "2", "--intercept", "1", "--noise", "0"]
+    code, out, _ = run(capsys, *words, "--seed", "5", "-o", name)
+    assert (code, out) == (0, f"7 points written to {name}\n")
+    fit = gl.fit(name, target="y")
+    assert fit.coefficients["x"] == pytest.approx(2)
+    assert fit.intercept == pytest.approx(1)
+
+
+def test_sample_to_stdout_and_to_its_own_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = run(capsys, "sample", "-n", "3", "--seed", "1", "-o", "-")
+    assert code == 0
+    assert out.splitlines()[0].replace('"', "") == "x,y"
+    assert len(out.splitlines()) == 4
+    code, out, _ = run(capsys, "sample", "--json")
+    assert json.loads(out)["file"] == "data.csv"
+    assert len(pd.read_csv("data.csv")) == 100
+
+
+def test_plot(capsys: pytest.CaptureFixture[str]) -> None:
+    write_houses()
+    words = ["fit", "houses.csv", "--target", "price", "--plot", "fit.png"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert out.endswith("Model saved to model.safetensors, picture to fit.png\n")
+    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_progress_goes_to_stderr_on_a_terminal_only() -> None:
+    write_houses()
+    found = process("fit", "houses.csv", "--target", "price", "--json")
+    assert found.returncode == 0
+    assert found.stderr == ""
+    json.loads(found.stdout)
+
+
+def test_a_reader_that_leaves_is_no_error_of_ours() -> None:
+    command = f"{sys.executable} -m gradline sample -n 200000 -o - | head -n 1"
+    found = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.replace('"', "") == "x,y\n"
+    assert found.stderr == ""
+
+
+def test_python_dash_m_and_version() -> None:
+    found = process("--version")
+    assert found.stdout == f"gradline {gl.__version__}\n"
+
+
+# Bad usage: one line, exit 2, nothing written.
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "COMMAND"),
+        (["fitt"], "invalid choice: 'fitt'"),
+        (["fit"], "DATA"),
+        (["fit", "houses.csv"], "--target, one of 'area', 'price'"),
+        (["fit", "houses.csv", "--target", "pryce"], "did you mean 'price'"),
+        (["fit", "houses.csv", "--target", "town"], "must hold numbers"),
+        (["fit", "houses.csv", "--target", "price", "--lr", "fast"], "'fast'"),
+        (["fit", "houses.csv", "--target", "price", "--lr", "9"], "stability limit"),
+        (["fit", "houses.csv", "--target", "price", "--epochs", "x"], "--epochs"),
+        (
+            [
+                "fit",
+                "houses.csv",
+                "--target",
+                "price",
+                "--method",
+                "exact",
+                "--lr",
+                "1",
+            ],
+            "has no use for lr",
+        ),
+        (["fit", "nowhere.csv", "--target", "y"], "there is no file 'nowhere.csv'"),
+        (["fit", "house.csv", "--target", "y"], "did you mean 'houses.csv'"),
+        (["fit", "houses.csv", "--target", "price", "-o", "no/m"], "no folder 'no'"),
+        (["predict", "houses.csv", "houses.csv"], "not a gradline model"),
+        (["predict", "nowhere", "houses.csv"], "there is no file 'nowhere'"),
+        (["sample", "-n", "0"], "n is 0"),
+        (["sample", "-o", "s.xlsx"], "end its name in .csv"),
+        (["sample", "--noise", "-1"], "noise is -1"),
+    ],
+)
+def test_bad_usage(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_houses()
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert os.listdir() == ["houses.csv"]  # noqa: PTH208
+
+
+# What happens to a file, or on the way to one.
+
+FILES: dict[str, bytes] = {
+    "empty.csv": b"",
+    "header.csv": b"x,y\n",
+    "one.csv": b"x,y\n1,2\n",
+    "text.csv": b"x,y\n1,low\n2,high\n",
+    "nan.csv": b"x,y\n1,2\nnan,3\n4,5\n",
+    "inf.csv": b"x,y\n1,2\n2,inf\n4,5\n",
+    "constant.csv": b"x,c,y\n1,7,2\n2,7,3\n4,7,5\n5,7,7\n",
+    "twice.csv": b"x,x,y\n1,2,3\n2,3,4\n",
+    "wide.csv": b"a,b,c,d,y\n1,2,3,4,5\n2,4,1,3,6\n",
+    "ragged.csv": b"x,y\n1,2\n3,4,5\n6,7\n",
+    "broken.parquet": b"PAR1\x15\x04\x15\x10\x15\x14L\x15\x02",
+    "binary.csv": bytes(range(256)) * 8,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty.csv", "is empty"),
+        ("header.csv", "has no rows"),
+        ("one.csv", "has one row"),
+        ("text.csv", "the target 'y' holds string values"),
+        ("nan.csv", "'x' has a missing value, first in row 2"),
+        ("inf.csv", "'y' is infinite, first in row 2"),
+        ("constant.csv", "'c' of constant.csv is constant"),
+        ("twice.csv", "more than one column called 'x'"),
+        ("wide.csv", "2 rows for 5 coefficients"),
+        ("ragged.csv", "3"),
+        ("broken.parquet", "cannot read broken.parquet"),
+        ("binary.csv", "binary.csv"),
+    ],
+)
+def test_faulty_files(
+    name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_bytes(FILES[name])
+    for words in (
+        ["fit", name, "--target", "y"],
+        ["fit", name, "--target", "y", "--json"],
+    ):
+        code, out, err = run(capsys, *words)
+        assert code == 2, err
+        assert out == ""
+        assert message in err
+        assert len(err.splitlines()) == 1
+        assert "Traceback" not in err
+        assert os.listdir() == [name]  # noqa: PTH208
+
+
+def test_a_directory(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    code, _, err = run(capsys, "fit", "folder", "--target", "y")
+    assert code == 2
+    assert "is a folder" in err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(capsys: pytest.CaptureFixture[str]) -> None:
+    write_houses()
+    Path("houses.csv").chmod(0)
+    code, _, err = run(capsys, "fit", "houses.csv", "--target", "price")
+    assert code == 2
+    assert "permission denied" in err
+
+
+def test_a_full_disk_leaves_the_old_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit on the size of files is a full disk that a test can have."""
+    write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    before = Path("model.safetensors").read_bytes()
+    code = (
+        "import resource, signal, sys\n"
+        "from gradline.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "sys.exit(main(['fit', 'houses.csv', '--target', 'price']))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert "cannot write model.safetensors" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    assert Path("model.safetensors").read_bytes() == before
+    assert sorted(os.listdir()) == ["houses.csv", "model.safetensors"]  # noqa: PTH208
+
+
+def test_ctrl_c_while_reading_says_that_nothing_was_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_houses()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradline.state.Moments.add", interrupted)
+    code, out, err = run(capsys, "fit", "houses.csv", "--target", "price")
+    assert (code, out) == (130, "")
+    assert "stopped by Ctrl-C" in err
+    assert os.listdir() == ["houses.csv"]  # noqa: PTH208
+
+
+def test_a_column_name_cannot_move_the_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("evil.csv").write_text("a\x1b[2J,y\n1,2\n2,3\n3,5\n", encoding="utf-8")
+    code, out, _ = run(capsys, "fit", "evil.csv", "--target", "y")
+    assert code == 0
+    assert "\x1b" not in out
