@@ -308,8 +308,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     fitted.save(arguments.output)
     if arguments.plot:
         fitted.plot(arguments.plot)
-    for note in fitted.notes:
-        print(f"gradline: note: {_one_line(note)}", file=sys.stderr)
+    if arguments.json:  # the table has them among its lines
+        for note in fitted.notes:
+            print(f"gradline: note: {_one_line(note)}", file=sys.stderr)
     value = summary(fitted, arguments.output) | {"data": arguments.data}
     text = f"{fit_table(fitted)}\n\nModel saved to {arguments.output}"
     if arguments.plot:

@@ -503,7 +503,7 @@ def _too_fast(
 ) -> DivergenceError:
     message = (
         f"lr {rate:g} diverges here: the stability limit is {bowl.lr_limit:.3g}; "
-        f"give less, such as {bowl.best_lr:.3g}"
+        f"give less, such as {bowl.lr_limit / 2:.2g}"
     )
     if not is_scaled and scaled.lr_limit > 1.01 * bowl.lr_limit:
         message += (
