@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 2e-2}
 
+#: What every certificate holds at the least: the contract of the design.
+CERTIFICATE = [
+    "optimum_loss",
+    "gap",
+    "relative_gap",
+    "gradient_norm",
+    "condition",
+    "rank",
+    "digits",
+    "lr_limit",
+    "status",
+    "advice",
+]
+
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCES = Path(__file__).resolve().parent / "references"
 

@@ -43,6 +43,8 @@ ROWS = [
     "certificate",
     "inference",
     "result",
+    "survey",
+    "conclude",
     "fitting",
     "validate",
     "save",

@@ -1,0 +1,214 @@
+"""From any coefficients to a Fit: certified, scored, explained."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from gradline.certificate import (
+    TOLERANCE,
+    Certificate,
+    advice_for,
+    digits_to_trust,
+    gradient_norm,
+    relative_gap,
+)
+from gradline.errors import ShapeError, Status
+from gradline.model import LinearRegression
+from gradline.path import Bowl, Path, raw_bowl, scaled_bowl
+from gradline.result import Fit, Scores, Trace
+from gradline.solvers import EPS
+from gradline.survey import Survey, mean_absolute_error
+
+
+def conclude(
+    survey: Survey,
+    parameters: Tensor,
+    *,
+    method: Literal["exact", "gd"],
+    trace: Trace | None = None,
+    path: Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Fit:
+    """Any slopes and intercept as a Fit, certified against the survey's optimum.
+
+    Args:
+        survey: of the data.
+        parameters: raw slopes and intercept, (d + 1,).
+        method: how they were found.
+        trace: the history of a descent.
+        path: the descent, which knows how many epochs are still needed.
+        settings: what to remember of how it was fitted.
+    """
+    spectrum, design = survey.spectrum, survey.design
+    slopes = parameters[:-1]
+    coordinates = coordinates_of(survey, parameters)
+    gap = 0.5 * float(coordinates.square().sum())
+    if method == "exact":
+        coordinates, gap = coordinates * 0, 0.0
+    share = relative_gap(gap, survey.optimum_loss, survey.variance)
+    loss = survey.optimum_loss + gap
+    plain = raw_bowl(spectrum, survey.mean)
+    scaled = scaled_bowl(spectrum, survey.mean)
+    level = (
+        survey.level
+        if method == "exact"
+        else float(parameters[-1] + slopes @ survey.mean)
+    )
+    digits = digits_to_trust(
+        spectrum,
+        slopes=slopes,
+        mean=survey.mean,
+        level=level,
+        residual=survey.optimum_loss**0.5,
+        spread=survey.variance**0.5,
+        error=survey.error + (parameters - survey.optimum).abs(),
+        solver=survey.solver,
+    )
+    status = _status(survey, method, share)
+    settings = {"lr": None, "epochs": None, **(settings or {})}
+    needed = None
+    best: tuple[float, int | None] | None = None
+    if path is not None:
+        goal = TOLERANCE * max(survey.optimum_loss, EPS * survey.variance)
+        total = path.epochs_to(goal)
+        done = settings["epochs"] or 0
+        needed = None if total is None else max(0, total - done)
+        if status == Status.NOT_CONVERGED:
+            best = (scaled.best_lr, _epochs_from_scratch(survey, scaled, goal))
+    dependent = tuple(design.terms[i] for i in spectrum.dependent())
+    if not spectrum.deficient:
+        dependent = ()
+    columns = len(design.terms) + 1
+    certificate = Certificate(
+        status=status,
+        advice=advice_for(
+            status,
+            loss=loss,
+            gap_share=share,
+            digits=digits,
+            condition=spectrum.condition,
+            dependent=dependent,
+            rows=survey.tally.rows,
+            columns=columns,
+            lr=settings["lr"],
+            epochs_needed=needed,
+            best=best,
+        ),
+        loss=loss,
+        optimum_loss=survey.optimum_loss,
+        gap=gap,
+        relative_gap=share,
+        gradient_norm=gradient_norm(plain, coordinates),
+        condition=spectrum.condition,
+        rank=spectrum.rank + 1,
+        columns=columns,
+        dependent=dependent,
+        digits=digits,
+        lr_limit=plain.lr_limit,
+        lr_limit_standardized=scaled.lr_limit,
+        best_lr=plain.best_lr,
+        epochs_needed=needed,
+        solver=survey.solver,
+    )
+    mae = (
+        survey.optimum_mae
+        if method == "exact"
+        else mean_absolute_error(survey, slopes, level)
+    )
+    r2 = 1 - loss / survey.variance if survey.variance > 0 else math.nan
+    return Fit(
+        coefficients=dict(zip(design.terms, slopes.tolist(), strict=True)),
+        intercept=float(parameters[-1]),
+        certificate=certificate,
+        trace=trace,
+        metrics=Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
+        method=method,
+        rows=survey.tally.rows,
+        dropped=survey.tally.dropped,
+        design=design,
+        settings={"data": survey.source.name, **settings},
+        notes=_notes(survey, certificate),
+        center=survey.mean.numpy(),
+        level=level,
+        sample=survey.sample,
+    )
+
+
+def parameters_of(model: LinearRegression, survey: Survey) -> Tensor:
+    """A model's slopes and intercept as float64, (d + 1,).
+
+    Raises:
+        ShapeError: the model has another number of features, or several outputs.
+    """
+    weight = model.weight.detach().double().cpu()
+    d = len(survey.design.terms)
+    if tuple(weight.shape) != (1, d):
+        raise ShapeError(
+            f"the model's weight has shape {tuple(weight.shape)} and the design {d} "
+            f"terms: give LinearRegression(in_features={d})"
+        )
+    return torch.cat([weight[0], model.bias.detach().double().cpu()])
+
+
+def starting_point(
+    survey: Survey, model: LinearRegression | None, seed: int | None, scaled: bool
+) -> Tensor:
+    """Raw slopes and intercept at epoch 0, (d + 1,)."""
+    if model is not None:
+        return parameters_of(model, survey)
+    d = len(survey.design.terms)
+    if survey.spectrum.deficient:
+        slopes, level = torch.zeros(d, dtype=torch.float64), 0.0
+    else:
+        source = torch.Generator().manual_seed(seed or 0)
+        drawn = LinearRegression(d, dtype=torch.float64, generator=source)
+        slopes, level = drawn.weight.detach()[0], float(drawn.bias.detach())
+    if not scaled:
+        return torch.cat([slopes, torch.tensor([level], dtype=torch.float64)])
+    raw = torch.where(survey.spectrum.scale > 0, slopes / survey.spectrum.scale, 0.0)
+    return torch.cat([raw, (level - raw @ survey.mean)[None]])
+
+
+def coordinates_of(survey: Survey, parameters: Tensor) -> Tensor:
+    """√2·[Σ Vᵀ Δu, Δlevel]: half its squared norm is the gap."""
+    delta = parameters - survey.optimum
+    level = delta[-1] + delta[:-1] @ survey.mean
+    return math.sqrt(2) * torch.cat(
+        [survey.spectrum.coordinates(delta[:-1]), level[None]]
+    )
+
+
+def _epochs_from_scratch(survey: Survey, bowl: Bowl, goal: float) -> int | None:
+    """How long the best rate on standardised features takes to converge."""
+    first = starting_point(survey, None, 0, scaled=True)
+    amplitude = bowl.left.T @ coordinates_of(survey, first)
+    path = Path(bowl, bowl.best_lr, first, survey.optimum, amplitude, 0.0)
+    return path.epochs_to(goal)
+
+
+def _status(survey: Survey, method: str, share: float) -> Status:
+    if method == "gd" and share > TOLERANCE:
+        return Status.NOT_CONVERGED
+    if survey.spectrum.deficient:
+        return Status.RANK_DEFICIENT
+    return Status.EXACT if method == "exact" else Status.CONVERGED
+
+
+def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+    notes = []
+    if survey.tally.dropped:
+        many = survey.tally.dropped != 1
+        notes.append(
+            f"{survey.tally.dropped:,} incomplete row{'s were' if many else ' was'} "
+            "dropped."
+        )
+    for name, levels in survey.design.levels.items():
+        if len(levels) < 2:
+            notes.append(f"Category {name!r} has one level only and adds no term.")
+    if certificate.status == Status.RANK_DEFICIENT:
+        notes.append(certificate.advice)
+    return tuple(notes)

@@ -1,0 +1,276 @@
+"""The passes over the data: the state, the optimum, and the residuals there.
+
+One pass leaves the moments. Where they would lose too many digits, a second one leaves
+the triangle of a QR decomposition. A last pass measures the residuals at the optimum,
+never as a difference of large sums, and refines it by their own gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradline.data import Chunk, Source
+from gradline.design import Design, Tally
+from gradline.errors import DataError
+from gradline.result import Sample
+from gradline.solvers import (
+    EPS,
+    Spectrum,
+    column_scale,
+    from_moments,
+    from_triangle,
+    needs_triangle,
+    triangle_scale,
+)
+from gradline.state import Moments, Triangle, centred, weights
+
+#: Called with a title and the rows to come (or None): a context manager that gives a
+#: function to call with each number of rows done. terminal.py has one with a bar.
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
+
+#: A fit keeps this many rows to draw.
+SAMPLE_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that the passes over the data have found out.
+
+    Attributes:
+        source: the data.
+        design: how its columns become terms.
+        tally: rows used and dropped.
+        moments: the state.
+        spectrum: of the design.
+        solver: what the spectrum came from.
+        optimum: the optimal slopes and intercept, (d + 1,), raw.
+        level: the prediction at the mean of x, at the optimum.
+        optimum_loss: mean squared error there, from the residuals themselves.
+        optimum_mae: mean absolute error there.
+        error: how far each number of `optimum` may be off, (d + 1,).
+        sample: some rows to draw.
+    """
+
+    source: Source
+    design: Design
+    tally: Tally
+    moments: Moments
+    spectrum: Spectrum
+    solver: Literal["moments", "triangle"]
+    optimum: Tensor
+    level: float
+    optimum_loss: float
+    optimum_mae: float
+    error: Tensor
+    sample: Sample
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of x, (d,)."""
+        return self.moments.mean[:-1]
+
+    @property
+    def variance(self) -> float:
+        """The variance of y: the loss of predicting its mean."""
+        return max(0.0, float(self.moments.scatter[-1, -1]) / self.moments.weight)
+
+
+def take_survey(
+    source: Source,
+    design: Design,
+    progress: Progress | None = None,
+    refuse_degenerate: bool = False,
+) -> Survey:
+    """Read the data: the state, the optimum, and the residuals at the optimum."""
+    tally = Tally()
+    moments = Moments(len(design.terms))
+    for chunk in _pass(source, design, "reading", progress, tally):
+        moments.add(chunk)
+    _check_enough(source, design, tally, moments)
+    if refuse_degenerate:
+        _check_determined(source, design, moments)
+    spectrum = from_moments(moments)
+    solver: Literal["moments", "triangle"] = "moments"
+    if needs_triangle(spectrum):
+        solver = "triangle"
+        triangle = Triangle(moments, triangle_scale(moments))
+        for chunk in _pass(source, design, "reading again (QR)", progress):
+            triangle.add(chunk)
+        spectrum = from_triangle(moments, triangle)
+    slopes = spectrum.solve()
+    measured = _measure(
+        _pass(source, design, "residuals", progress), moments, slopes, tally.rows
+    )
+    # One step of Newton's method with the residuals' own gradient: it takes away what
+    # rounding left in the solution, and the loss changes by exactly what it promises.
+    step = spectrum.newton_step(measured.gradient)
+    loss = measured.loss - float(measured.gradient @ step) - measured.offset**2
+    slopes = slopes + step
+    mean = moments.mean
+    level = float(mean[-1]) + measured.offset
+    intercept = level - slopes @ mean[:-1]
+    # What one more step would still find, by the rate at which such steps shrink.
+    squared = 2 if solver == "moments" else 1
+    rest = min(1.0, 64 * EPS * len(slopes) * spectrum.condition**squared)
+    error = torch.cat(
+        [step.abs() * (0 if spectrum.deficient else rest), torch.zeros(1)]
+    )
+    return Survey(
+        source,
+        design,
+        tally,
+        moments,
+        spectrum,
+        solver,
+        torch.cat([slopes, intercept[None]]),
+        level,
+        max(0.0, loss),
+        measured.mae,
+        error,
+        measured.sample,
+    )
+
+
+@dataclass
+class _Measured:
+    """A pass over the residuals of given slopes."""
+
+    loss: float
+    mae: float
+    gradient: Tensor  # Σ w·r·(x - mean)/W, (d,)
+    offset: float  # Σ w·r/W
+    sample: Sample
+
+
+def _measure(
+    chunks: Iterable[Chunk], moments: Moments, slopes: Tensor, rows: int
+) -> _Measured:
+    """Residuals of the line through the mean with these slopes, in one pass."""
+    squares = absolutes = offset = 0.0
+    gradient = torch.zeros(len(slopes), dtype=torch.float64)
+    picker = _Picker(rows, len(slopes))
+    for chunk in chunks:
+        picker.add(chunk)
+        z = centred(chunk, moments.shift, moments.delta)  # (rows, d + 1)
+        X = z[:, :-1]
+        r = z[:, -1] - X @ slopes
+        w = weights(chunk)
+        wr = r if w is None else r * w
+        squares += float(wr @ r)
+        absolutes += float(wr.abs().sum())
+        offset += float(wr.sum())
+        gradient += wr @ X
+    W = moments.weight
+    return _Measured(
+        squares / W, absolutes / W, gradient / W, offset / W, picker.done()
+    )
+
+
+class _Picker:
+    """Keeps a seeded, even choice of rows to draw."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        most = max(50, min(SAMPLE_ROWS, 2_000_000 // max(1, columns)))
+        random = np.random.default_rng(0)
+        all_rows = rows <= most
+        chosen = np.arange(rows) if all_rows else random.choice(rows, most, False)
+        self._wanted = np.sort(chosen)
+        self._seen = 0
+        self._X: list[Any] = []
+        self._y: list[Any] = []
+
+    def add(self, chunk: Chunk) -> None:
+        stop = self._seen + len(chunk.y)
+        low, high = np.searchsorted(self._wanted, [self._seen, stop])
+        rows = self._wanted[low:high] - self._seen
+        self._X.append(chunk.X[rows])
+        self._y.append(chunk.y[rows])
+        self._seen = stop
+
+    def done(self) -> Sample:
+        return Sample(np.concatenate(self._X), np.concatenate(self._y))
+
+
+def mean_absolute_error(survey: Survey, slopes: Tensor, level: float) -> float:
+    """The weighted mean of |residual|, in one more pass.
+
+    Args:
+        survey: of the data.
+        slopes: raw, (d,).
+        level: the prediction at the mean of x.
+    """
+    total = 0.0
+    w, center = slopes.numpy(), survey.mean.numpy()
+    for chunk in survey.design.chunks(survey.source):
+        r = np.abs((chunk.y - level) - (chunk.X - center) @ w)
+        total += float(r.sum() if chunk.weight is None else chunk.weight @ r)
+    return total / survey.moments.weight
+
+
+def _pass(
+    source: Source,
+    design: Design,
+    title: str,
+    progress: Progress | None,
+    tally: Tally | None = None,
+) -> Iterator[Chunk]:
+    shown = progress(title, source.rows) if progress else nullcontext(int)
+    with shown as advance:
+        for chunk in design.chunks(source, tally):
+            yield chunk
+            advance(len(chunk.y))
+
+
+def _check_enough(
+    source: Source, design: Design, tally: Tally, moments: Moments
+) -> None:
+    if tally.rows == 0 and tally.dropped:
+        raise DataError(
+            f"{source.name} has no complete row: all {tally.dropped:,} miss a value in "
+            "some column; leave out the emptiest column"
+        )
+    if tally.rows == 0:
+        raise DataError(f"{source.name} has no rows: a line needs at least 2")
+    if tally.rows == 1:
+        raise DataError(f"{source.name} has one row: a line needs at least 2")
+    if moments.weight <= 0:
+        raise DataError(
+            f"the weights in {design.weights!r} are all 0: give some row a weight"
+        )
+    finite = torch.isfinite(moments.scatter.diagonal())
+    if not finite.all():
+        names = [*design.terms, design.target]
+        name = names[int(torch.argmin(finite.int()))]
+        raise DataError(
+            f"column {name!r} holds numbers too large to square: divide it by a power "
+            "of ten first"
+        )
+
+
+def _check_determined(source: Source, design: Design, moments: Moments) -> None:
+    way_out = (
+        "or take the answer of least norm with degenerate='allow' (--minimum-norm)"
+    )
+    constant = [
+        term
+        for term, scale in zip(design.terms, column_scale(moments), strict=False)
+        if scale == 0
+    ]
+    constant += [name for name, levels in design.levels.items() if len(levels) < 2]
+    if constant:
+        raise DataError(
+            f"column {constant[0]!r} of {source.name} is constant and cannot be told "
+            f"from the intercept: leave it out of the features, {way_out}"
+        )
+    if moments.rows < len(design.terms) + 1:
+        raise DataError(
+            f"{source.name} has {moments.rows:,} rows for {len(design.terms) + 1:,} "
+            f"coefficients: give more rows or fewer features, {way_out}"
+        )
