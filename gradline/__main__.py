@@ -1,5 +1,5 @@
 """Run the command line as `python -m gradline`."""
 
-from gradline.cli import main
+from gradline.cli import run
 
-raise SystemExit(main())
+run()

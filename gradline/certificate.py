@@ -200,6 +200,7 @@ def advice_for(
     dependent: tuple[str, ...],
     rows: int,
     columns: int,
+    rank: int,
     lr: float | None,
     epochs_needed: int | None,
     best: tuple[float, int | None] | None,
@@ -215,6 +216,7 @@ def advice_for(
         dependent: constant or dependent terms.
         rows: rows used.
         columns: columns of the design, with its ones.
+        rank: of the design, with its ones.
         lr: the learning rate, for a descent.
         epochs_needed: epochs still to go at that rate.
         best: with standardised features, the best rate and the epochs it takes.
@@ -229,7 +231,8 @@ def advice_for(
         what = "is constant" if one else "depend on one another or are constant"
         return (
             f"Column{'' if one else 's'} {listed(dependent)} {what}, so the "
-            "coefficients are not unique: leave out one of them for a unique answer."
+            f"coefficients are not unique: leave out {columns - rank} of them for a "
+            "unique answer."
         )
     if status == Status.NOT_CONVERGED:
         head = f"Stopped with the loss at {loss:.3g}, {_above(gap_share)} the optimum"
@@ -245,11 +248,14 @@ def advice_for(
                 f"; with the features standardised, lr {best[0]:.3g} needs "
                 f"{best[1]:,} in all (lr='auto')"
             )
+        elif best is None and epochs_needed is not None:
+            more += " (leave out epochs to go on until converged)"
         return f"{head}: {more}."
     if status == Status.CONVERGED and digits < FEW_DIGITS and condition < 1e6:
         return (
-            f"Nothing to do: the loss is within {gap_share:.1g} of the optimum; the "
-            f"worst coefficient has {digits:.0f} digits, and more epochs give more."
+            f"The loss is within {gap_share:.1g} of the optimum, which is enough; "
+            f"more epochs would only give the worst coefficient more than "
+            f"{digits:.0f} digits."
         )
     if digits < FEW_DIGITS:
         return (

@@ -7,14 +7,18 @@ do), 130 stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gradline
 from gradline.errors import DataError, GradlineError, UsageError
+from gradline.files import said
 
 if TYPE_CHECKING:
     from gradline.result import Fit
@@ -32,36 +36,71 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+        if message.startswith("unrecognized arguments"):
+            message += " (a list of columns is written a,b without spaces, or quoted)"
+        self.exit(2, f"{self.prog}: {_one_line(message)}; see '{self.prog} --help'\n")
+
+
+def run() -> NoReturn:
+    """The command as a process: run it, and end without delay.
+
+    The interpreter's own end would wait for, or trip over, threads that Arrow and
+    torch keep for work that is already done.
+    """
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, _leave)
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+def _leave(number: int, _: Any) -> NoReturn:
+    """Leave by an exception, so that unfinished files are cleaned away."""
+    raise SystemExit(128 + number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # "R²" on an ASCII terminal
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except GradlineError as error:
-        print(f"gradline: {_one_line(str(error))}", file=sys.stderr)
-        return 2
+        return _complain(str(error))
     except KeyboardInterrupt:
-        print(
-            "gradline: stopped by Ctrl-C before there was a result; nothing written",
-            file=sys.stderr,
-        )
+        _complain("stopped by Ctrl-C; no half-written file is left")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has left; there is no one to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()  # whoever read our output has left; there is no one to tell
         return 141
+    except OSError as error:
+        _forget_stdout()
+        return _complain(f"cannot write to standard output: {said(error)}")
     except MemoryError:
-        print(
-            "gradline: not enough memory for this many columns; give fewer with "
-            "--features",
-            file=sys.stderr,
-        )
-        return 2
+        return _complain("not enough memory for so many columns: give fewer --features")
+
+
+def _complain(text: str) -> int:
+    """One line on standard error; the exit code of a user's mistake."""
+    with contextlib.suppress(OSError):
+        print(f"gradline: {_one_line(text)}", file=sys.stderr)
+    return 2
+
+
+def _forget_stdout() -> None:
+    """What is still in the buffer has nowhere to go; let the end not stumble on it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(text: str) -> str:
@@ -135,8 +174,9 @@ def _add_fit(commands: Any) -> None:
         "--categories",
         metavar="A,B",
         action="append",
-        help="numeric features to treat as categories",
+        help="features to treat as categories, whatever they look like",
     )
+    add("--exclude", metavar="A,B", action="append", help="columns to leave out")
     add("--weights", metavar="COLUMN", help="a column of row weights")
     add(
         "--missing",
@@ -167,6 +207,7 @@ def _add_fit(commands: Any) -> None:
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
+    add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
 
 
 def _add_predict(commands: Any) -> None:
@@ -224,9 +265,14 @@ def _names(given: list[str] | None) -> list[str] | None:
     """Column names of a repeatable option: a,b and 'a,"b,c"' and option twice."""
     if given is None:
         return None
-    return [
-        name.strip() for row in csv.reader(given, skipinitialspace=True) for name in row
-    ]
+    try:
+        rows = list(csv.reader(given, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"the list of columns {', '.join(given)!r} cannot be read ({error}): write "
+            "a,b with quotes around a name that holds a comma"
+        ) from None
+    return [name.strip() for row in rows for name in row]
 
 
 def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -289,10 +335,20 @@ def _fit(arguments: argparse.Namespace) -> int:
 
     if arguments.target is None:
         raise UsageError(_no_target(arguments))
+    outputs = [arguments.output]
+    for picture in (arguments.plot, arguments.plot_loss):
+        if picture is not None:
+            if not picture.lower().endswith((".png", ".svg", ".pdf")):
+                raise UsageError(
+                    f"cannot draw into {picture!r}: end its name in .png, .svg or .pdf"
+                )
+            outputs.append(picture)
+    _check_outputs(outputs, [arguments.data])
     fitted = fit(
         arguments.data,
         target=arguments.target,
         features=_names(arguments.features),
+        exclude=_names(arguments.exclude) or (),
         categories=_names(arguments.categories) or (),
         method=arguments.method,
         lr=arguments.lr,
@@ -306,15 +362,17 @@ def _fit(arguments: argparse.Namespace) -> int:
         **_reading(arguments),
     )
     fitted.save(arguments.output)
-    if arguments.plot:
+    if arguments.plot is not None:
         fitted.plot(arguments.plot)
+    if arguments.plot_loss is not None:
+        fitted.plot_loss(arguments.plot_loss)
     if arguments.json:  # the table has them among its lines
         for note in fitted.notes:
             print(f"gradline: note: {_one_line(note)}", file=sys.stderr)
     value = summary(fitted, arguments.output) | {"data": arguments.data}
     text = f"{fit_table(fitted)}\n\nModel saved to {arguments.output}"
-    if arguments.plot:
-        text += f", picture to {arguments.plot}"
+    for picture in outputs[1:]:
+        text += f", picture to {picture}"
     _show(arguments, value, text)
     return 0
 
@@ -335,6 +393,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     from gradline.writers import write_predictions
 
     _refuse_two_outputs(arguments)
+    if arguments.output != "-":
+        _check_outputs([arguments.output], [arguments.model, arguments.data])
     model = load(arguments.model)
     reading = _reading(arguments)
     seen = open_source(arguments.data, **reading)
@@ -352,7 +412,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     source = model.open(arguments.data, **reading, categories=kept)
     predicted = model.predictions(source, missing=arguments.missing, columns=columns)
     pairs = _with_bar(predicted, source.rows)
-    rows = write_predictions(arguments.output, pairs, "prediction")
+    schema = getattr(source, "schema", None)
+    rows = write_predictions(arguments.output, pairs, "prediction", schema)
     facts = {
         "file": arguments.output,
         "rows": rows,
@@ -373,6 +434,24 @@ def _with_bar(pairs: Any, rows: int | None) -> Any:
         for batch, prediction in pairs:
             yield batch, prediction
             advance(len(prediction))
+
+
+def _check_outputs(outputs: list[str], inputs: list[str]) -> None:
+    """Refuse, before any work, an output that would destroy an input or another."""
+    from gradline.files import check_place
+
+    taken = [(os.path.realpath(name), name) for name in inputs]
+    for output in outputs:
+        if output == "-":
+            raise UsageError("a model or a picture is no text: name a file, not -")
+        check_place(output)
+        for real, name in taken:
+            if os.path.realpath(output) == real:
+                raise UsageError(
+                    f"{output!r} is {name!r} itself and would be overwritten: name "
+                    "another file"
+                )
+        taken.append((os.path.realpath(output), output))
 
 
 def _refuse_two_outputs(arguments: argparse.Namespace) -> None:

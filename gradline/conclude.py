@@ -77,7 +77,7 @@ def conclude(
         total = path.epochs_to(goal)
         done = settings["epochs"] or 0
         needed = None if total is None else max(0, total - done)
-        if status == Status.NOT_CONVERGED:
+        if status == Status.NOT_CONVERGED and not settings.get("standardize"):
             best = (scaled.best_lr, _epochs_from_scratch(survey, scaled, goal))
     dependent = tuple(design.terms[i] for i in spectrum.dependent())
     if not spectrum.deficient:
@@ -94,6 +94,7 @@ def conclude(
             dependent=dependent,
             rows=survey.tally.rows,
             columns=columns,
+            rank=spectrum.rank + 1,
             lr=settings["lr"],
             epochs_needed=needed,
             best=best,

@@ -43,6 +43,9 @@ SAMPLE_BYTES = 8 << 20
 #: columns) at 170 MB of peak memory against 310.
 BLOCK_BYTES = 1 << 20
 
+#: How much of a file is looked at for codes such as 01067.
+CODE_BYTES = 256 << 10
+
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _MISFIT = re.compile(
     r"CSV column #(\d+): .*?conversion error to .*?: invalid value '(.*)'", re.DOTALL
@@ -102,6 +105,8 @@ class CsvFile:
             ends = row_ends(head[: max(SAMPLE_BYTES, 2 * self._start)])
             longest = int(np.diff(ends, prepend=0).max()) if ends.size else len(head)
             self._block = max(BLOCK_BYTES, 4 * longest)
+            near = int(ends[ends <= self._start + CODE_BYTES].max(initial=0))
+            self._text += self._codes(head[self._start : max(near, self._start)])
             if whole:
                 self._table = self._parsed(head[self._start :])
                 self._check_quotes(head.count(b'"'))
@@ -165,6 +170,26 @@ class CsvFile:
         check_unique(names, name)
         return names, consumed
 
+    def _codes(self, body: bytes) -> list[str]:
+        """Columns with values such as 01067: codes, whose zeros no number keeps."""
+        import pyarrow as pa
+        import pyarrow.compute as compute
+
+        if b"0" not in body:
+            return []
+        known = set(self._text)
+        texts = self._parsed(body, dict.fromkeys(self._names, pa.string()))
+        numbers = self._parsed(body)
+        return [
+            name
+            for name in self._names
+            if name not in known
+            and pa.types.is_integer(numbers.schema.field(name).type)
+            and compute.any(
+                compute.match_substring_regex(texts.column(name), r"^\s*[-+]?0\d")
+            ).as_py()
+        ]
+
     def _planned(self, sample: Any) -> Any:
         """The types to stream with: wider where the sample may have seen too little."""
         import pyarrow as pa
@@ -190,7 +215,8 @@ class CsvFile:
                 sink = pa.BufferOutputStream()
                 pc.write_csv(pa.table({name: values}), sink)
                 options = pc.ConvertOptions(decimal_point=self._decimal)
-                again = pc.read_csv(sink.getvalue(), convert_options=options)
+                unthreaded = pc.ReadOptions(use_threads=False)
+                again = pc.read_csv(sink.getvalue(), unthreaded, None, options)
                 found[name] = _streaming_type(again.schema.field(0).type)
             if len(found) == len(names):
                 break
@@ -225,22 +251,26 @@ class CsvFile:
             ),
         )
 
-    def _parsed(self, body: bytes) -> Any:
+    def _parsed(self, body: bytes, types: dict[str, Any] | None = None) -> Any:
         """Rows as a table, each column with the type that holds all its values."""
         import pyarrow as pa
         import pyarrow.csv as pc
 
-        types = dict.fromkeys(self._text, pa.string())
+        if types is None:
+            types = dict.fromkeys(self._text, pa.string())
         if not body.strip():
             return pa.schema(
                 [(n, types.get(n, pa.null())) for n in self._names]
             ).empty_table()
         try:
-            return pc.read_csv(pa.BufferReader(body), *self._options(types, False))
+            reading, parsing, converting = self._options(types, False)
+            # Arrow's threads beside torch's can abort a process that ends soon after.
+            reading.use_threads = False
+            return pc.read_csv(pa.BufferReader(body), reading, parsing, converting)
         except pa.ArrowInvalid as error:
             if _ROW_TOO_LONG in str(error) and self._block < len(body):
                 self._block = len(body)
-                return self._parsed(body)
+                return self._parsed(body, types)
             raise self._explained(error) from error
 
     def _streamed(self, types: dict[str, Any]) -> Iterator[Any]:

@@ -102,8 +102,7 @@ def demo(folder: str | Path, say: Callable[[str], Any] = print) -> dict[str, Any
     )
     trace = learned.trace
     assert trace is not None
-    off = abs(learned.coefficients["x"] - float(model.weight.detach()))
-    say(f"   The line is now y = {_line(model)}; in closed form the same to {off:.0e}.")
+    say(f"   The line is now y = {_line(model)}.")
     optimum = learned.certificate.optimum_loss
     loss_picture = loss_figure(trace.epochs, trace.losses, optimum=optimum)
     save_figure(loss_picture, paths["loss.png"])

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from gradline.checks import learning_rate, whole
 from gradline.curvature import stability_limit
 from gradline.data import real_array, shape_text
 from gradline.errors import (
@@ -35,7 +36,7 @@ from gradline.errors import (
 GROWING_EPOCHS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Step:
     """One turn of the loop: the loss it saw and the parameters it left behind.
 
@@ -50,6 +51,9 @@ class Step:
     loss_tensor: Tensor
     parameters: dict[str, Tensor]
     gradient: tuple[Tensor, ...]
+
+    def __repr__(self) -> str:
+        return f"<Step epoch {self.epoch}, loss {self.loss:.6g}>"
 
     @property
     def loss(self) -> float:
@@ -112,15 +116,23 @@ def descend(
     Source: the lesson; torch.optim. The same from a one-pass state, in closed form:
     path.py.
     """
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"model is a {type(model).__name__}: give a torch.nn.Module, such as "
+            "gl.LinearRegression()"
+        )
+    if loss is not None and not callable(loss):
+        raise UsageError(f"loss is {loss!r}: give a loss module, torch.nn.MSELoss()")
+    epochs = whole("epochs", epochs)
+    if not (lr is None or (isinstance(lr, str) and lr == "auto")):
+        lr = learning_rate(lr)
     x, y = _tensors_like(model, x, y)
-    if isinstance(epochs, bool) or int(epochs) != epochs or epochs < 0:
-        raise UsageError(f"epochs is {epochs!r}: give a whole number, 0 or more")
     criterion = nn.MSELoss() if loss is None else loss
-    _check_shapes(model, x, y)
+    _check_shapes(model, criterion, x, y)
     if lr == "auto":
         lr = 0.5 * stability_limit(model, criterion, x, y)
     stepper = _make_optimizer(model, optimizer, lr, options)
-    return _loop(model, x, y, int(epochs), stepper, criterion)
+    return _loop(model, x, y, epochs, stepper, criterion)
 
 
 def _loop(
@@ -205,7 +217,7 @@ def _diverged(
         limit *= 1 + group["momentum"]  # the heavy ball's own limit
     advice = f"the stability limit is {limit:.3g}: give a smaller lr, or lr='auto'"
     if limit < 1e-2:
-        advice += ", or standardise the features and use a larger one"
+        advice += ", or standardise x first, (x - x.mean()) / x.std()"
     return DivergenceError(f"{head}; {advice}", lr, limit)
 
 
@@ -215,9 +227,12 @@ def _make_optimizer(
     lr: float | None,
     options: dict[str, Any],
 ) -> torch.optim.Optimizer:
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        raise UsageError("the model has no parameters: there is nothing to learn")
+        raise UsageError(
+            "the model has no parameters that require gradients: there is nothing to "
+            "learn"
+        )
     if isinstance(optimizer, torch.optim.Optimizer):
         if lr is not None or options:
             given = ", ".join(["lr"] * (lr is not None) + list(options))
@@ -248,8 +263,6 @@ def _make_optimizer(
     if lr is None and kind is torch.optim.SGD:
         lr = 0.1
     if lr is not None:
-        if not (math.isfinite(lr) and lr > 0):
-            raise UsageError(f"lr is {lr}: give a positive number, or 'auto'")
         options = {"lr": lr, **options}
     try:
         return kind(parameters, **options)
@@ -296,7 +309,7 @@ def _tensors_like(model: nn.Module, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     return tensors[0], tensors[1]
 
 
-def _check_shapes(model: nn.Module, x: Tensor, y: Tensor) -> None:
+def _check_shapes(model: nn.Module, criterion: nn.Module, x: Tensor, y: Tensor) -> None:
     """Refuse a broadcast: (n, 1) against (n,) would silently become (n, n)."""
     was_training = model.training
     model.eval()
@@ -308,6 +321,12 @@ def _check_shapes(model: nn.Module, x: Tensor, y: Tensor) -> None:
             f"the model predicts the shape {shape_text(prediction)} from x of shape "
             f"{shape_text(x)} and y has shape {shape_text(y)}: make them equal, for "
             f"instance with y.reshape{shape_text(prediction)}"
+        )
+    loss = criterion(prediction, y)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        raise UsageError(
+            "the loss is not one number: give a loss module with reduction='mean' or "
+            "'sum'"
         )
 
 

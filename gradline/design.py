@@ -11,6 +11,8 @@ with the model, so that prediction on raw data needs nothing else.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,11 +20,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gradline.checks import one_of
 from gradline.data import (
     Array,
     Batch,
     Chunk,
     Codes,
+    Column,
     Source,
     column_of,
 )
@@ -30,15 +34,19 @@ from gradline.errors import (
     ColumnError,
     DataError,
     MissingValueError,
-    UsageError,
     listed,
 )
 
 #: The state holds about terms² numbers; past this it would be many GB.
 MOST_TERMS = 20_000
 
-#: A text column with more levels than this, most of them used once, is a name or an id.
-MANY_LEVELS = 1_000
+#: A text column with a new level in every fourth row or more is a name or an id: once
+#: it has so many levels in the midst of reading, or so many at the end.
+MANY_LEVELS, SOME_LEVELS = 1_000, 50
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+_NUMBERISH = re.compile(r"[-+]{0,2}[€$£¥]?\s?\d[\d.,:/\s_-]*(e[-+]?\d+)?\s?[€$£¥%]?")
 
 #: Codes of a category that are no level of the design.
 MISSING, UNKNOWN = -1, -2
@@ -153,9 +161,10 @@ class Design:
                 if column.kind == "other":
                     raise _useless(name, column.type)
             elif column.kind != "number":
+                hint = decimal_hint(source, column) or "give numbers there"
                 raise ColumnError(
-                    f"column {name!r} of {source.name} holds {column.type} values: "
-                    "the model was fitted on numbers there"
+                    f"column {name!r} of {source.name} holds {_said(source, column)} "
+                    f"and the model was fitted on numbers: {hint}"
                 )
 
     def _read(self, batch: Batch) -> tuple[Array, dict[str, Codes]]:
@@ -199,7 +208,8 @@ class Design:
                 local, names = batch.category(feature)
                 raise DataError(
                     f"column {feature!r} holds {names[local[row]]!r} in row "
-                    f"{start + row + 1:,}, a level the model has not seen: it knows "
+                    f"{start + row + 1:,}, a level the model has not seen: leave such "
+                    f"rows out, or fit with them; it knows "
                     f"{listed(self.levels[feature])}"
                 )
 
@@ -249,8 +259,7 @@ def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
 def _useless(name: str, kind: str) -> ColumnError:
     return ColumnError(
         f"column {name!r} holds {kind} values, which are neither numbers nor "
-        "categories: leave it out by naming the others with features=[...] "
-        "(--features a,b)"
+        f"categories: leave it out with exclude=[{name!r}] (--exclude {name})"
     )
 
 
@@ -259,6 +268,7 @@ def build_design(
     *,
     target: str,
     features: Sequence[str] | None,
+    exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
     weights: str | None = None,
     missing: Missing = "error",
@@ -269,6 +279,7 @@ def build_design(
         source: the data.
         target: the column to predict; numbers.
         features: the columns to predict it from; None takes every other column.
+        exclude: columns to leave out of the features.
         categories: numeric columns to treat as categories all the same.
         weights: a column of row weights.
         missing: "error" refuses a missing value, "drop" leaves such rows out.
@@ -278,28 +289,37 @@ def build_design(
         DataError: no rows, no features, or too many terms.
         UsageError: an unknown value of `missing`.
     """
-    if missing not in ("error", "drop"):
-        raise UsageError(f"missing is {missing!r}: give 'error' or 'drop'")
-    _check_target(source, target)
+    one_of("missing", missing, "error", "drop")
+    check_target(source, target)
     if weights is not None and column_of(source, weights).kind != "number":
         raise ColumnError(f"the weights in {weights!r} are not numbers: give numbers")
+    if weights == target:
+        raise ColumnError(f"{target!r} is the target and the weights: give another")
+    for name in exclude:
+        column_of(source, name)
     if features is None:
-        taken = {target, weights}
+        taken = {target, weights, *exclude}
         chosen = tuple(c.name for c in source.columns if c.name not in taken)
     else:
-        chosen = tuple(features)
+        chosen = tuple(name for name in features if name not in exclude)
     _check_features(source, chosen, target)
     for name in categories:
         column_of(source, name)
         if name not in chosen:
             raise ColumnError(f"category {name!r} is not among the features: add it")
-    kinds = {name: column_of(source, name).kind for name in chosen}
+    kinds = {column.name: column.kind for column in source.columns}
     levelled = [n for n in chosen if kinds[n] == "category" or n in categories]
     plain = Design(target, chosen, {}, weights, missing)
     if not levelled:
         return plain
-    levels = _learn_levels(source, plain, levelled)
+    levels = _learn_levels(source, plain, levelled, set(categories))
     design = Design(target, chosen, levels, weights, missing)
+    doubled = [name for name, n in Counter(design.terms).items() if n > 1]
+    if doubled:
+        raise ColumnError(
+            f"two terms of the design would be called {doubled[0]!r}, a level of one "
+            "column and another column: rename one of the columns"
+        )
     if len(design.terms) > MOST_TERMS:
         most = max(levels, key=lambda name: len(levels[name]))
         raise DataError(
@@ -309,15 +329,47 @@ def build_design(
     return design
 
 
-def _check_target(source: Source, target: str) -> None:
+def check_target(source: Source, target: str) -> None:
+    """Refuse a target that is not there, or not numbers.
+
+    Raises:
+        ColumnError: with an example of what it holds.
+    """
     column = column_of(source, target)
     if column.kind != "number":
         numeric = [c.name for c in source.columns if c.kind == "number"]
         hint = f"numbers are in {listed(numeric)}" if numeric else "no column has any"
         raise ColumnError(
-            f"the target {target!r} holds {column.type} values and must hold "
-            f"numbers: {hint}"
+            f"the target {target!r} holds {_said(source, column)} and must hold "
+            f"numbers: {decimal_hint(source, column) or hint}"
         )
+
+
+def _said(source: Source, column: Column) -> str:
+    """What a column holds, for a message, with an example where it is text."""
+    if column.kind != "category":
+        return {"other": f"{column.type} values"}.get(column.kind, "numbers")
+    for batch in source.batches([column.name]):
+        codes, names = batch.category(column.name)
+        found = np.flatnonzero(codes >= 0)
+        if len(found):
+            return f"text, such as {names[codes[found[0]]]!r}"
+    return "text"
+
+
+def decimal_hint(source: Source, column: Column) -> str | None:
+    """What to do about a text column whose texts are numbers with decimal commas."""
+    if column.kind != "category":
+        return None
+    for batch in source.batches([column.name]):
+        _, names = batch.category(column.name)
+        if any(_DECIMAL_COMMA.fullmatch(n.strip()) for n in names):
+            return (
+                "for numbers with decimal commas give decimal=',' (--decimal ,); "
+                "thousands separators must be taken out of the file"
+            )
+        return None
+    return None
 
 
 def _check_features(source: Source, features: Sequence[str], target: str) -> None:
@@ -327,8 +379,9 @@ def _check_features(source: Source, features: Sequence[str], target: str) -> Non
             "at least one feature"
         )
     seen: set[str] = set()
+    by_name = {column.name: column for column in source.columns}
     for name in features:
-        column = column_of(source, name)
+        column = by_name.get(name) or column_of(source, name)
         if name == target:
             raise ColumnError(
                 f"{name!r} is the target and a feature: take it off the features"
@@ -341,7 +394,7 @@ def _check_features(source: Source, features: Sequence[str], target: str) -> Non
 
 
 def _learn_levels(
-    source: Source, design: Design, names: Sequence[str]
+    source: Source, design: Design, names: Sequence[str], asked_for: set[str]
 ) -> dict[str, tuple[str, ...]]:
     """The levels met in complete rows, sorted, the base first."""
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -362,22 +415,51 @@ def _learn_levels(
         for name, (codes, labels) in coded.items():
             used = np.unique(codes[complete & (codes >= 0)])
             found[name] |= {labels[i]: None for i in used}
-            _refuse_identifier(name, len(found[name]), rows)
+            if name not in asked_for:
+                _refuse_identifier(name, len(found[name]), rows, MANY_LEVELS)
+    for name in names:
+        if name not in asked_for:
+            _refuse_identifier(name, len(found[name]), rows, SOME_LEVELS)
+            _refuse_numbers_as_text(source, name, list(found[name]))
     return {
-        name: tuple(sorted(found[name], key=_level_order(source, name)))
+        name: tuple(sorted(found[name], key=_level_order(found[name], asked_for, name)))
         for name in names
     }
 
 
-def _level_order(source: Source, name: str) -> Any:
-    """Text sorts by its code points, a number's levels by their value."""
-    return float if column_of(source, name).kind == "number" else str
+def _level_order(levels: dict[str, Any], asked_for: set[str], name: str) -> Any:
+    """Text sorts by its code points; numbers made categories, by their value."""
+    if name in asked_for and all(_NUMBER.fullmatch(level) for level in levels):
+        return float
+    return str
 
 
-def _refuse_identifier(name: str, levels: int, rows: int) -> None:
-    if levels > MANY_LEVELS and levels > rows / 2:
+def _refuse_identifier(name: str, levels: int, rows: int, most: int) -> None:
+    if levels > most and levels > rows / 4:
         raise ColumnError(
-            f"column {name!r} has {levels:,} different values in the first {rows:,} "
-            "rows, so it looks like a name or an id: leave it out by naming the "
-            "others with features=[...] (--features a,b)"
+            f"column {name!r} has {levels:,} different values in {rows:,} rows, so it "
+            f"looks like a name or an id: leave it out with exclude=[{name!r}] "
+            f"(--exclude {name}), or insist with categories=[{name!r}]"
         )
+
+
+def _refuse_numbers_as_text(source: Source, name: str, levels: list[str]) -> None:
+    """Refuse a text column that is numbers or dates with something in the way.
+
+    As a category it would fit beautifully, and mean nothing.
+    """
+    column = column_of(source, name)
+    if not column.type.startswith(("string", "large_string")):
+        return  # somebody made it a category, or it is true and false
+    numbers = [v for v in levels if _NUMBERISH.fullmatch(v.strip())]
+    if not numbers or len(numbers) < len(levels) / 2:
+        return
+    others = [v for v in levels if v not in numbers]
+    but = f", but {listed(others, 2)} {'do' if len(others) > 1 else 'does'} not"
+    hint = decimal_hint(source, column)
+    raise ColumnError(
+        f"column {name!r} holds text, and {listed(numbers, 2)} look like numbers or "
+        f"dates{but if others else ''}: {hint or 'mend the file'}, leave it out with "
+        f"exclude=[{name!r}] (--exclude {name}), or make it a category with "
+        f"categories=[{name!r}] (--categories {name})"
+    )

@@ -67,7 +67,9 @@ class InputFile:
                 "give its path"
             )
         try:
-            self.path = self.path.expanduser()
+            if not self.path.exists():  # a file may be called ~x
+                with suppress(RuntimeError):
+                    self.path = self.path.expanduser()
             self._stamp = self._looked_at()
             with self.path.open("rb") as opened:
                 self.magic = opened.read(8)
@@ -195,6 +197,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where no file can be written, before any work is done.
+
+    Raises:
+        FileError: there is no such folder, or a folder is in the way.
+    """
+    _place(Path(path))
 
 
 def cannot_write(path: str | Path, error: Exception) -> FileError:

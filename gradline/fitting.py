@@ -7,7 +7,6 @@ starts from the state (path.py) and never reads the data again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gradline.certificate import Certificate
+from gradline.checks import column_name, column_names, learning_rate, one_of, whole
 from gradline.conclude import (
     conclude,
     coordinates_of,
@@ -24,7 +24,7 @@ from gradline.conclude import (
 )
 from gradline.data import Source
 from gradline.design import Design, Missing, build_design
-from gradline.errors import DivergenceError, UsageError
+from gradline.errors import DataError, DivergenceError, UsageError
 from gradline.intake import open_table
 from gradline.model import LinearRegression
 from gradline.path import Bowl, Path, raw_bowl, scaled_bowl
@@ -42,6 +42,7 @@ def fit(
     *,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
     method: Literal["auto", "exact", "gd"] = "auto",
     lr: float | Literal["auto"] | None = None,
@@ -69,7 +70,9 @@ def fit(
         features: the names of the columns to predict from; every other column unless
             told. Text and booleans become categories, the first level in sorted order
             the base.
-        categories: numeric features to treat as categories.
+        exclude: columns to leave out of them.
+        categories: features to treat as categories whatever they look like: numbers,
+            or texts that look like numbers or like names.
         method: "exact" solves; "gd" descends, by full-batch gradient descent without
             momentum; "auto" descends where lr, epochs, standardize, start or seed is
             given, else solves.
@@ -110,10 +113,9 @@ def fit(
     chosen = _method(method, lr, epochs, standardize, start, seed)
     reading = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal}
     source, design = _prepare(
-        data, y, target, features, categories, weights, missing, **reading
+        data, y, target, features, exclude, categories, weights, missing, **reading
     )
-    if degenerate not in ("allow", "refuse"):
-        raise UsageError(f"degenerate is {degenerate!r}: give 'allow' or 'refuse'")
+    one_of("degenerate", degenerate, "allow", "refuse")
     survey = take_survey(source, design, progress, degenerate == "refuse")
     if chosen == "exact":
         return conclude(survey, survey.optimum, method="exact")
@@ -127,6 +129,7 @@ def certify(
     *,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
     weights: Any = None,
     missing: Missing = "error",
@@ -140,7 +143,8 @@ def certify(
         y: the target, (n,), unless it is a column of data.
         target: the name of that column.
         features: the columns to predict from.
-        categories: numeric features to treat as categories.
+        exclude: columns to leave out of them.
+        categories: features to treat as categories.
         weights: row weights, (n,), or the name of a column.
         missing: what to do with incomplete rows.
 
@@ -150,7 +154,10 @@ def certify(
     Raises:
         ShapeError: the model has not one weight per term, or several outputs.
     """
-    prepared = _prepare(data, y, target, features, categories, weights, missing)
+    _check_model("model", model)
+    prepared = _prepare(
+        data, y, target, features, exclude, categories, weights, missing
+    )
     survey = take_survey(*prepared)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate
 
@@ -160,23 +167,27 @@ def _prepare(
     y: Any,
     target: str | None,
     features: Sequence[str] | None,
+    exclude: Sequence[str],
     categories: Sequence[str],
     weights: Any,
     missing: Missing,
     **reading: Any,
 ) -> tuple[Source, Design]:
     """Data and choices as a source and the design that reads it."""
-    for name, given in (("features", features), ("categories", categories)):
-        if isinstance(given, str):
-            raise UsageError(
-                f"{name} is the text {given!r}: give a list of names, [{given!r}]"
-            )
-    reading["categories"] = tuple(categories)
-    table = open_table(data, y, target=target, weights=weights, **reading)
+    if target is not None:
+        column_name("target", target)
+    if features is not None:
+        features = column_names("features", features)
+    exclude = column_names("exclude", exclude)
+    categories = column_names("categories", categories)
+    table = open_table(
+        data, y, target=target, weights=weights, categories=categories, **reading
+    )
     design = build_design(
         table.source,
         target=table.target,
         features=features,
+        exclude=exclude,
         categories=categories,
         weights=table.weights,
         missing=missing,
@@ -201,24 +212,40 @@ def _method(
         "seed": seed,
     }
     names = [name for name, value in given.items() if value is not None]
-    if method not in ("auto", "exact", "gd"):
-        raise UsageError(f"method is {method!r}: give 'exact', 'gd' or 'auto'")
+    one_of("method", method, "auto", "exact", "gd")
     if method == "exact" and names:
         raise UsageError(
             f"method='exact' does not descend and has no use for {', '.join(names)}: "
             "leave it out, or give method='gd'"
         )
-    if isinstance(lr, str) and lr != "auto":
-        raise UsageError(f"lr is {lr!r}: give a positive number, or 'auto'")
-    if isinstance(lr, (int, float)) and not (math.isfinite(lr) and lr > 0):
-        raise UsageError(f"lr is {lr}: give a positive number, or 'auto'")
-    if epochs is not None and (
-        isinstance(epochs, bool) or int(epochs) != epochs or epochs < 0
-    ):
-        raise UsageError(f"epochs is {epochs!r}: give a whole number, 0 or more")
+    if lr is not None and not (isinstance(lr, str) and lr == "auto"):
+        learning_rate(lr)
+    if epochs is not None:
+        whole("epochs", epochs)
+    if standardize is not None:
+        one_of("standardize", standardize, True, False)
+    if seed is not None:
+        whole("seed", seed)
+    if start is not None:
+        _check_model("start", start)
     if start is not None and seed is not None:
         raise UsageError("start and seed are both given: the seed would have no effect")
     return "gd" if method == "gd" or (method == "auto" and names) else "exact"
+
+
+def _check_model(name: str, model: Any) -> None:
+    """Refuse what is no linear model, or one with NaN in it."""
+    weight, bias = getattr(model, "weight", None), getattr(model, "bias", None)
+    if not (isinstance(weight, Tensor) and isinstance(bias, Tensor)):
+        raise UsageError(
+            f"{name} is a {type(model).__name__}: give a gl.LinearRegression, or a "
+            "torch.nn.Linear with a bias"
+        )
+    if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+        raise DataError(
+            f"{name} has a weight or bias that is NaN or infinite: it has diverged; "
+            "start again with a smaller lr"
+        )
 
 
 def _descend(
@@ -239,7 +266,8 @@ def _descend(
     rate = bowl.best_lr if automatic else float(lr)  # type: ignore[arg-type]
     if rate >= bowl.lr_limit:
         raise _too_fast(rate, bowl, bowls[True], scaled)
-    seed = 0 if seed is None and start is None else seed
+    if start is None:
+        seed = 0 if seed is None else int(seed)
     first = starting_point(survey, start, seed, scaled)
     path = Path(
         bowl,
@@ -273,12 +301,12 @@ def _too_fast(
     rate: float, bowl: Bowl, scaled: Bowl, is_scaled: bool
 ) -> DivergenceError:
     message = (
-        f"lr {rate:g} diverges here: the stability limit is {bowl.lr_limit:.3g}; "
+        f"lr {rate:.6g} diverges here: the stability limit is {bowl.lr_limit:.6g}; "
         f"give less, such as {bowl.lr_limit / 2:.2g}"
     )
     if not is_scaled and scaled.lr_limit > 1.01 * bowl.lr_limit:
         message += (
-            f", or standardise the features, where the limit is {scaled.lr_limit:.3g} "
+            f", or standardise the features, where the limit is {scaled.lr_limit:.6g} "
             "(standardize=True, --standardize)"
         )
     return DivergenceError(message + ", or lr='auto'", rate, bowl.lr_limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
     Raises:
         ShapeError: a bare array has another number of columns than names.
     """
+    _check_reading(data, reading)
     if not is_bare_array(data):
         from gradline.readers import open_source
 
@@ -55,11 +57,21 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
         return source
     if len(names) != len(source.columns):
         raise ShapeError(
-            f"x has shape {shape_text(real_array(data, 'x'))} and the model "
-            f"{len(names)} features: give {listed(names)}"
+            f"x has shape {shape_text(real_array(data, 'x'))} and the model has "
+            f"{len(names)} features: give one column for each of {listed(names)}"
         )
     matrix = real_array(data, "x")
     return ArraySource(matrix[:, None] if matrix.ndim == 1 else matrix, names)
+
+
+def _check_reading(data: Any, reading: dict[str, Any]) -> None:
+    """Refuse options of CSV files for what is no file: they would have no effect."""
+    for name, plain in (("delimiter", None), ("encoding", None), ("decimal", ".")):
+        given = reading.get(name, plain)
+        if given != plain and not isinstance(data, (str, os.PathLike)):
+            raise UsageError(
+                f"{name} is {given!r} and the data are no file: leave {name} out"
+            )
 
 
 def open_table(
@@ -122,6 +134,8 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
     """An array-like as float64 (n,), and its name where it has one."""
     name = getattr(values, "name", None)
     name = name if isinstance(name, str) else None
+    if isinstance(values, (int, float, complex)):
+        raise ShapeError(f"{what} is one number: give one value per row")
     if not is_bare_array(values):
         from gradline.readers import open_source
 
@@ -136,12 +150,13 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
         parts = [b.numbers([column.name])[:, 0] for b in source.batches([column.name])]
         return name, np.concatenate(parts) if parts else np.zeros(0)
     array = real_array(values, what)
+    if array.ndim == 0:
+        raise ShapeError(f"{what} is one number: give one value per row")
     if array.ndim != 1:
         beside = (
             f" and x has shape {shape_text(data)}" if hasattr(data, "shape") else ""
         )
-        rows = f"({array.shape[0]},)" if array.ndim else "(n,)"
-        hint = f"{what}.reshape(-1)" if array.ndim else "one value per row"
+        rows, hint = f"({array.shape[0]},)", f"{what}.reshape(-1)"
         if array.ndim == 2 and array.shape[1] != 1:
             hint = f"one column, {what}[:, 0]"
         raise ShapeError(

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from gradline.certificate import Certificate
+from gradline.checks import one_of
 from gradline.data import Array, Batch, Source
-from gradline.design import Design, Missing
+from gradline.design import Design, Missing, check_target
 from gradline.errors import DataError, MissingValueError, UsageError
-from gradline.intake import open_features, open_table
+from gradline.intake import is_bare_array, open_features, open_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +89,7 @@ class Sample(NamedTuple):
     y: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """A fitted line (or plane), its certificate and its history.
 
@@ -191,8 +192,7 @@ class Fit:
             missing: as in `predict`.
             columns: what to read; the features alone unless told.
         """
-        if missing not in ("error", "nan"):
-            raise UsageError(f"missing is {missing!r}: give 'error' or 'nan'")
+        one_of("missing", missing, "error", "nan")
         slopes, start = self.slopes, 0
         for batch in source.batches(columns or self.design.features):
             X, complete = self.design.matrix(batch, start)
@@ -212,7 +212,15 @@ class Fit:
                     f"{start + row + 1:,}: fill it in, or predict nothing there with "
                     "missing='nan' (--missing nan)"
                 )
-            yield batch, self.level + (X - self.center) @ slopes
+            with np.errstate(over="ignore", invalid="ignore"):
+                predicted = self.level + (X - self.center) @ slopes
+            if not np.isfinite(predicted[complete]).all():
+                row = int(np.argmin(np.isfinite(predicted) | ~complete))
+                raise DataError(
+                    f"the prediction for row {start + row + 1:,} is not finite, its "
+                    "values are too large: correct the row or leave it out"
+                )
+            yield batch, predicted
             start += batch.rows
 
     def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
@@ -230,10 +238,14 @@ class Fit:
             DataError: no rows; and as in `predict`.
         """
         missing: Missing = reading.pop("missing", self.design.missing)
+        one_of("missing", missing, "error", "drop")
+        if y is None and is_bare_array(data):
+            raise UsageError("no target is given: give y beside x, evaluate(x, y)")
         reading.setdefault("categories", tuple(self.design.levels))
         table = open_table(
             data, y, target=self.target, names=self.design.features, **reading
         )
+        check_target(table.source, self.target)
         self.design.check_columns(table.source)
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
@@ -269,6 +281,37 @@ class Fit:
 
         save(self, path)
 
+    def plot_loss(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the loss of a descent by epoch, and its gap to the exact optimum.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: the fit is exact, so there was no descent to draw.
+        """
+        from gradline.plots import loss_figure, save_figure
+
+        if self.trace is None:
+            raise DataError(
+                "an exact fit has no losses to draw: descend, with method='gd'"
+            )
+        figure = loss_figure(
+            self.trace.epochs, self.trace.losses, optimum=self.certificate.optimum_loss
+        )
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def __repr__(self) -> str:
+        return (
+            f"<Fit of {self.target!r} on {len(self.coefficients)} terms, "
+            f"{self.rows:,} rows, {self.method}, {self.certificate.status}>"
+        )
+
     def __str__(self) -> str:
         from gradline.terminal import fit_table
 
@@ -292,7 +335,14 @@ def score(fit: Fit, design: Design, source: Source) -> Scores:
     slopes = fit.slopes
     for chunk in design.chunks(source):
         w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
-        residual = (chunk.y - fit.level) - (chunk.X - fit.center) @ slopes
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual = (chunk.y - fit.level) - (chunk.X - fit.center) @ slopes
+            largest = float(np.abs(residual).max())
+        if not largest < 1e150:
+            raise DataError(
+                f"a residual of {source.name} is too large to square: the data are of "
+                "another size than those of the fit"
+            )
         if not rows:
             shift = float(chunk.y[0])
         rows += len(chunk.y)

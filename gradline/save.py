@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.design import Design
-from gradline.errors import ModelFileError, Status
+from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.result import Fit, Scores, Trace
 
@@ -69,6 +70,8 @@ def load(path: str | Path) -> Fit:
         FileError: the file cannot be read.
         ModelFileError: it is not a gradline model, is damaged, or is of a newer format.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"path is {path!r}: give the path of a model file")
     path = Path(path)
     tensors, text = _read(path)
     try:
@@ -83,7 +86,14 @@ def load(path: str | Path) -> Fit:
         return _fit(tensors, about)
     except ModelFileError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         why = f"{error.args[0]}" if error.args else type(error).__name__
         why = " ".join(why.split())[:120]
         raise ModelFileError(

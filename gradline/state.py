@@ -10,8 +10,8 @@ w_i (1 where none are given), W = Σ w_i:
     mean    = Σ w_i z_i / W                          z_i = [x_i y_i]
     scatter = Σ w_i (z_i - mean)(z_i - mean)ᵀ = RᵀR
 
-The mean is kept as `shift + delta`, where shift is the first row seen: differences from
-a nearby row lose nothing even when x is near 1e14 and varies by 1.
+The mean is kept as `shift + delta`, where shift is near the first rows' mean:
+differences from a nearby number lose nothing even when x is near 1e14 and varies by 1.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def centred(chunk: Chunk, shift: Tensor, delta: Tensor | None = None) -> Tensor:
     Two subtractions, in this order: the first is exact where rows are near the shift.
     """
     z = np.empty((len(chunk.y), chunk.X.shape[1] + 1))
-    np.subtract(chunk.X, shift[:-1].numpy(), out=z[:, :-1])
-    np.subtract(chunk.y, shift[-1].item(), out=z[:, -1])
+    with np.errstate(over="ignore"):  # the survey refuses what overflows, by name
+        np.subtract(chunk.X, shift[:-1].numpy(), out=z[:, :-1])
+        np.subtract(chunk.y, shift[-1].item(), out=z[:, -1])
     tensor = torch.from_numpy(z)
     return tensor if delta is None else tensor.sub_(delta)
 
@@ -41,8 +42,14 @@ def weights(chunk: Chunk) -> Tensor | None:
     return None if chunk.weight is None else torch.tensor(chunk.weight).double()
 
 
-def _first_row(chunk: Chunk) -> Tensor:
-    return torch.tensor([*chunk.X[0].tolist(), float(chunk.y[0])], dtype=torch.float64)
+def _rough_mean(chunk: Chunk) -> Tensor:
+    """A number near the rows that count, (d + 1,); their mean is good enough."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.append(
+            np.average(chunk.X, axis=0, weights=chunk.weight),
+            np.average(chunk.y, weights=chunk.weight),
+        )
+    return torch.from_numpy(np.nan_to_num(mean, nan=0.0, posinf=0.0, neginf=0.0))
 
 
 class Moments:
@@ -53,8 +60,9 @@ class Moments:
 
     Attributes:
         rows: how many rows.
+        counted: how many of them have a weight above 0.
         weight: W, the sum of the row weights.
-        shift: the first row, (d + 1,).
+        shift: about the mean of the first rows, (d + 1,).
         delta: mean - shift, (d + 1,).
         scatter: (d + 1, d + 1), symmetric.
 
@@ -66,6 +74,7 @@ class Moments:
     def __init__(self, features: int) -> None:
         width = features + 1
         self.rows = 0
+        self.counted = 0
         self.weight = 0.0
         self.shift = torch.zeros(width, dtype=torch.float64)
         self.delta = torch.zeros(width, dtype=torch.float64)
@@ -89,9 +98,9 @@ class Moments:
             )
         part = Moments(chunk.X.shape[1])
         part.rows = len(chunk.y)
-        part.shift = self.shift if self.weight else _first_row(chunk)
         w = weights(chunk)
         part.weight = float(part.rows) if w is None else float(w.sum())
+        part.counted = part.rows if w is None else int((w > 0).sum())
         if part.weight == 0:
             self.rows += part.rows
             return self
@@ -99,6 +108,7 @@ class Moments:
         def average(values: Tensor) -> Tensor:
             return (values.sum(0) if w is None else w @ values) / part.weight
 
+        part.shift = self.shift if self.weight else _rough_mean(chunk)
         z = centred(chunk, part.shift)  # (rows, d + 1)
         part.delta = average(z)
         z -= part.delta
@@ -116,6 +126,7 @@ class Moments:
             self.rows = rows
             return self
         self.rows += other.rows
+        self.counted += other.counted
         if other.weight == 0:
             return self
         total = self.weight + other.weight

@@ -35,6 +35,9 @@ from gradline.state import Moments, Triangle, centred, weights
 #: function to call with each number of rows done. terminal.py has one with a bar.
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
 
+#: Columns and weights whose squares come near to nothing are refused.
+SMALLEST = 1e-140
+
 #: A fit keeps this many rows to draw.
 SAMPLE_ROWS = 2_000
 
@@ -244,13 +247,27 @@ def _check_enough(
         raise DataError(
             f"the weights in {design.weights!r} are all 0: give some row a weight"
         )
-    finite = torch.isfinite(moments.scatter.diagonal())
+    if not SMALLEST < moments.weight < 1 / SMALLEST:
+        raise DataError(
+            f"the weights in {design.weights!r} add up to {moments.weight:.0e}: "
+            "multiply them by a power of ten first"
+        )
+    names = [*design.terms, design.target]
+    finite = torch.isfinite(moments.scatter.diagonal()) & torch.isfinite(moments.mean)
     if not finite.all():
-        names = [*design.terms, design.target]
         name = names[int(torch.argmin(finite.int()))]
         raise DataError(
             f"column {name!r} holds numbers too large to square: divide it by a power "
             "of ten first"
+        )
+    scale = column_scale(moments)
+    small = (scale > 0) & (scale < SMALLEST)
+    still = (scale == 0) & (moments.mean.abs() < SMALLEST) & (moments.mean != 0)
+    if (small | still).any():
+        name = names[int(torch.argmax((small | still).int()))]
+        raise DataError(
+            f"column {name!r} holds numbers too small to square: multiply it by a "
+            "power of ten first"
         )
 
 
@@ -259,18 +276,26 @@ def _check_determined(source: Source, design: Design, moments: Moments) -> None:
         "or take the answer of least norm with degenerate='allow' (--minimum-norm)"
     )
     constant = [
-        term
-        for term, scale in zip(design.terms, column_scale(moments), strict=False)
+        (term, abs(mean))
+        for term, scale, mean in zip(
+            design.terms, column_scale(moments), moments.mean.tolist(), strict=False
+        )
         if scale == 0
     ]
-    constant += [name for name, levels in design.levels.items() if len(levels) < 2]
+    constant += [(name, 0.0) for name, lev in design.levels.items() if len(lev) < 2]
     if constant:
+        name, size = constant[0]
+        nearly = f", or varies less than float64 can tell near {size:.3g}"
         raise DataError(
-            f"column {constant[0]!r} of {source.name} is constant and cannot be told "
-            f"from the intercept: leave it out of the features, {way_out}"
+            f"column {name!r} of {source.name} is constant"
+            f"{nearly if size > 1e12 else ''} and cannot be told from the intercept: "
+            f"leave it out of the features, {way_out}"
         )
-    if moments.rows < len(design.terms) + 1:
+    if moments.counted < len(design.terms) + 1:
+        most = max(design.levels, key=lambda n: len(design.levels[n]), default=None)
+        levels = len(design.levels[most]) if most is not None else 0
+        hint = f" ({levels:,} of them levels of {most!r})" if levels > 10 else ""
         raise DataError(
-            f"{source.name} has {moments.rows:,} rows for {len(design.terms) + 1:,} "
-            f"coefficients: give more rows or fewer features, {way_out}"
+            f"{source.name} has {moments.counted:,} rows for {len(design.terms) + 1:,} "
+            f"coefficients{hint}: give more rows or fewer features, {way_out}"
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from gradline.checks import real, whole
 from gradline.data import Array
 from gradline.errors import UsageError
 
@@ -34,19 +33,16 @@ def sample_linear_data(
     Raises:
         UsageError: n below 1, noise below 0, or a number that is not finite.
     """
-    if isinstance(n, bool) or int(n) != n or n < 1:
-        raise UsageError(f"n is {n!r}: give a whole number of points, 1 or more")
-    named = {"slope": slope, "intercept": intercept, "noise": noise}
-    for name, value in named.items():
-        if not math.isfinite(value):
-            raise UsageError(f"{name} is {value}: give a finite number")
+    n = whole("n", n, 1, 10**10)
+    slope, intercept = real("slope", slope), real("intercept", intercept)
+    noise = real("noise", noise)
     if noise < 0:
         raise UsageError(
             f"noise is {noise}: it is a standard deviation, give 0 or more"
         )
-    if seed is not None and seed < 0:
-        raise UsageError(f"seed is {seed}: give 0 or more")
+    if seed is not None:
+        seed = whole("seed", seed)
     random = np.random.default_rng(seed)
-    x = random.uniform(0.0, 1.0, int(n))  # (n,)
-    y = slope * x + intercept + noise * random.standard_normal(int(n))  # (n,)
+    x = random.uniform(0.0, 1.0, n)  # (n,)
+    y = slope * x + intercept + noise * random.standard_normal(n)  # (n,)
     return x, y

@@ -96,6 +96,7 @@ class ArrowSource:
         refused: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
+        self.schema = schema
         self.rows = rows
         self._read = read
         self._refused = dict(refused or {})

@@ -62,7 +62,10 @@ def certificate_lines(fit: Fit) -> list[str]:
         ("gradient norm", number(c.gradient_norm, 3)),
         ("condition", f"{number(c.condition, 4)} (standardised design)"),
         ("rank", f"{c.rank} of {c.columns} columns"),
-        ("digits to trust", number(c.digits, 3)),
+        (
+            "digits to trust",
+            f"{number(c.digits, 3)} (rounding alone, not noise)",
+        ),
         (
             "lr limit",
             f"{number(c.lr_limit, 4)} as the data are, "

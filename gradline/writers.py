@@ -23,7 +23,10 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Array]) ->
 
 
 def write_predictions(
-    path: str | os.PathLike[str], pairs: Iterable[tuple[Batch, Array]], column: str
+    path: str | os.PathLike[str],
+    pairs: Iterable[tuple[Batch, Array]],
+    column: str,
+    schema: Any = None,
 ) -> int:
     """Write batches with their predictions as one more column; return the rows.
 
@@ -31,6 +34,7 @@ def write_predictions(
         path: as in `write_table`.
         pairs: batches of a file or a frame, and predictions (rows,); NaN is missing.
         column: the name of the predictions' column.
+        schema: of the batches; needed only where there may be no batch at all.
     """
     import pyarrow as pa
 
@@ -44,7 +48,9 @@ def write_predictions(
             rows += len(predictions)
             yield batch.arrow().append_column(column, values)
 
-    write_table(path, joined())
+    if schema is not None:
+        schema = schema.append(pa.field(column, pa.float64()))
+    write_table(path, joined(), schema)
     return rows
 
 

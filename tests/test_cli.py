@@ -291,6 +291,120 @@ def test_a_reader_that_leaves_is_no_error_of_ours() -> None:
     assert found.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", "houses.csv", "--target", "price", "-o", "houses.csv"], "overwritten"),
+        (["fit", "houses.csv", "--target", "price", "--plot", "a.gif"], "its name"),
+        (["fit", "houses.csv", "--target", "price", "--plot", ""], "end its name"),
+        (["fit", "houses.csv", "--target", "price", "--plot", "no/a.png"], "no folder"),
+        (["fit", "houses.csv", "--target", "price", "-o", "-"], "name a file"),
+        (
+            [
+                "fit",
+                "houses.csv",
+                "--target",
+                "price",
+                "-o",
+                "a.png",
+                "--plot",
+                "a.png",
+            ],
+            "overwritten",
+        ),
+        (["fit", "houses.csv", "--target", "price", "--epochs", "9" * 22], "at most"),
+        (["fit", "houses.csv", "--target", "price", "--seed", "9" * 22], "at most"),
+        (["fit", "houses.csv", "--target", "price", "--seed", "-1"], "0 or more"),
+        (["fit", "houses.csv", "--target", "price", "--features", "a\nb"], "read"),
+        (["fit", "houses.csv", "--target", "price", "--features", "a,", "b"], "quoted"),
+        (["predict", "houses.csv", "houses.csv", "-o", "houses.csv"], "overwritten"),
+    ],
+)
+def test_nothing_is_destroyed_and_nothing_is_ignored(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = write_houses()
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert os.listdir() == ["houses.csv"]  # noqa: PTH208
+    pd.testing.assert_frame_equal(pd.read_csv("houses.csv"), frame)
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    python = shlex.quote(sys.executable)
+    return subprocess.run(
+        ["sh", "-c", command.replace("gradline", f"{python} -m gradline")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_closed_or_full_stdout() -> None:
+    full = shell("gradline sample --json >/dev/full")
+    assert full.returncode == 2
+    assert full.stderr.startswith("gradline: cannot write to standard output")
+    assert len(full.stderr.splitlines()) == 1
+    closed = shell("gradline sample >&-")
+    assert "Traceback" not in closed.stderr
+
+
+def test_an_ascii_terminal() -> None:
+    write_houses()
+    command = "PYTHONIOENCODING=ascii gradline fit houses.csv --target price"
+    found = shell(command)
+    assert found.returncode == 0
+    assert "R\\xb2" in found.stdout
+
+
+def test_sigterm_leaves_no_temporary_file() -> None:
+    """Stopped in the midst of writing predictions."""
+    code = (
+        "import os, signal, sys\n"
+        "import gradline.writers as w\n"
+        "def killed(*a):\n"
+        "    a[0].write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    signal.pause()\n"
+        "w._writer = killed\n"
+        "sys.argv = ['gradline', 'sample', '-o', 's.csv']\n"
+        "from gradline.cli import run\n"
+        "run()\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 128 + 15, found.stderr
+    assert os.listdir() == []  # noqa: PTH208
+
+
+def test_a_quick_end_after_an_error_is_no_crash() -> None:
+    """Arrow's threads beside torch's once aborted a quarter of such runs."""
+    write_houses()
+    for _ in range(8):
+        found = process("fit", "houses.csv", "--target", "price", "--features", "xx")
+        assert found.returncode == 2, found.stderr
+        assert len(found.stderr.splitlines()) == 1
+
+
+def test_predicting_no_rows_writes_the_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    Path("none.csv").write_text("area,town\n", encoding="utf-8")
+    code, _, _ = run(capsys, "predict", "model.safetensors", "none.csv")
+    assert code == 0
+    assert list(pd.read_csv("predictions.csv")) == ["area", "town", "prediction"]
+
+
 def test_python_dash_m_and_version() -> None:
     found = process("--version")
     assert found.stdout == f"gradline {gl.__version__}\n"
@@ -370,7 +484,7 @@ FILES: dict[str, bytes] = {
         ("empty.csv", "is empty"),
         ("header.csv", "has no rows"),
         ("one.csv", "has one row"),
-        ("text.csv", "the target 'y' holds string values"),
+        ("text.csv", "the target 'y' holds text, such as 'low' and must"),
         ("nan.csv", "'x' has a missing value, first in row 2"),
         ("inf.csv", "'y' is infinite, first in row 2"),
         ("constant.csv", "'c' of constant.csv is constant"),

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "gradline"
 
 ROWS = [
     "errors",
+    "checks",
     "files",
     "data",
     "synth",

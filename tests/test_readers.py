@@ -445,7 +445,8 @@ def test_types_hold_for_the_whole_of_a_small_file(tmp_path: Path) -> None:
 
 def test_categories_are_read_as_text(tmp_path: Path) -> None:
     text = "zip,x\n01234,1\n1234,2\nNA,3\n"
-    assert categories(of_bytes(tmp_path, "a.csv", text), "zip") == [
+    plain = "zip,x\n1234,1\n1234,2\nNA,3\n"
+    assert categories(of_bytes(tmp_path, "p.csv", plain), "zip") == [
         "1234",
         "1234",
         None,
@@ -788,3 +789,13 @@ def test_standard_output_takes_csv_and_stays_open(
 def test_what_cannot_be_read(data: Any, error: type[Exception], message: str) -> None:
     with pytest.raises((error, ValueError), match=message):
         open_source(data)
+
+
+def test_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "zip.csv"
+    path.write_text("zip,n,z\n01067,10,0\n80331,20,0.5\n,30,0\n", encoding="utf-8")
+    source = open_source(path)
+    assert [c.kind for c in source.columns] == ["category", "number", "number"]
+    batch = next(source.batches(["zip"]))
+    codes, levels = batch.category("zip")
+    assert [levels[c] if c >= 0 else None for c in codes] == ["01067", "80331", None]
