@@ -77,6 +77,16 @@ class Spectrum:
         """
         return self.to_raw(self.vectors[:, : self.rank] @ self.rotated[: self.rank])
 
+    def inverse(self) -> Tensor:
+        """(Xcᵀ diag(w) Xc / W)⁻¹ in raw units, (d, d); a pseudoinverse if deficient.
+
+        Xc is X minus its mean. Times residual variance / W, it is the covariance of the
+        slopes.
+        """
+        rows = self.vectors[:, : self.rank] / self.sigma[: self.rank]  # (d, r)
+        rows = rows / self._safe_scale[:, None]
+        return rows @ rows.T
+
     def newton_step(self, gradient: Tensor) -> Tensor:
         """The step of the raw slopes that zeroes `gradient` = Xcᵀ(w·r)/W, (d,)."""
         kept = self.vectors[:, : self.rank]
