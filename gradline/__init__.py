@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gradline.fitting import certify, fit
+    from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
     from gradline.readers import open_source
     from gradline.result import Fit, Scores, Trace
@@ -47,6 +48,9 @@ _HOME = {
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "Inference": "inference",
+    "Influence": "inference",
+    "Intervals": "inference",
     "LinearRegression": "model",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
@@ -73,6 +77,9 @@ __all__ = [
     "FileError",
     "Fit",
     "GradlineError",
+    "Inference",
+    "Influence",
+    "Intervals",
     "LinearRegression",
     "MissingExtraError",
     "MissingValueError",

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from gradline.errors import Status, listed
-from gradline.path import Bowl
 from gradline.solvers import EPS, Spectrum
 
 #: A gap below this share of the optimum loss counts as converged.
 TOLERANCE = 1e-8
+
+#: A condition past this, and the advice says so, however good the arithmetic.
+NEARLY_DEPENDENT = 1e6
 
 #: Fewer digits than this, and the advice says so.
 FEW_DIGITS = 6
@@ -38,8 +40,8 @@ class Certificate:
         loss: the fit's loss.
         optimum_loss: the smallest loss any coefficients reach on these rows.
         gap: loss - optimum_loss, at least 0.
-        relative_gap: gap / optimum_loss; where the optimum is 0 up to rounding, the
-            gap as a share of the target's variance times 2.2e-16 instead.
+        relative_gap: gap / optimum_loss; where the optimum is 0 up to rounding, as a
+            share of the loss that rounding alone makes instead.
         gradient_norm: Euclidean norm of the loss's gradient in slopes and intercept,
             in the units of the input.
         condition: σmax/σmin of the standardised design; infinite if rank deficient.
@@ -83,24 +85,18 @@ class Certificate:
         return f"{self.status}: {self.advice}"
 
 
-def relative_gap(gap: float, optimum_loss: float, variance: float) -> float:
-    """The gap as a share of the optimum loss, which rounding may have made nothing."""
-    if gap == 0:
-        return 0.0
-    floor = EPS * variance
-    if max(optimum_loss, floor) == 0:
-        return math.inf
-    return gap / max(optimum_loss, floor)
-
-
-def gradient_norm(bowl: Bowl, coordinates: Tensor) -> float:
-    """‖∇loss‖ in raw slopes and intercept.
+def relative_gap(gap: float, optimum_loss: float, floor: float) -> float:
+    """The gap as a share of the optimum loss, or of `floor` where that is larger.
 
     Args:
-        bowl: the raw bowl.
-        coordinates: √2·[Σ Vᵀ Δu, Δlevel], the distance from the optimum, (m + 1,).
+        gap: loss minus optimum loss.
+        optimum_loss: of the exact fit.
+        floor: a loss that rounding alone may make.
     """
-    return float((bowl.root * (bowl.left.T @ coordinates)).norm())
+    if gap == 0:
+        return 0.0
+    size = max(optimum_loss, floor)
+    return gap / size if size else math.inf
 
 
 def digits_to_trust(
@@ -113,6 +109,7 @@ def digits_to_trust(
     spread: float,
     error: Tensor,
     solver: str,
+    refined: bool,
 ) -> float:
     """Significant digits in the worst coefficient, by perturbation theory.
 
@@ -130,6 +127,7 @@ def digits_to_trust(
         spread: the standard deviation of y.
         error: how far each raw slope and the intercept are known to be off, (d + 1,).
         solver: "moments" or "triangle".
+        refined: whether the optimum is right to the last digits but for `error`.
 
     Returns:
         Between 0 and 15.9. A coefficient below a millionth of its natural size counts
@@ -138,26 +136,28 @@ def digits_to_trust(
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem
     20.1, by component.
     """
-    r = spectrum.rank
     live = spectrum.scale > 0
-    if not bool(live.any()) or spread == 0 or r == 0:
+    if not bool(live.any()) or spread == 0 or spectrum.rank == 0:
         return _digits(_intercept_error(slopes, mean, level, error))
     scale = torch.where(live, spectrum.scale, 1.0)
-    sigma = spectrum.sigma[:r]
-    rows = spectrum.vectors[:, :r] / sigma
+    once, twice = spectrum.sensitivity()
     u = slopes * spectrum.scale
-    top = float(sigma[0])
-    first = rows.norm(dim=1) * (top * float(u.norm()) + spread)
-    second = (rows / sigma).norm(dim=1) * top * residual
+    top = spectrum.largest
+    first = once * (top * float(u.norm()) + spread)
+    second = twice * top * residual
     # One refinement keeps the moments' solution near that of the triangle's.
     factor = 16.0 * math.sqrt(len(u) + 1) * (2.0 if solver == "moments" else 1.0)
-    moved = factor * EPS * (first + second)  # (d,), scaled
+    moved = EPS * u.abs() if refined else factor * EPS * (first + second)  # scaled
     size = torch.maximum(u.abs(), torch.tensor(1e-6 * spread))
     off = error[:-1].abs() * scale + moved
     worst = float((off / size)[live].max())
     raw_error = torch.cat([off / scale, error[-1:].abs()])
-    intercept = _intercept_error(slopes, mean, level, raw_error)
-    return _digits(max(worst, intercept))
+    if refined:  # the intercept was refined with the slopes, not made from them
+        parts = abs(level) + float((slopes * mean).abs().sum())
+        held = abs(level - float(slopes @ mean))
+        rounded = float(error[-1]) / max(held, 1e-6 * parts, 1e-300) + EPS
+        return _digits(max(worst, rounded))
+    return _digits(max(worst, _intercept_error(slopes, mean, level, raw_error)))
 
 
 def _intercept_error(
@@ -178,10 +178,11 @@ def _digits(relative_error: float) -> float:
         return 0.0
     if relative_error <= 0:
         relative_error = EPS
-    return round(min(15.9, max(0.0, -math.log10(relative_error))), 1)
+    digits = min(15.9, max(0.0, -math.log10(relative_error)))
+    return math.floor(10 * digits) / 10
 
 
-def _above(share: float) -> str:
+def above(share: float) -> str:
     """How far above, in words that suit the size: "3.1% above", "1.2e-07 above"."""
     if share > 1e6:
         return "far above"
@@ -235,7 +236,7 @@ def advice_for(
             "unique answer."
         )
     if status == Status.NOT_CONVERGED:
-        head = f"Stopped with the loss at {loss:.3g}, {_above(gap_share)} the optimum"
+        head = f"Stopped with the loss at {loss:.3g}, {above(gap_share)} the optimum"
         if lr is None:
             return f"{head}: train on, or take the optimum itself from method='exact'."
         more = (
@@ -255,12 +256,18 @@ def advice_for(
         return (
             f"The loss is within {gap_share:.1g} of the optimum, which is enough; "
             f"more epochs would only give the worst coefficient more than "
-            f"{digits:.0f} digits."
+            f"{math.floor(digits)} digits."
         )
     if digits < FEW_DIGITS:
         return (
-            f"Trust {digits:.0f} digits of the worst coefficient only: the columns "
-            f"are nearly dependent (condition {condition:.1e}) or far from zero; "
-            "leave out a column, or centre them."
+            f"Trust {math.floor(digits)} digits of the worst coefficient only: the "
+            f"columns are nearly dependent (condition {condition:.1e}) or far from "
+            "zero; leave out a column, or centre them."
         )
-    return f"Nothing to do: the coefficients are good to {digits:.0f} digits."
+    if condition > NEARLY_DEPENDENT:
+        return (
+            f"Right for these numbers, but the columns are nearly dependent (condition "
+            f"{condition:.1e}): changes in digit {math.log10(condition):.0f} of the "
+            "data change the coefficients altogether; leave out a column."
+        )
+    return f"Nothing to do: the coefficients are good to {math.floor(digits)} digits."

@@ -204,6 +204,14 @@ def _add_fit(commands: Any) -> None:
         help="descend on standardised features (default: with --lr auto)",
     )
     add("--seed", type=int, help="of the random start (default: 0)")
+    add(
+        "--cov",
+        type=_cov,
+        default="classic",
+        metavar="KIND",
+        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
+        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
+    )
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
@@ -219,6 +227,17 @@ def _add_predict(commands: Any) -> None:
         choices=["error", "nan"],
         default="error",
         help="refuse incomplete rows, or predict nothing there (default: error)",
+    )
+    parser.add_argument(
+        "--interval",
+        type=float,
+        metavar="SHARE",
+        help="add columns low and high that hold this share, such as 0.95",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=["prediction", "confidence"],
+        help="of the interval: for a new observation (default), or for the line itself",
     )
     _add_reading(parser)
     _add_output(
@@ -259,6 +278,17 @@ def _rate(text: str) -> float | str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a number nor 'auto'"
         ) from None
+
+
+def _cov(text: str) -> Any:
+    kind, _, column = text.partition(":")
+    if kind == "cluster" and column:
+        return ("cluster", column)
+    if text not in ("classic", "HC0", "HC1", "HC2", "HC3"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of classic, HC0, HC1, HC2, HC3, cluster:COLUMN"
+        )
+    return text
 
 
 def _names(given: list[str] | None) -> list[str] | None:
@@ -344,11 +374,14 @@ def _fit(arguments: argparse.Namespace) -> int:
                 )
             outputs.append(picture)
     _check_outputs(outputs, [arguments.data])
+    features, exclude = _names(arguments.features), _names(arguments.exclude) or []
+    if features is None and isinstance(arguments.cov, tuple):
+        exclude.append(arguments.cov[1])
     fitted = fit(
         arguments.data,
         target=arguments.target,
-        features=_names(arguments.features),
-        exclude=_names(arguments.exclude) or (),
+        features=features,
+        exclude=exclude,
         categories=_names(arguments.categories) or (),
         method=arguments.method,
         lr=arguments.lr,
@@ -361,16 +394,19 @@ def _fit(arguments: argparse.Namespace) -> int:
         progress=progress_bar,
         **_reading(arguments),
     )
+    inference = None
+    if fitted.no_inference is None:
+        inference = fitted.inference(arguments.cov, progress=progress_bar)
     fitted.save(arguments.output)
     if arguments.plot is not None:
         fitted.plot(arguments.plot)
     if arguments.plot_loss is not None:
         fitted.plot_loss(arguments.plot_loss)
+    value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
     if arguments.json:  # the table has them among its lines
-        for note in fitted.notes:
+        for note in value["notes"]:
             print(f"gradline: note: {_one_line(note)}", file=sys.stderr)
-    value = summary(fitted, arguments.output) | {"data": arguments.data}
-    text = f"{fit_table(fitted)}\n\nModel saved to {arguments.output}"
+    text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
     for picture in outputs[1:]:
         text += f", picture to {picture}"
     _show(arguments, value, text)
@@ -388,6 +424,7 @@ def _no_target(arguments: argparse.Namespace) -> str:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from gradline.inference import Intervals
     from gradline.readers import open_source
     from gradline.save import load
     from gradline.writers import write_predictions
@@ -399,10 +436,14 @@ def _predict(arguments: argparse.Namespace) -> int:
     reading = _reading(arguments)
     seen = open_source(arguments.data, **reading)
     columns = tuple(c.name for c in seen.columns)
-    if "prediction" in columns:
-        raise DataError(
-            f"{seen.name} has a column 'prediction' already: rename it first"
-        )
+    added = ["prediction"] if arguments.interval is None else [*Intervals._fields]
+    if arguments.kind is not None and arguments.interval is None:
+        raise UsageError("--kind says which interval: give --interval 0.95 too")
+    for name in added:
+        if name in columns:
+            raise DataError(
+                f"{seen.name} has a column {name!r} already: rename it first"
+            )
     kept = list(model.design.levels)
     if seen.rows is None:
         # A streamed CSV reads all numbers as float64. The columns the model does not
@@ -410,15 +451,28 @@ def _predict(arguments: argparse.Namespace) -> int:
         numbers = set(model.design.features) - set(model.design.levels)
         kept = [name for name in columns if name not in numbers]
     source = model.open(arguments.data, **reading, categories=kept)
-    predicted = model.predictions(source, missing=arguments.missing, columns=columns)
+    missing = arguments.missing
+    predicted: Any
+    if arguments.interval is None:
+        found = model.predictions(source, missing=missing, columns=columns)
+        predicted = ((batch, (values,)) for batch, values in found)
+    else:
+        predicted = model.intervals(
+            source,
+            arguments.interval,
+            kind=arguments.kind or "prediction",
+            missing=missing,
+            columns=columns,
+        )
     pairs = _with_bar(predicted, source.rows)
     schema = getattr(source, "schema", None)
-    rows = write_predictions(arguments.output, pairs, "prediction", schema)
+    rows = write_predictions(arguments.output, pairs, added, schema)
     facts = {
         "file": arguments.output,
         "rows": rows,
         "target": model.target,
         "column": "prediction",
+        "columns": added,
         "model": arguments.model,
     }
     if arguments.output != "-":
@@ -433,7 +487,7 @@ def _with_bar(pairs: Any, rows: int | None) -> Any:
     with progress_bar("predicting", rows) as advance:
         for batch, prediction in pairs:
             yield batch, prediction
-            advance(len(prediction))
+            advance(batch.rows)
 
 
 def _check_outputs(outputs: list[str], inputs: list[str]) -> None:

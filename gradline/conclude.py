@@ -11,16 +11,17 @@ from torch import Tensor
 from gradline.certificate import (
     TOLERANCE,
     Certificate,
+    above,
     advice_for,
     digits_to_trust,
-    gradient_norm,
     relative_gap,
 )
 from gradline.errors import ShapeError, Status
+from gradline.inference import Evidence
 from gradline.model import LinearRegression
-from gradline.path import Bowl, Path, raw_bowl, scaled_bowl
+from gradline.path import Bowl, Path, scaled_bowl
+from gradline.recurrence import Rule
 from gradline.result import Fit, Scores, Trace
-from gradline.solvers import EPS
 from gradline.survey import Survey, mean_absolute_error
 
 
@@ -32,6 +33,7 @@ def conclude(
     trace: Trace | None = None,
     path: Path | None = None,
     settings: dict[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Fit:
     """Any slopes and intercept as a Fit, certified against the survey's optimum.
 
@@ -42,17 +44,15 @@ def conclude(
         trace: the history of a descent.
         path: the descent, which knows how many epochs are still needed.
         settings: what to remember of how it was fitted.
+        notes: what to tell beside it.
     """
     spectrum, design = survey.spectrum, survey.design
     slopes = parameters[:-1]
-    coordinates = coordinates_of(survey, parameters)
-    gap = 0.5 * float(coordinates.square().sum())
-    if method == "exact":
-        coordinates, gap = coordinates * 0, 0.0
-    share = relative_gap(gap, survey.optimum_loss, survey.variance)
+    off = parameters - survey.optimum
+    gap = spectrum.energy(off[:-1]) + float(off[-1] + survey.mean @ off[:-1]) ** 2
+    steepest, flattest = survey.curvatures
+    share = relative_gap(gap, survey.optimum_loss, survey.floor)
     loss = survey.optimum_loss + gap
-    plain = raw_bowl(spectrum, survey.mean)
-    scaled = scaled_bowl(spectrum, survey.mean)
     level = (
         survey.level
         if method == "exact"
@@ -65,27 +65,32 @@ def conclude(
         level=level,
         residual=survey.optimum_loss**0.5,
         spread=survey.variance**0.5,
-        error=survey.error + (parameters - survey.optimum).abs(),
+        error=survey.error + off.abs(),
         solver=survey.solver,
+        refined=survey.refined,
     )
     status = _status(survey, method, share)
     settings = {"lr": None, "epochs": None, **(settings or {})}
     needed = None
     best: tuple[float, int | None] | None = None
     if path is not None:
-        goal = TOLERANCE * max(survey.optimum_loss, EPS * survey.variance)
-        total = path.epochs_to(goal)
+        goal = TOLERANCE * max(survey.optimum_loss, survey.floor)
         done = settings["epochs"] or 0
-        needed = None if total is None else max(0, total - done)
+        total = path.epochs_to(goal, done)
+        needed = None if total is None else total - done
         if status == Status.NOT_CONVERGED and not settings.get("standardize"):
+            scaled = scaled_bowl(spectrum, survey.mean)
             best = (scaled.best_lr, _epochs_from_scratch(survey, scaled, goal))
     dependent = tuple(design.terms[i] for i in spectrum.dependent())
     if not spectrum.deficient:
         dependent = ()
     columns = len(design.terms) + 1
+    decay = settings.get("weight_decay")
     certificate = Certificate(
         status=status,
-        advice=advice_for(
+        advice=drawn_in(decay, loss, share)
+        if decay and status == Status.NOT_CONVERGED and needed is None
+        else advice_for(
             status,
             loss=loss,
             gap_share=share,
@@ -95,7 +100,7 @@ def conclude(
             rows=survey.tally.rows,
             columns=columns,
             rank=spectrum.rank + 1,
-            lr=settings["lr"],
+            lr=None if path is None else settings["lr"],
             epochs_needed=needed,
             best=best,
         ),
@@ -103,15 +108,15 @@ def conclude(
         optimum_loss=survey.optimum_loss,
         gap=gap,
         relative_gap=share,
-        gradient_norm=gradient_norm(plain, coordinates),
+        gradient_norm=float(survey.curvature(off).norm()),
         condition=spectrum.condition,
         rank=spectrum.rank + 1,
         columns=columns,
         dependent=dependent,
         digits=digits,
-        lr_limit=plain.lr_limit,
-        lr_limit_standardized=scaled.lr_limit,
-        best_lr=plain.best_lr,
+        lr_limit=2 / steepest,
+        lr_limit_standardized=1 / max(1.0, spectrum.largest**2),
+        best_lr=min(2 / (steepest + flattest), 0.99999 * 2 / steepest),
         epochs_needed=needed,
         solver=survey.solver,
     )
@@ -132,10 +137,26 @@ def conclude(
         dropped=survey.tally.dropped,
         design=design,
         settings={"data": survey.source.name, **settings},
-        notes=_notes(survey, certificate),
+        notes=notes + _notes(survey, certificate),
         center=survey.mean.numpy(),
         level=level,
         sample=survey.sample,
+        evidence=_evidence(survey),
+        _source=survey.source,
+    )
+
+
+def _evidence(survey: Survey) -> Evidence:
+    """What inference needs of the survey."""
+    moments = survey.moments
+    return Evidence(
+        rows=moments.counted,
+        weight=moments.weight,
+        log_weights=survey.tally.log_weights,
+        variance=survey.variance,
+        level=float(moments.mean[-1]),
+        remainder=((moments.shift - moments.mean) + moments.delta)[:-1].numpy(),
+        spectrum=survey.spectrum,
     )
 
 
@@ -183,12 +204,34 @@ def coordinates_of(survey: Survey, parameters: Tensor) -> Tensor:
     )
 
 
+def path_from(survey: Survey, bowl: Bowl, rule: Rule, first: Tensor) -> Path:
+    """The descent in a bowl of the survey from slopes and intercept, (d + 1,)."""
+    rows = survey.spectrum.coordinates(survey.optimum[:-1])
+    level = torch.tensor([survey.level], dtype=torch.float64)
+    return Path(
+        bowl,
+        rule,
+        first,
+        survey.optimum,
+        bowl.left.T @ coordinates_of(survey, first),
+        bowl.left.T @ (math.sqrt(2) * torch.cat([rows, level])),
+        survey.optimum_loss,
+    )
+
+
 def _epochs_from_scratch(survey: Survey, bowl: Bowl, goal: float) -> int | None:
     """How long the best rate on standardised features takes to converge."""
     first = starting_point(survey, None, 0, scaled=True)
-    amplitude = bowl.left.T @ coordinates_of(survey, first)
-    path = Path(bowl, bowl.best_lr, first, survey.optimum, amplitude, 0.0)
-    return path.epochs_to(goal)
+    return path_from(survey, bowl, Rule(bowl.best_lr), first).epochs_to(goal)
+
+
+def drawn_in(decay: float, loss: float, share: float) -> str:
+    """What to do next with a descent that weight decay keeps from the optimum."""
+    return (
+        f"weight_decay {decay:.3g} draws the coefficients towards 0, to an optimum of "
+        f"its own: the loss is {loss:.3g}, {above(share)} the least-squares one; leave "
+        "it out for least squares."
+    )
 
 
 def _status(survey: Survey, method: str, share: float) -> Status:

@@ -69,6 +69,7 @@ class CsvFile:
     Attributes:
         schema: the Arrow schema.
         rows: how many, or None for a file that is not read whole.
+        held_bytes: what a file that was read whole takes in memory.
 
     Raises:
         UsageError: an argument that cannot be meant.
@@ -115,6 +116,7 @@ class CsvFile:
                 last = int(ends[-1]) if ends.size else len(head)
                 self.schema = self._planned(self._parsed(head[self._start : last]))
         self.rows: int | None = self._table.num_rows if whole else None
+        self.held_bytes: int = self._table.nbytes if whole else 0
 
     def record_batches(self, names: Sequence[str], rows: int) -> Iterator[Any]:
         """All rows once, in order: the columns `names`, in batches of about `rows`."""

@@ -7,12 +7,13 @@ loop, which may train anything.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-#: Lanczos steps; the largest eigenvalue is found to several digits long before.
-LANCZOS_STEPS = 32
+#: Lanczos steps at the most; the largest eigenvalue is found long before.
+LANCZOS_STEPS = 128
 
 
 def stability_limit(
@@ -40,41 +41,64 @@ def stability_limit(
         with torch.enable_grad():
             loss = criterion(model(x), y)
             gradient = _flat(torch.autograd.grad(loss, parameters, create_graph=True))
-        largest = _lanczos(gradient, parameters)
+
+        def product(vector: Tensor) -> Tensor:
+            return _flat(
+                torch.autograd.grad(
+                    gradient,
+                    parameters,
+                    vector.to(gradient),
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+            ).double()
+
+        largest = largest_eigenvalue(product, gradient.numel())
     except RuntimeError:  # a loss that cannot be differentiated twice
         return math.inf
     return 2.0 / largest if largest > 0 and math.isfinite(largest) else math.inf
 
 
-def _lanczos(gradient: Tensor, parameters: list[nn.Parameter]) -> float:
-    size = gradient.numel()
+def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
+    """The largest eigenvalue of a symmetric matrix that is known by its products.
+
+    Args:
+        product: the matrix times a vector, (size,) float64 to (size,).
+        size: of the matrix.
+
+    Returns:
+        The eigenvalue, from below, to about 1e-9; NaN where a product is not finite.
+
+    Source: Golub & Van Loan, Matrix Computations, 4th ed., section 10.1 (Lanczos).
+    """
     seed = torch.Generator().manual_seed(0)
     vector = torch.randn(size, generator=seed, dtype=torch.float64)
-    vector = (vector / vector.norm()).to(gradient)
-    basis: list[Tensor] = []
-    steps = min(LANCZOS_STEPS, size)
-    projected = torch.zeros(steps, steps, dtype=torch.float64)
-    for i in range(steps):
-        basis.append(vector)
-        product = _flat(
-            torch.autograd.grad(
-                gradient, parameters, vector, retain_graph=True, materialize_grads=True
-            )
-        )
+    vector = vector / vector.norm()
+    basis = torch.empty(0, size, dtype=torch.float64)
+    found = -math.inf
+    small = torch.zeros(0, 0, dtype=torch.float64)
+    for step in range(min(LANCZOS_STEPS, size)):
+        basis = torch.cat([basis, vector[None]])
+        image = product(vector)
+        column = torch.zeros(step + 1, dtype=torch.float64)
         for _ in range(2):  # twice is enough to keep the basis orthogonal
-            for j, known in enumerate(basis):
-                share = torch.dot(known, product)
-                projected[j, i] += float(share)
-                product = product - share * known
-        length = product.norm()
-        if float(length) <= 1e-12 * float(projected.abs().max()):
-            steps = i + 1
+            share = basis @ image
+            column += share
+            image = image - basis.T @ share
+        grown = torch.zeros(step + 1, step + 1, dtype=torch.float64)
+        grown[:step, :step] = small
+        grown[: step + 1, step] = column  # symmetric; the upper triangle is filled
+        small = grown
+        if not torch.isfinite(small).all():
+            return math.nan
+        values, vectors = torch.linalg.eigh(small, UPLO="U")
+        length = float(image.norm())
+        found = float(values[-1])
+        # The residual of the Ritz pair bounds its error, quadratically.
+        if length * abs(float(vectors[-1, -1])) <= 1e-6 * abs(found):
             break
-        vector = product / length
-    small = projected[:steps, :steps]  # symmetric; its upper triangle is filled
-    if not torch.isfinite(small).all():
-        return math.nan
-    return float(torch.linalg.eigvalsh(small, UPLO="U")[-1])
+        vector = image / length
+    return found
 
 
 def _flat(tensors: tuple[Tensor, ...]) -> Tensor:

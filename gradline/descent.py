@@ -131,7 +131,7 @@ def descend(
     _check_shapes(model, criterion, x, y)
     if lr == "auto":
         lr = 0.5 * stability_limit(model, criterion, x, y)
-    stepper = _make_optimizer(model, optimizer, lr, options)
+    stepper = make_optimizer(model, optimizer, lr, options)
     return _loop(model, x, y, epochs, stepper, criterion)
 
 
@@ -144,7 +144,7 @@ def _loop(
     criterion: nn.Module,
 ) -> Iterator[Step]:
     closure = _closure_for(optimizer, model, x, y, criterion)
-    watch = _Watch()
+    watch = Watch()
     for epoch in range(1, epochs + 1):
         model.train()  # training mode; evaluation between two epochs may have left it
 
@@ -160,7 +160,7 @@ def _loop(
         # 4. Backward: the gradient of the loss in every parameter.
         loss.backward()
 
-        if watch.sees_divergence(loss):
+        if watch.sees_divergence(loss.item()):
             raise _diverged(model, x, y, optimizer, criterion, epoch, loss.item())
 
         # 5. Step: move every parameter a little downhill.
@@ -173,22 +173,26 @@ def _loop(
 # What follows serves the loop; nothing of it is needed to understand descent.
 
 
-class _Watch:
+class Watch:
     """Sees a loss that is not finite or that keeps growing.
 
     Growth in a single epoch is no proof: momentum overshoots, and the absolute loss
     rattles around its optimum.
+
+    Args:
+        least: growth up to this loss is no proof either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
         self._first: float | None = None
         self._last = math.inf
         self._growing = 0
 
-    def sees_divergence(self, loss: Tensor) -> bool:
-        value = float(loss.detach())
+    def sees_divergence(self, value: float) -> bool:
+        """Whether this loss, coming after all those before, says so."""
         if self._first is None:
-            self._first = value
+            self._first = max(value, self._least)
         self._growing = self._growing + 1 if value > self._last else 0
         self._last = value
         runaway = self._growing >= GROWING_EPOCHS and value > self._first
@@ -221,12 +225,17 @@ def _diverged(
     return DivergenceError(f"{head}; {advice}", lr, limit)
 
 
-def _make_optimizer(
+def make_optimizer(
     model: nn.Module,
     optimizer: str | torch.optim.Optimizer,
     lr: float | None,
     options: dict[str, Any],
 ) -> torch.optim.Optimizer:
+    """An optimiser of the model's parameters, by the name of its class.
+
+    Raises:
+        UsageError: there is no such class, or it refuses the settings.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise UsageError(

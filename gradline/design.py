@@ -57,10 +57,17 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass
 class Tally:
-    """What a pass over the rows has met: rows used, and rows dropped as incomplete."""
+    """What a pass over the rows has met.
+
+    Attributes:
+        rows: rows used.
+        dropped: rows left out as incomplete.
+        log_weights: Σ log w over the rows of a weight above 0; 0 without weights.
+    """
 
     rows: int = 0
     dropped: int = 0
+    log_weights: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,12 +113,26 @@ class Design:
             MissingValueError: a missing value (unless missing="drop") or an infinity.
             DataError: an unknown level, or a negative weight.
         """
+        for chunk, _, _ in self.chunks_of(source, tally):
+            yield chunk
+
+    def chunks_of(
+        self, source: Source, tally: Tally | None = None, also: Sequence[str] = ()
+    ) -> Iterator[tuple[Chunk, Batch, Mask | None]]:
+        """As `chunks`, with the batch of each and which of its rows were kept.
+
+        Args:
+            source: as in `chunks`.
+            tally: as in `chunks`.
+            also: further columns that the batches shall have.
+        """
+        count_weights = tally is not None
         tally = Tally() if tally is None else tally
         extra = [self.target] + ([self.weights] if self.weights else [])
         start = 0
-        for batch in source.batches([*self.features, *extra]):
-            X, codes = self._read(batch)
-            beside = batch.numbers(extra)  # (rows, 1 or 2)
+        names = list(dict.fromkeys([*self.features, *extra, *also]))
+        for batch in source.batches(names):
+            X, beside, codes = self._read(batch, extra)
             keep = self._complete(X, codes, beside, extra, start)
             self._refuse_unknown(batch, codes, keep, start)
             start += batch.rows
@@ -127,7 +148,12 @@ class Design:
                     f"the weights in {self.weights!r} go down to {weight.min():g}: "
                     "give weights of 0 or more"
                 )
-            yield Chunk(X, np.ascontiguousarray(beside[:, 0]), weight)
+            y = beside[:, 0]
+            if y.strides[0] != y.itemsize:
+                y = np.ascontiguousarray(y)
+            if weight is not None and count_weights:
+                tally.log_weights += float(np.log(weight[weight > 0]).sum())
+            yield Chunk(X, y, weight), batch, keep
 
     def matrix(self, batch: Batch, start: int = 0) -> tuple[Array, Mask]:
         """One batch's features as X (rows, d), for prediction.
@@ -140,7 +166,7 @@ class Design:
             MissingValueError: an infinity.
             DataError: a level the design does not know.
         """
-        X, codes = self._read(batch)
+        X, _, codes = self._read(batch, [])
         complete: Mask = np.logical_not(np.isnan(X).any(axis=1))
         for values in codes.values():
             complete &= values != MISSING
@@ -167,27 +193,37 @@ class Design:
                     f"and the model was fitted on numbers: {hint}"
                 )
 
-    def _read(self, batch: Batch) -> tuple[Array, dict[str, Codes]]:
-        """X (rows, d), and the codes of each category."""
+    def _read(
+        self, batch: Batch, extra: Sequence[str]
+    ) -> tuple[Array, Array, dict[str, Codes]]:
+        """X (rows, d), the `extra` columns, and the codes of each category.
+
+        Where they are copied anyway, X and the extra columns are views of one block
+        whose columns lie one after another: the state works on the block.
+        """
+        d = len(self.terms)
         if not self.levels:
-            return batch.numbers(self.features), {}
-        X = np.zeros((batch.rows, len(self.terms)))
+            if not extra or not getattr(batch, "copies", False):
+                return batch.numbers(self.features), batch.numbers(extra), {}
+            block = batch.numbers([*self.features, *extra])
+            return block[:, :d], block[:, d:], {}
+        block = np.zeros((batch.rows, d + len(extra)), order="F")
         all_codes: dict[str, Codes] = {}
         place = 0
-        rows = np.arange(batch.rows)
         numbers = [f for f in self.features if f not in self.levels]
-        values = batch.numbers(numbers) if numbers else X
+        values = batch.numbers([*numbers, *extra])
+        block[:, d:] = values[:, len(numbers) :]
         for feature in self.features:
             if feature not in self.levels:
-                X[:, place] = values[:, numbers.index(feature)]
+                block[:, place] = values[:, numbers.index(feature)]
                 place += 1
                 continue
             codes = self._codes(batch, feature)
             all_codes[feature] = codes
-            hit = codes > 0  # the base, 0, is no column
-            X[rows[hit], place + codes[hit] - 1] = 1.0
+            hit = np.flatnonzero(codes > 0)  # the base, 0, is no column
+            block[hit, place + codes[hit] - 1] = 1.0
             place += len(self.levels[feature]) - 1
-        return X, all_codes
+        return block[:, :d], block[:, d:], all_codes
 
     def _codes(self, batch: Batch, feature: str) -> Codes:
         """A category's codes in the design's own levels; the base is 0."""

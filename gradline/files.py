@@ -50,7 +50,7 @@ class InputFile:
 
     Attributes:
         path: where it is.
-        name: what messages call it, its name without folders.
+        name: what messages call it, its name without folders unless given.
         magic: its first eight bytes, by which formats know themselves.
 
     Raises:
@@ -58,9 +58,9 @@ class InputFile:
             to nothing, not allowed to be read, or empty.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         self.path = Path(path)
-        self.name = one_line(self.path.name)
+        self.name = name or one_line(self.path.name)
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", os.fspath(path)):
             raise FileError(
                 f"{os.fspath(path)!r} is an address: download the file first, then "

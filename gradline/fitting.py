@@ -10,30 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gradline.certificate import Certificate
-from gradline.checks import column_name, column_names, learning_rate, one_of, whole
-from gradline.conclude import (
-    conclude,
-    coordinates_of,
-    parameters_of,
-    starting_point,
-)
+from gradline.checks import column_name, column_names, one_of
+from gradline.conclude import conclude, parameters_of
 from gradline.data import Source
 from gradline.design import Design, Missing, build_design
-from gradline.errors import DataError, DivergenceError, UsageError
+from gradline.errors import DataError, UsageError
 from gradline.intake import open_table
 from gradline.model import LinearRegression
-from gradline.path import Bowl, Path, raw_bowl, scaled_bowl
-from gradline.result import Fit, Trace
-from gradline.survey import Progress, Survey, take_survey
-
-#: A trace keeps this many epochs, and this many numbers, at the most.
-TRACE_EPOCHS = 10_001
-TRACE_NUMBERS = 5_000_000
+from gradline.result import Fit
+from gradline.retrace import solved
+from gradline.survey import Progress, take_survey
+from gradline.training import Training, descend_on, optimizer_settings
 
 
 def fit(
@@ -50,6 +41,12 @@ def fit(
     standardize: bool | None = None,
     start: LinearRegression | None = None,
     seed: int | None = None,
+    optimizer: str | None = None,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    optimizer_options: dict[str, Any] | None = None,
     weights: Any = None,
     missing: Missing = "error",
     degenerate: Literal["allow", "refuse"] = "allow",
@@ -73,20 +70,32 @@ def fit(
         exclude: columns to leave out of them.
         categories: features to treat as categories whatever they look like: numbers,
             or texts that look like numbers or like names.
-        method: "exact" solves; "gd" descends, by full-batch gradient descent without
-            momentum; "auto" descends where lr, epochs, standardize, start or seed is
-            given, else solves.
+        method: "exact" solves; "gd" descends, by full-batch gradient descent; "auto"
+            descends where lr, epochs, standardize, start, seed, optimizer or one of
+            its settings is given, else solves.
         lr: the learning rate of "gd". "auto", the default, is the fastest for these
-            data, 2/(λmax + λmin), on standardised features. A number is taken as it
-            is, on the data as they are: weights and losses are those of
-            torch.optim.SGD.
+            data and this momentum β, 2(1 + β)/(λmax + λmin), on standardised features.
+            A number is taken as it is, on the data as they are: weights and losses
+            are those of torch.optim.SGD. Another optimiser has its own default, and
+            takes the data as they are.
         epochs: full passes to descend for; unless told, as many as converge, at most
-            10 million. (They cost nothing: see path.py.)
+            10 million (they cost nothing: see path.py), or 100,000 for an optimiser
+            other than SGD.
         standardize: descend on features of mean 0 and standard deviation 1. Unless
             told, with lr="auto" only. Coefficients are in the input's units always.
         start: the model to start from; it is not changed. Unless told, parameters
             drawn from N(0, 1), or 0 where the optimum is not unique.
         seed: of that draw; 0 unless told.
+        optimizer: the name of a class in torch.optim: "SGD" unless told, in closed
+            form. Any other steps on the state (see quadratic.py), so its cost does
+            not depend on the rows; Ctrl-C ends it and keeps what was learned.
+        momentum: of SGD, from 0 up to but not including 1.
+        dampening: of the momentum, below 1.
+        nesterov: Nesterov's momentum.
+        weight_decay: this times each parameter is added to its gradient, to that of
+            the intercept too, in the coordinates of the descent. The descent ends at
+            the ridge solution there; the gap is that to the least-squares optimum.
+        optimizer_options: further settings of the optimiser, by torch's names.
         weights: row weights of 0 or more: an array (n,), or the name of a column.
         missing: "error" refuses incomplete rows, "drop" leaves them out and counts.
         degenerate: "refuse" turns down fewer rows than coefficients, and a constant
@@ -110,7 +119,15 @@ def fit(
     WLS, R's lm. Use those when you need what they alone have: formulas with arbitrary
     code, or mixed models.
     """
-    chosen = _method(method, lr, epochs, standardize, start, seed)
+    named = {
+        "momentum": momentum,
+        "dampening": dampening,
+        "nesterov": nesterov,
+        "weight_decay": weight_decay,
+    }
+    name, options = optimizer_settings(optimizer, named, optimizer_options)
+    training = Training(lr, epochs, standardize, start, seed, name, options)
+    chosen = _method(method, training, optimizer is not None)
     reading = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal}
     source, design = _prepare(
         data, y, target, features, exclude, categories, weights, missing, **reading
@@ -118,8 +135,8 @@ def fit(
     one_of("degenerate", degenerate, "allow", "refuse")
     survey = take_survey(source, design, progress, degenerate == "refuse")
     if chosen == "exact":
-        return conclude(survey, survey.optimum, method="exact")
-    return _descend(survey, lr, epochs, standardize, start, seed)
+        return solved(survey)
+    return descend_on(survey, training)
 
 
 def certify(
@@ -195,42 +212,28 @@ def _prepare(
     return table.source, design
 
 
-def _method(
-    method: str,
-    lr: float | str | None,
-    epochs: int | None,
-    standardize: bool | None,
-    start: LinearRegression | None,
-    seed: int | None,
-) -> Literal["exact", "gd"]:
+def _method(method: str, training: Training, optimizer: bool) -> Literal["exact", "gd"]:
     """Settle "auto", and refuse settings that would have no effect."""
     given = {
-        "lr": lr,
-        "epochs": epochs,
-        "standardize": standardize,
-        "start": start,
-        "seed": seed,
+        "lr": training.lr is not None,
+        "epochs": training.epochs is not None,
+        "standardize": training.standardize is not None,
+        "start": training.start is not None,
+        "seed": training.seed is not None,
+        "optimizer": optimizer,
     }
-    names = [name for name, value in given.items() if value is not None]
+    names = [name for name, is_given in given.items() if is_given]
+    names += training.options
     one_of("method", method, "auto", "exact", "gd")
     if method == "exact" and names:
         raise UsageError(
             f"method='exact' does not descend and has no use for {', '.join(names)}: "
             "leave it out, or give method='gd'"
         )
-    if lr is not None and not (isinstance(lr, str) and lr == "auto"):
-        learning_rate(lr)
-    if epochs is not None:
-        whole("epochs", epochs)
-    if standardize is not None:
-        one_of("standardize", standardize, True, False)
-    if seed is not None:
-        whole("seed", seed)
-    if start is not None:
-        _check_model("start", start)
-    if start is not None and seed is not None:
-        raise UsageError("start and seed are both given: the seed would have no effect")
-    return "gd" if method == "gd" or (method == "auto" and names) else "exact"
+    if training.start is not None:
+        _check_model("start", training.start)
+    training.check()
+    return "gd" if method == "gd" or names else "exact"
 
 
 def _check_model(name: str, model: Any) -> None:
@@ -246,76 +249,3 @@ def _check_model(name: str, model: Any) -> None:
             f"{name} has a weight or bias that is NaN or infinite: it has diverged; "
             "start again with a smaller lr"
         )
-
-
-def _descend(
-    survey: Survey,
-    lr: float | Literal["auto"] | None,
-    epochs: int | None,
-    standardize: bool | None,
-    start: LinearRegression | None,
-    seed: int | None,
-) -> Fit:
-    automatic = lr in (None, "auto")
-    scaled = automatic if standardize is None else standardize
-    bowls = {
-        True: scaled_bowl(survey.spectrum, survey.mean),
-        False: raw_bowl(survey.spectrum, survey.mean),
-    }
-    bowl = bowls[scaled]
-    rate = bowl.best_lr if automatic else float(lr)  # type: ignore[arg-type]
-    if rate >= bowl.lr_limit:
-        raise _too_fast(rate, bowl, bowls[True], scaled)
-    if start is None:
-        seed = 0 if seed is None else int(seed)
-    first = starting_point(survey, start, seed, scaled)
-    path = Path(
-        bowl,
-        rate,
-        first,
-        survey.optimum,
-        bowl.left.T @ coordinates_of(survey, first),
-        survey.optimum_loss,
-    )
-    total = path.epochs_to_shrink() if epochs is None else int(epochs)
-    kept = _epochs_to_keep(total, len(survey.design.terms))
-    parameters = path.parameters(kept)  # (K, d + 1)
-    trace = Trace(
-        kept.numpy(),
-        path.losses(kept).numpy(),
-        parameters[:, :-1].numpy(),
-        parameters[:, -1].numpy(),
-    )
-    settings = {"lr": rate, "epochs": total, "standardize": scaled, "seed": seed}
-    return conclude(
-        survey,
-        parameters[-1],
-        method="gd",
-        trace=trace,
-        path=path,
-        settings=settings,
-    )
-
-
-def _too_fast(
-    rate: float, bowl: Bowl, scaled: Bowl, is_scaled: bool
-) -> DivergenceError:
-    message = (
-        f"lr {rate:.6g} diverges here: the stability limit is {bowl.lr_limit:.6g}; "
-        f"give less, such as {bowl.lr_limit / 2:.2g}"
-    )
-    if not is_scaled and scaled.lr_limit > 1.01 * bowl.lr_limit:
-        message += (
-            f", or standardise the features, where the limit is {scaled.lr_limit:.6g} "
-            "(standardize=True, --standardize)"
-        )
-    return DivergenceError(message + ", or lr='auto'", rate, bowl.lr_limit)
-
-
-def _epochs_to_keep(total: int, features: int) -> Tensor:
-    """All epochs 0 to total, or a selection that is denser at the start."""
-    most = min(TRACE_EPOCHS, max(100, TRACE_NUMBERS // max(1, features)))
-    if total < most:
-        return torch.arange(total + 1)
-    spaced = np.geomspace(1, total, most - 1).round().astype(np.int64)
-    return torch.from_numpy(np.unique(np.concatenate([[0], spaced, [total]])))

@@ -49,9 +49,14 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
     """
     _check_reading(data, reading)
     if not is_bare_array(data):
+        from gradline.npyfiles import NpySource
         from gradline.readers import open_source
 
-        return open_source(data, **reading)
+        opened = open_source(data, **reading)
+        if isinstance(opened, NpySource) and names is not None:
+            # Columns without names of their own are the features, if the count fits.
+            return opened.renamed(names) if len(names) == opened.width else opened
+        return opened
     source = array_source(data)
     if names is None:
         return source

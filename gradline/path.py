@@ -1,15 +1,20 @@
 """Gradient descent in closed form: every epoch from one pass over the data.
 
-Squared loss is a quadratic. Along an eigenvector of its Hessian, with eigenvalue h, a
-step of plain gradient descent multiplies the distance to the optimum by ρ = 1 - lr·h,
-whatever the other directions do. So after k epochs
+Squared loss is a quadratic. Along an eigenvector of its Hessian, with eigenvalue h,
+descent never hears of the other directions: a step of plain gradient descent
+multiplies the distance to the optimum by 1 - lr·h, and momentum and weight decay make
+of it a recurrence of two terms (recurrence.py). So after k epochs
 
-    parameters(k) = optimum + Σ_i ρ_i^k c_i v_i
-    loss(k)       = optimum_loss + ½ Σ_i h_i c_i² ρ_i^(2k)
+    parameters(k) = fixed point + Σ_i P_k(h_i) e_i v_i
+    loss(k)       = optimum_loss + ½ Σ_i h_i (distance to the optimum along v_i)²
 
-with c_i the distance at the start. This is the very trajectory that the five-step loop
-walks (descent.py, torch.optim.SGD, full batch, no momentum), at a cost that knows
-neither the number of rows nor the number of epochs.
+with e_i the distance at the start. Without weight decay the fixed point is the
+optimum. With it, it is the ridge solution in the coordinates of the descent, the
+intercept drawn towards 0 like every slope: that is what torch.optim.SGD does when it is
+given all parameters.
+
+This is the very trajectory that the five-step loop walks (descent.py, torch.optim.SGD,
+full batch), at a cost that knows neither the number of rows nor the number of epochs.
 
 Source: Goh, "Why momentum really works", Distill, 2017, for the picture; any text on
 quadratic forms for the algebra.
@@ -19,10 +24,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gradline.data import Array
+from gradline.recurrence import Rule
 from gradline.solvers import Spectrum
 
 #: No descent is planned for longer than this, however small its learning rate.
@@ -30,6 +40,12 @@ MOST_EPOCHS = 10_000_000
 
 #: Descent that plans its own length shrinks every direction by this much.
 SHRINK = 1e-12
+
+#: Whole numbers of epochs, (K,).
+Epochs = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Numbers of (epochs × directions) worked on at a time.
+PART = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -42,12 +58,14 @@ class Bowl:
         left: rotates the coordinates of `Spectrum.coordinates` (and the level) onto
             the axes, (d' + 1, m).
         axes: a unit step along each axis, in raw slopes and intercept, (d + 1, m).
+        onto: how far along each axis raw slopes and intercept are, (m, d + 1).
     """
 
     curvature: Tensor
     root: Tensor
     left: Tensor
     axes: Tensor
+    onto: Tensor
 
     @property
     def lr_limit(self) -> float:
@@ -56,13 +74,14 @@ class Bowl:
 
     @property
     def best_lr(self) -> float:
-        """The learning rate with the fastest worst direction: 2/(hmax + hmin).
+        """The learning rate of plain descent with the fastest worst direction."""
+        return Rule(0.0).best_lr(*self.ends)
 
-        A hair below the limit where hmin is nothing beside hmax: at the limit itself
-        the steepest direction would swing for ever.
-        """
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The largest curvature and the smallest that is not rounding."""
         live = self.live
-        return min(2.0 / float(live[0] + live[-1]), 0.99999 * self.lr_limit)
+        return float(live[0]), float(live[-1])
 
     @property
     def live(self) -> Tensor:
@@ -78,14 +97,20 @@ def raw_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
         spectrum: of the centred, scaled design.
         mean: the mean of x, (d,).
     """
+    U, S, Vh = torch.linalg.svd(raw_root(spectrum, mean), full_matrices=False)
+    return Bowl(S.square(), S, U, Vh.T, Vh)
+
+
+def raw_root(spectrum: Spectrum, mean: Tensor) -> Tensor:
+    """J with loss = optimum_loss + ½‖J·(parameters - optimum)‖², (m + 1, d + 1)."""
     d = spectrum.columns
-    m = spectrum.sigma.numel()
+    sigma = spectrum.sigma
+    m = sigma.numel()
     J = torch.zeros(m + 1, d + 1, dtype=torch.float64)
-    J[:m, :d] = (spectrum.vectors * spectrum.sigma).T * spectrum.scale
+    J[:m, :d] = (spectrum.vectors * sigma).T * spectrum.scale
     J[m, :d] = mean
     J[m, d] = 1.0
-    U, S, Vh = torch.linalg.svd(math.sqrt(2) * J, full_matrices=False)
-    return Bowl(S.square(), S, U, Vh.T)
+    return J.mul_(math.sqrt(2))
 
 
 def scaled_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
@@ -96,108 +121,212 @@ def scaled_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
         mean: the mean of x, (d,).
     """
     d = spectrum.columns
-    m = spectrum.sigma.numel()
+    sigma, vectors = spectrum.sigma, spectrum.vectors
+    m = sigma.numel()
     inverse = torch.where(spectrum.scale > 0, 1 / spectrum.scale, 0.0)
     axes = torch.zeros(d + 1, m + 1, dtype=torch.float64)
-    axes[:d, :m] = spectrum.vectors * inverse[:, None]
+    axes[:d, :m] = vectors * inverse[:, None]
     axes[d, :m] = -(mean @ axes[:d, :m])
     axes[d, m] = 1.0  # the level alone
-    root = math.sqrt(2) * torch.cat([spectrum.sigma, torch.ones(1).double()])
+    onto = torch.zeros(m + 1, d + 1, dtype=torch.float64)
+    onto[:m, :d] = (vectors * spectrum.scale[:, None]).T
+    onto[m, :d] = mean
+    onto[m, d] = 1.0
+    root = math.sqrt(2) * torch.cat([sigma, torch.ones(1).double()])
     order = torch.argsort(root, descending=True)
     left = torch.eye(m + 1, dtype=torch.float64)[:, order]
-    return Bowl(root[order].square(), root[order], left, axes[:, order])
+    return Bowl(root[order].square(), root[order], left, axes[:, order], onto[order])
 
 
 @dataclass(frozen=True)
 class Path:
-    """The trajectory of plain full-batch gradient descent from one start.
+    """The trajectory of full-batch gradient descent from one start.
 
     Attributes:
         bowl: the loss.
-        lr: the learning rate, in the bowl's own coordinates.
+        rule: the settings of torch.optim.SGD, in the bowl's own coordinates.
         start: slopes and intercept at epoch 0, (d + 1,), raw.
         optimum: slopes and intercept at the optimum, (d + 1,), raw.
-        amplitude: √h·c, the start's distance along each axis, (m,).
+        amplitude: √h times the start's distance from the optimum on each axis, (m,).
+        target: √h times the optimum's distance from 0 on each axis, (m,).
         optimum_loss: the loss at the optimum.
     """
 
     bowl: Bowl
-    lr: float
+    rule: Rule
     start: Tensor
     optimum: Tensor
     amplitude: Tensor
+    target: Tensor
     optimum_loss: float
 
-    def gaps(self, epochs: Tensor) -> Tensor:
-        """Loss minus optimum loss after each of `epochs` (K,): (K,), never below 0."""
-        energy = 0.5 * self.amplitude.square()
-        return torch.cat(
-            [self._power(2 * part) @ energy for part in self._parts(epochs)]
-        )
-
-    def losses(self, epochs: Tensor) -> Tensor:
+    def losses(self, epochs: Epochs) -> Array:
         """The loss after each of `epochs` (K,): (K,)."""
         return self.optimum_loss + self.gaps(epochs)
 
-    def parameters(self, epochs: Tensor) -> Tensor:
+    def gaps(self, epochs: Epochs) -> Array:
+        """Loss minus optimum loss after each of `epochs` (K,): (K,), never below 0."""
+        parts = [self._gaps(*self._powers(part)) for part in self._parts(epochs)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def parameters(self, epochs: Epochs) -> Array:
         """Slopes and intercept after each of `epochs` (K,): (K, d + 1), raw."""
-        return torch.cat([self._parameters(part) for part in self._parts(epochs)])
+        return self.trace(epochs)[1]
 
-    def epochs_to(self, gap: float) -> int | None:
-        """The first epoch whose gap is at most `gap`; None past MOST_EPOCHS."""
+    def trace(self, epochs: Epochs) -> tuple[Array, Array]:
+        """Losses (K,) and parameters (K, d + 1) after each of `epochs` (K,)."""
+        losses, parameters = [], []
+        for part in self._parts(epochs):
+            powers = self._powers(part)
+            losses.append(self.optimum_loss + self._gaps(*powers))
+            parameters.append(self._parameters(*powers))
+        if len(losses) == 1:
+            return losses[0], parameters[0]
+        return np.concatenate(losses), np.concatenate(parameters)
 
-        def reached(epoch: int) -> bool:
-            return float(self.gaps(torch.tensor([epoch]))[0]) <= gap
+    def epochs_to(self, gap: float, since: int = 0) -> int | None:
+        """The first epoch from `since` whose gap is at most `gap`.
 
-        if not reached(MOST_EPOCHS):
+        None past MOST_EPOCHS. With momentum the gap swings; then an epoch where it
+        comes to `gap` from above, the first one as far as 64 probes at a time can see.
+        """
+        if self.gaps(np.array([MOST_EPOCHS]))[0] > gap:
             return None
-        low, high = -1, MOST_EPOCHS
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if reached(middle) else (middle, high)
-        return high
+        high = max(MOST_EPOCHS, since)
+        probes = since + np.geomspace(1, high - since + 1, 64) - 1
+        low = since - 1
+        while True:
+            tried = np.unique(probes.astype(np.int64))
+            reached = self.gaps(tried) <= gap
+            reached[-1] = True
+            first = int(np.argmax(reached))
+            high = int(tried[first])
+            low = int(tried[first - 1]) if first else low
+            if high - low <= 1:
+                return high
+            probes = np.linspace(low + 1, high, 64)
 
     def epochs_to_shrink(self) -> int:
         """The epochs after which every direction has shrunk to SHRINK of its start."""
-        rate = float((1 - self.lr * self.bowl.live).abs().max())
+        moving = self.bowl.live.numpy()
+        if self.rule.weight_decay and np.any(self._flat_start):
+            moving = np.append(moving, 0.0)
+        rate = self.rule.shrinking(moving)
         if rate <= 0:
-            return 1
+            return 2
         if rate >= 1:
             return MOST_EPOCHS
-        return min(MOST_EPOCHS, max(1, math.ceil(math.log(SHRINK) / math.log(rate))))
+        # Momentum may delay it: two equal roots λ shrink as k·λ^k.
+        need = math.log(SHRINK) / math.log(rate)
+        if self.rule.momentum:
+            need -= math.log(1 + need) / math.log(rate)
+        return min(MOST_EPOCHS, max(1, math.ceil(need)))
 
-    def _parameters(self, epochs: Tensor) -> Tensor:
-        """From the optimum once every direction has shrunk, from the start before.
+    @cached_property
+    def _curvature(self) -> Array:
+        h: Array = self.bowl.curvature.numpy()
+        return h if self._outside is None else np.append(h, 0.0)
+
+    @cached_property
+    def _pull(self) -> Array:
+        return self._curvature + self.rule.weight_decay
+
+    @cached_property
+    def _axes(self) -> Array:
+        axes: Array = self.bowl.axes.numpy()
+        if self._outside is None:
+            return axes
+        return np.column_stack([axes, self._outside])
+
+    @cached_property
+    def _along(self) -> Array:
+        """How far along each axis the start is, (m,)."""
+        along: Array = (self.bowl.onto @ self.start).numpy()
+        return along
+
+    @cached_property
+    def _outside(self) -> Array | None:
+        """The part of the start that no axis sees; weight decay still draws it in."""
+        rows, columns = self.bowl.axes.shape
+        if self.rule.weight_decay == 0 or rows == columns:
+            return None
+        start = self.start.numpy()
+        rest: Array = start - self.bowl.axes.numpy() @ self._along
+        large = np.abs(rest).max() > 1e-13 * np.abs(start).max()
+        return rest if large else None
+
+    @cached_property
+    def _flat_start(self) -> Array:
+        """What the start has in directions without curvature."""
+        flat = self._along[len(self.bowl.live) :]
+        small = 1e-12 * float(self.start.abs().max())
+        found = np.asarray(np.abs(flat) > small, dtype=np.float64)
+        return found if self._outside is None else np.append(found, 1.0)
+
+    @cached_property
+    def _slope(self) -> Array:
+        """The gradient along each axis at the start, weight decay included."""
+        slope: Array = (self.bowl.root * self.amplitude).numpy()
+        if self.rule.weight_decay:
+            slope = slope + self.rule.weight_decay * self._along
+        if self._outside is not None:
+            slope = np.append(slope, self.rule.weight_decay)
+        return slope
+
+    @cached_property
+    def _fixed(self) -> Array:
+        """Where it all ends, (d + 1,), raw."""
+        if self.rule.weight_decay == 0:
+            optimum: Array = self.optimum.numpy()
+            return optimum
+        m = len(self.target)
+        along = (self.bowl.root * self.target).numpy() / self._pull[:m]
+        fixed: Array = self.bowl.axes.numpy() @ along
+        return fixed
+
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether the fixed point is one point, whatever the start."""
+        rows, columns = self.bowl.axes.shape
+        if self.rule.weight_decay:
+            return True
+        return rows == columns and len(self.bowl.live) == columns
+
+    def _powers(self, epochs: Epochs) -> tuple[Array, Array]:
+        return self.rule.powers(self._curvature, epochs)
+
+    def _gaps(self, left: Array, walked: Array) -> Array:
+        """½ Σ of squares, whatever the epoch: nothing is subtracted."""
+        amplitude = self.amplitude.numpy()
+        decay = self.rule.weight_decay
+        gaps: Array
+        if decay == 0:
+            gaps = np.square(left) @ (0.5 * np.square(amplitude))
+            return gaps
+        m = len(amplitude)
+        now = left[:, :m] * amplitude - walked[:, :m] * (decay * self.target.numpy())
+        gaps = 0.5 * np.einsum("km,km->k", now, now)
+        return gaps
+
+    def _parameters(self, left: Array, walked: Array) -> Array:
+        """From the fixed point once every direction has shrunk, from the start before.
 
         Both are the same in exact arithmetic. Near the start, the first would subtract
-        two far-away optima in directions that have hardly moved.
+        two far-away points in directions that have hardly moved.
         """
-        h, a, root = self.bowl.curvature, self.amplitude, self.bowl.root
-        x = self.lr * h
-        k = epochs.double()[:, None]  # (K, 1)
-        power = self._power(epochs)  # (K, m)
-        # (1 - ρ^k)/h, without cancellation for small x, and k·lr where h is nothing.
-        small = -torch.expm1(k * torch.log1p(-x.clamp(max=0.5))) / h.clamp(min=1e-300)
-        large = (1 - power) / h.clamp(min=1e-300)
-        walked = torch.where(x < 0.5, small, large)
-        walked = torch.where(h < 1e-290, k * self.lr, walked)
-        from_start = self.start - (walked * (root * a)) @ self.bowl.axes.T
-        if len(self.bowl.live) < len(h):
-            return from_start  # directions without curvature stay where they started
-        from_optimum = self.optimum + (power * (a / root)) @ self.bowl.axes.T
-        settled = (power.abs().amax(dim=1) < 0.5)[:, None]
-        return torch.where(settled, from_optimum, from_start)
+        axes = self._axes.T
+        settled = np.abs(left).max(axis=1) < 0.5 if self._whole else np.zeros(1, bool)
+        if not settled.any():
+            return self.start.numpy() - (walked * self._slope) @ axes
+        away = self._slope / self._pull
+        if settled.all():
+            return self._fixed + (left * away) @ axes
+        found: Array = self.start.numpy() - (walked * self._slope) @ axes
+        found[settled] = self._fixed + (left[settled] * away) @ axes
+        return found
 
-    def _power(self, exponents: Tensor) -> Tensor:
-        """ρ^k, (K, m), for whole k ≥ 0 and ρ of either sign."""
-        x = self.lr * self.bowl.curvature
-        rho = 1 - x
-        logs = torch.where(x < 0.5, torch.log1p(-x.clamp(max=0.5)), rho.abs().log())
-        k = exponents.double()[:, None]
-        size = torch.where(k == 0, 1.0, torch.exp(k * logs))
-        odd = (exponents.long() % 2 == 1)[:, None]
-        return torch.where(odd & (rho < 0), -size, size)
-
-    def _parts(self, epochs: Tensor) -> tuple[Tensor, ...]:
-        step = max(1, 4_000_000 // max(1, self.bowl.root.numel()))
-        return torch.split(epochs, step)
+    def _parts(self, epochs: Epochs) -> list[Epochs]:
+        step = max(1, PART // max(1, self.bowl.root.numel()))
+        if len(epochs) <= step:
+            return [epochs]
+        return np.split(epochs, range(step, len(epochs), step))

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -18,12 +18,27 @@ from gradline.checks import one_of
 from gradline.data import Array, Batch, Source
 from gradline.design import Design, Missing, check_target
 from gradline.errors import DataError, MissingValueError, UsageError
+from gradline.inference import (
+    Cov,
+    Evidence,
+    Inference,
+    Influence,
+    Intervals,
+    Line,
+    Progress,
+    check_interval,
+    half_widths,
+    infer,
+    influence,
+    why_not,
+)
 from gradline.intake import is_bare_array, open_features, open_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradline.model import LinearRegression
+    from gradline.paraboloid import LossSurface
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,10 @@ class Fit:
         notes: warnings in plain words.
         center: the mean of the terms, (d,), and `level` the prediction there.
         sample: up to 2,000 training rows to draw; None once loaded from a file.
+        evidence: what `inference` needs beside the coefficients.
+
+    It also keeps hold of the data it was fitted on, for what needs another pass over
+    them; a pickled fit, like a loaded one, does not.
     """
 
     coefficients: dict[str, float]
@@ -124,6 +143,12 @@ class Fit:
     center: Array = field(default_factory=lambda: np.zeros(0), repr=False)
     level: float = 0.0
     sample: Sample | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    _source: Source | None = field(default=None, repr=False, compare=False)
+    _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_source": None, "_origin": None}
 
     @property
     def target(self) -> str:
@@ -148,28 +173,145 @@ class Fit:
             model.bias.fill_(self.intercept)
         return model.eval()
 
+    def inference(
+        self,
+        cov: Cov = "classic",
+        level: float = 0.95,
+        *,
+        data: Any = None,
+        y: Any = None,
+        weights: Any = None,
+        progress: Progress | None = None,
+        **reading: Any,
+    ) -> Inference:
+        """Standard errors, tests and intervals of the coefficients, and R², F, AIC.
+
+        Args:
+            cov: "classic" takes the noise as equal in all rows, and independent;
+                "HC0" to "HC3" let it differ from row to row (HC3 for few rows);
+                ("cluster", column), or an array with one value per row of the data,
+                lets it be related within a cluster. All but classic pass over the
+                data once more.
+            level: of the intervals.
+            data: the data of the fit, where it was loaded from a file.
+            y: the target, unless it is a column of data.
+            weights: the weights, if the fit had them and they are no column of data.
+            progress: is told how reading gets on.
+            **reading: delimiter, encoding, decimal of a CSV file.
+
+        Returns:
+            An Inference: .standard_errors, .t, .p, .intervals by term.
+
+        Raises:
+            DataError: nothing can be said, and why: the fit is not converged, its rank
+                is deficient, no residual is left; or the data are not those of the fit.
+            UsageError: an unknown cov.
+
+        Equivalent: R's summary(lm(...)), coeftest(fit, vcovHC(fit, "HC3"));
+        statsmodels' OLS(...).fit(cov_type="HC3", use_t=True).
+        """
+        source = self._training(data, y, weights, reading)
+        return infer(
+            self._line, self.design, source, cov=cov, level=level, progress=progress
+        )
+
+    def influence(
+        self,
+        *,
+        data: Any = None,
+        y: Any = None,
+        weights: Any = None,
+        progress: Progress | None = None,
+        **reading: Any,
+    ) -> Influence:
+        """How much each row weighs: leverage, studentised residuals, Cook's distance.
+
+        Args:
+            data: as in `inference`, and so are all that follow.
+            y: the target.
+            weights: the weights.
+            progress: is told how reading gets on.
+            **reading: delimiter, encoding, decimal of a CSV file.
+
+        Returns:
+            An Influence: arrays with one number for each row that was used.
+
+        Raises:
+            DataError: as in `inference`.
+
+        Equivalent: R's hatvalues, rstandard, rstudent, cooks.distance.
+        """
+        source = self._training(data, y, weights, reading)
+        return influence(self._line, self.design, source, progress)
+
+    @property
+    def no_inference(self) -> str | None:
+        """Why `inference` is refused, in a sentence; None where it is not."""
+        return why_not(self._line)
+
+    @overload
     def predict(
-        self, data: Any, *, missing: Literal["error", "nan"] = "error", **reading: Any
-    ) -> Array:
+        self,
+        data: Any,
+        *,
+        interval: None = None,
+        kind: Literal["prediction", "confidence"] = "prediction",
+        missing: Literal["error", "nan"] = "error",
+        **reading: Any,
+    ) -> Array: ...
+
+    @overload
+    def predict(
+        self,
+        data: Any,
+        *,
+        interval: float,
+        kind: Literal["prediction", "confidence"] = "prediction",
+        missing: Literal["error", "nan"] = "error",
+        **reading: Any,
+    ) -> Intervals: ...
+
+    def predict(
+        self,
+        data: Any,
+        *,
+        interval: float | None = None,
+        kind: Literal["prediction", "confidence"] = "prediction",
+        missing: Literal["error", "nan"] = "error",
+        **reading: Any,
+    ) -> Array | Intervals:
         """Predict the target for each row of raw data.
 
         Args:
             data: what `fit` takes: arrays, frames, tables or a path; a bare array has
                 the features as columns, in the order of the fit.
+            interval: also give the interval that holds this share, such as 0.95.
+            kind: "prediction" for where a new observation (of weight 1) will be,
+                "confidence" for where the line itself is.
             missing: an incomplete row is an error, or predicts NaN.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
-            (n,) float64, in units of the target.
+            (n,) float64, in units of the target. With an interval, instead, Intervals:
+            a named tuple of prediction, low and high, (n,) each.
 
         Raises:
             ColumnError: a feature is missing or of another kind.
-            DataError: a level the model has not seen.
+            DataError: a level the model has not seen; an interval where `inference` is
+                refused.
             MissingValueError: an incomplete row or an infinity; row and column named.
         """
         source = self.open(data, **reading)
-        parts = [p for _, p in self.predictions(source, missing=missing)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        if interval is None:
+            parts = [p for _, p in self.predictions(source, missing=missing)]
+            return np.concatenate(parts) if parts else np.zeros(0)
+        found = [
+            part
+            for _, part in self.intervals(source, interval, kind=kind, missing=missing)
+        ]
+        if not found:
+            return Intervals(np.zeros(0), np.zeros(0), np.zeros(0))
+        return Intervals(*(np.concatenate(ends) for ends in zip(*found, strict=True)))
 
     def open(self, data: Any, **reading: Any) -> Source:
         """Data as a source that has this fit's features, checked."""
@@ -192,6 +334,37 @@ class Fit:
             missing: as in `predict`.
             columns: what to read; the features alone unless told.
         """
+        for batch, _, predicted in self._predicted(source, missing, columns):
+            yield batch, predicted
+
+    def intervals(
+        self,
+        source: Source,
+        interval: float,
+        *,
+        kind: Literal["prediction", "confidence"] = "prediction",
+        missing: Literal["error", "nan"] = "error",
+        columns: tuple[str, ...] | None = None,
+    ) -> Iterator[tuple[Batch, Intervals]]:
+        """As `predictions`, with the ends of the intervals.
+
+        Args:
+            source: from `open`.
+            interval: as in `predict`.
+            kind: as in `predict`.
+            missing: as in `predict`.
+            columns: what to read; the features alone unless told.
+        """
+        line = self._line
+        check_interval(line, interval, kind)
+        for batch, X, predicted in self._predicted(source, missing, columns):
+            half = half_widths(line, X, interval, kind)
+            yield batch, Intervals(predicted, predicted - half, predicted + half)
+
+    def _predicted(
+        self, source: Source, missing: str, columns: tuple[str, ...] | None
+    ) -> Iterator[tuple[Batch, Array, Array]]:
+        """Each batch with its terms X (rows, d) and predictions (rows,)."""
         one_of("missing", missing, "error", "nan")
         slopes, start = self.slopes, 0
         for batch in source.batches(columns or self.design.features):
@@ -220,7 +393,7 @@ class Fit:
                     f"the prediction for row {start + row + 1:,} is not finite, its "
                     "values are too large: correct the row or leave it out"
                 )
-            yield batch, predicted
+            yield batch, X, predicted
             start += batch.rows
 
     def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
@@ -281,6 +454,48 @@ class Fit:
 
         save(self, path)
 
+    def at(self, epoch: int) -> Fit:
+        """The fit after `epoch` epochs of its descent, certified and scored.
+
+        Args:
+            epoch: any from 0 for SGD, beyond the last one too; a recorded one, for
+                another optimiser and for a fit that was loaded.
+
+        Raises:
+            DataError: the fit is exact; or that epoch was not recorded.
+        """
+        from gradline.retrace import at
+
+        return at(self, epoch)
+
+    def loss_surface(
+        self,
+        x: str | None = None,
+        y: str = "Intercept",
+        *,
+        span: tuple[tuple[float, float], tuple[float, float]] | None = None,
+        points: int = 101,
+        others: Literal["optimum", "fit"] = "optimum",
+    ) -> LossSurface:
+        """The loss over two coefficients, exactly, on a grid.
+
+        Args:
+            x: a term, or "Intercept"; the first term unless told.
+            y: another one.
+            span: from where to where, for both; unless told, wide enough to show the
+                start of the descent, its steps and the optimum.
+            points: along each side.
+            others: where all other coefficients are: at their best for each point
+                ("optimum", a profile), or as in this fit ("fit", a slice).
+
+        Raises:
+            DataError: the fit was loaded from a file.
+            UsageError: no such coefficient.
+        """
+        from gradline.surface import loss_surface
+
+        return loss_surface(self, x, y, span, points, others)
+
     def plot_loss(self, path: str | FilePath | None = None) -> Figure:
         """Draw the loss of a descent by epoch, and its gap to the exact optimum.
 
@@ -316,6 +531,51 @@ class Fit:
         from gradline.terminal import fit_table
 
         return fit_table(self)
+
+    @property
+    def _line(self) -> Line:
+        return Line(
+            self.design.terms,
+            self.slopes,
+            self.intercept,
+            self.center,
+            self.level,
+            self.certificate,
+            self.evidence,
+        )
+
+    def _training(
+        self, data: Any, y: Any, weights: Any, reading: dict[str, Any]
+    ) -> Source | None:
+        """The data of the fit: as given, else as remembered, else None."""
+        if data is None:
+            if y is not None or weights is not None or reading:
+                given = ["y"] * (y is not None) + ["weights"] * (weights is not None)
+                raise UsageError(
+                    f"{', '.join([*given, *reading])} given without data: give data "
+                    "too, or none of it"
+                )
+            return self._source
+        if y is None and is_bare_array(data):
+            raise UsageError("no target is given: give data and y")
+        reading = {"categories": tuple(self.design.levels)} | reading
+        table = open_table(
+            data,
+            y,
+            target=self.target,
+            weights=weights,
+            names=self.design.features,
+            **reading,
+        )
+        check_target(table.source, self.target)
+        self.design.check_columns(table.source)
+        wanted = self.design.weights
+        if wanted is not None and wanted not in {c.name for c in table.source.columns}:
+            raise UsageError(
+                f"the fit was weighted by {wanted!r}, which {table.source.name} lacks: "
+                "give weights too"
+            )
+        return table.source
 
     def _missing_in(self, batch: Batch, row: int) -> str | None:
         """The first feature that is missing in a row of a batch."""

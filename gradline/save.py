@@ -1,9 +1,10 @@
 """Model files: one safetensors file holds all that predicting on raw data needs.
 
-Tensors: weight (1, d), bias (1,), center (d,), level (1,), and of a descent's trace
-trace.epochs, trace.losses, trace.weights, trace.intercepts. The rest is JSON under the
-metadata key "gradline", with a format version. Nothing in such a file can run code, and
-nothing in it is believed before it is checked.
+Tensors: weight (1, d), bias (1,), center (d,), level (1,); of a descent's trace
+trace.epochs, trace.losses, trace.weights, trace.intercepts; and for standard errors, up
+to 2,000 terms, remainder (d,) and root (d, d), see inference.py. The rest is JSON under
+the metadata key "gradline", with a format version. Nothing in such a file can run code,
+and nothing in it is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from gradline.data import Array
 from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
+from gradline.inference import Evidence
 from gradline.result import Fit, Scores, Trace
 
 #: Written into every file; raised when an older reader would misread a newer file.
 FORMAT = 1
+
+#: With more terms than this, what standard errors need would be most of the file.
+MOST_ROOT = 2_000
 
 _TRACE = ("epochs", "losses", "weights", "intercepts")
 
@@ -47,6 +52,12 @@ def save(fit: Fit, path: str | Path) -> None:
     if fit.trace is not None:
         for name in _TRACE:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
+    known = fit.evidence
+    if fit.no_inference is not None or len(fit.coefficients) > MOST_ROOT:
+        known = None
+    if known is not None:
+        tensors["remainder"] = np.ascontiguousarray(known.remainder)
+        tensors["root"] = np.ascontiguousarray(known.root)
     about = {
         "format": FORMAT,
         "design": dataclasses.asdict(fit.design),
@@ -57,6 +68,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "dropped": fit.dropped,
         "settings": fit.settings,
         "notes": list(fit.notes),
+        "evidence": None if known is None else _about_evidence(known),
     }
     content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
     with replacing(path) as beside:
@@ -185,6 +197,41 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         notes=tuple(notes),
         center=center,
         level=float(level[0]),
+        evidence=_evidence(tensors, about["evidence"], d),
+    )
+
+
+def _about_evidence(known: Evidence) -> dict[str, Any]:
+    return {
+        "rows": known.rows,
+        "weight": known.weight,
+        "log_weights": known.log_weights,
+        "variance": known.variance,
+        "level": known.level,
+    }
+
+
+def _evidence(
+    tensors: dict[str, Any], about: dict[str, Any] | None, d: int
+) -> Evidence | None:
+    if about is None:
+        return None
+    weight, log_weights, variance, level = (
+        _number(about[name], math.nan)
+        for name in ("weight", "log_weights", "variance", "level")
+    )
+    if not all(map(math.isfinite, (weight, log_weights, variance, level))):
+        raise ValueError("the evidence is not finite")
+    if weight <= 0 or variance < 0:
+        raise ValueError("the evidence has a negative size")
+    return Evidence(
+        rows=_count(about["rows"]),
+        weight=weight,
+        log_weights=log_weights,
+        variance=variance,
+        level=level,
+        remainder=_tensor(tensors, "remainder", (d,)),
+        saved=_tensor(tensors, "root", (d, d)),
     )
 
 

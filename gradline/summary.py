@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradline.inference import Inference
 from gradline.result import Fit, Trace
 
 
-def summary(fit: Fit, model_path: str | None = None) -> dict[str, Any]:
+def summary(
+    fit: Fit, model_path: str | None = None, inference: Inference | None = None
+) -> dict[str, Any]:
     """A fit as one JSON-ready object.
 
     Args:
         fit: the fit.
         model_path: where it was saved.
+        inference: what to say of the coefficients; the classic kind unless told.
 
     Returns:
         target, features, coefficients (by term), intercept, rows, dropped, method,
-        settings, metrics, certificate, trace (or None), notes, model. Infinities and
-        NaN are left for `save.strict_json` to make null.
+        settings, metrics, certificate, inference (or None, with the reason among the
+        notes), trace (or None), notes, model. Infinities and NaN are left for
+        `save.strict_json` to make null.
     """
+    reason = fit.no_inference
+    if inference is None and reason is None:
+        inference = fit.inference()
+    notes = [*fit.notes]
+    notes += [inference.note] if inference is not None and inference.note else []
+    notes += [reason] if inference is None and reason is not None else []
     return {
         "target": fit.target,
         "features": list(fit.design.features),
@@ -30,8 +41,9 @@ def summary(fit: Fit, model_path: str | None = None) -> dict[str, Any]:
         "settings": dict(fit.settings),
         "metrics": dict(fit.metrics),
         "certificate": fit.certificate.to_dict(),
+        "inference": None if inference is None else inference.to_dict(),
         "trace": None if fit.trace is None else trace_summary(fit.trace),
-        "notes": list(fit.notes),
+        "notes": notes,
         "model": model_path,
     }
 

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradline.certificate import TOLERANCE
+from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
+from gradline.refine import refine
 from gradline.result import Sample
 from gradline.solvers import (
     EPS,
+    WIDE,
     Spectrum,
     column_scale,
     from_moments,
     from_triangle,
-    needs_triangle,
     triangle_scale,
 )
-from gradline.state import Moments, Triangle, centred, weights
+from gradline.state import Moments, Triangle, centred
 
 #: Called with a title and the rows to come (or None): a context manager that gives a
 #: function to call with each number of rows done. terminal.py has one with a bar.
@@ -37,6 +41,11 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], An
 
 #: Columns and weights whose squares come near to nothing are refused.
 SMALLEST = 1e-140
+
+#: Up to so many numbers the last digits are always worth their price; ten times as many
+#: where the columns are so nearly dependent.
+REFINE_NUMBERS = 200_000
+HARD_CONDITION = 100.0
 
 #: A fit keeps this many rows to draw.
 SAMPLE_ROWS = 2_000
@@ -59,6 +68,7 @@ class Survey:
         optimum_mae: mean absolute error there.
         error: how far each number of `optimum` may be off, (d + 1,).
         sample: some rows to draw.
+        refined: whether the optimum is right to the last digits, see refine.py.
     """
 
     source: Source
@@ -73,6 +83,7 @@ class Survey:
     optimum_mae: float
     error: Tensor
     sample: Sample
+    refined: bool = False
 
     @property
     def mean(self) -> Tensor:
@@ -83,6 +94,33 @@ class Survey:
     def variance(self) -> float:
         """The variance of y: the loss of predicting its mean."""
         return max(0.0, float(self.moments.scatter[-1, -1]) / self.moments.weight)
+
+    @property
+    def floor(self) -> float:
+        """A loss that rounding alone may make, of numbers of the target's size."""
+        rounding = 16 * EPS * float(self.moments.mean[-1])
+        return max(EPS * self.variance, rounding**2 / TOLERANCE)
+
+    def curvature(self, step: Tensor) -> Tensor:
+        """The loss's Hessian times a step in raw slopes and intercept, (d + 1,)."""
+        slopes, mean = step[:-1], self.mean
+        level = step[-1] + mean @ slopes
+        pulled = self.moments.scatter[:-1, :-1] @ slopes / self.moments.weight
+        return 2 * torch.cat([pulled + level * mean, level[None]])
+
+    @cached_property
+    def curvatures(self) -> tuple[float, float]:
+        """The largest and about the smallest eigenvalue of that Hessian."""
+        size = len(self.optimum)
+        if size <= WIDE:
+            mean = torch.cat([self.mean, torch.ones(1).double()])
+            hessian = torch.outer(mean, mean)
+            hessian[:-1, :-1] += self.moments.scatter[:-1, :-1] / self.moments.weight
+            values = torch.linalg.eigvalsh(2 * hessian)
+            return float(values[-1]), max(0.0, float(values[0]))
+        largest = largest_eigenvalue(self.curvature, size)
+        rest = largest_eigenvalue(lambda v: largest * v - self.curvature(v), size)
+        return largest, max(0.0, largest - rest)
 
 
 def take_survey(
@@ -99,9 +137,12 @@ def take_survey(
     _check_enough(source, design, tally, moments)
     if refuse_degenerate:
         _check_determined(source, design, moments)
-    spectrum = from_moments(moments)
+    factored = from_moments(moments)
+    spectrum: Spectrum
     solver: Literal["moments", "triangle"] = "moments"
-    if needs_triangle(spectrum):
+    if factored is not None:
+        spectrum = factored
+    else:
         solver = "triangle"
         triangle = Triangle(moments, triangle_scale(moments))
         for chunk in _pass(source, design, "reading again (QR)", progress):
@@ -125,7 +166,7 @@ def take_survey(
     error = torch.cat(
         [step.abs() * (0 if spectrum.deficient else rest), torch.zeros(1)]
     )
-    return Survey(
+    survey = Survey(
         source,
         design,
         tally,
@@ -138,6 +179,51 @@ def take_survey(
         measured.mae,
         error,
         measured.sample,
+    )
+    return _refined(survey) if _worth_refining(survey) else survey
+
+
+def _worth_refining(survey: Survey) -> bool:
+    """Whether the last digits are to be had for little."""
+    numbers = survey.tally.rows * len(survey.optimum)
+    hard = survey.spectrum.condition > HARD_CONDITION
+    most = REFINE_NUMBERS * (10 if hard else 1)
+    return numbers <= most and not survey.spectrum.deficient
+
+
+def _refined(survey: Survey) -> Survey:
+    """The survey with its optimum right to the last digits float64 can hold."""
+    chunks = list(survey.design.chunks(survey.source))
+    weighted = chunks[0].weight is not None
+    whole = Chunk(
+        np.concatenate([c.X for c in chunks]),
+        np.concatenate([c.y for c in chunks]),
+        np.concatenate([c.weight for c in chunks if c.weight is not None])
+        if weighted
+        else None,
+    )
+    moments, slopes = survey.moments, survey.optimum[:-1]
+    parts = abs(survey.level) + float((slopes * survey.mean).abs().sum())
+    spread = survey.variance**0.5
+    natural = torch.cat([spread / survey.spectrum.scale, torch.tensor([parts])])
+    found = refine(
+        whole,
+        survey.spectrum,
+        (moments.shift[:-1].numpy(), moments.delta[:-1].numpy()),
+        slopes.numpy(),
+        survey.level,
+        1e-6 * natural.numpy(),
+    )
+    if not np.isfinite(found.off).all():
+        return survey
+    return replace(
+        survey,
+        optimum=torch.from_numpy(np.append(found.slopes, found.intercept)),
+        level=found.level,
+        optimum_loss=found.loss,
+        optimum_mae=found.mae,
+        error=torch.from_numpy(found.off),
+        refined=True,
     )
 
 
@@ -161,15 +247,14 @@ def _measure(
     picker = _Picker(rows, len(slopes))
     for chunk in chunks:
         picker.add(chunk)
-        z = centred(chunk, moments.shift, moments.delta)  # (rows, d + 1)
-        X = z[:, :-1]
-        r = z[:, -1] - X @ slopes
-        w = weights(chunk)
-        wr = r if w is None else r * w
-        squares += float(wr @ r)
-        absolutes += float(wr.abs().sum())
-        offset += float(wr.sum())
-        gradient += wr @ X
+        for z, w in centred(chunk, moments.shift, moments.delta):
+            X = z[:-1]  # (d, b)
+            r = z[-1] - slopes @ X
+            wr = r if w is None else r * w
+            squares += float(wr @ r)
+            absolutes += float(wr.abs().sum())
+            offset += float(wr.sum())
+            gradient += X @ wr
     W = moments.weight
     return _Measured(
         squares / W, absolutes / W, gradient / W, offset / W, picker.done()

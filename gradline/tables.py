@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -18,9 +19,13 @@ from gradline.data import (
     levels_of_numbers,
 )
 from gradline.errors import ColumnError, DataError, listed
+from gradline.prefetch import prefetched
 
 #: Rows in a batch, fewer where the columns are many (see data.BATCH_BYTES).
-BATCH_ROWS = 65_536
+BATCH_ROWS = 32_768
+
+#: Record batches of up to so many bytes in all are kept after the first pass.
+KEPT_BYTES = 64 << 20
 
 #: What files of these formats are called.
 PARQUET_SUFFIXES = {".parquet", ".pq"}
@@ -30,8 +35,24 @@ ARROW_SUFFIXES = {".arrow", ".feather", ".ipc"}
 Read = Callable[[Sequence[str], int], Iterator[Any]]
 
 
+class Opened(NamedTuple):
+    """A file that has been looked at.
+
+    schema: the pyarrow.Schema; rows: how many, None where only reading would tell;
+    read: gives its record batches; held_bytes: what it holds in memory.
+    """
+
+    schema: Any
+    rows: int | None
+    read: Read
+    held_bytes: int = 0
+
+
 class ArrowBatch:
     """Rows of an Arrow record batch: a `data.Batch`, and the Arrow data themselves."""
+
+    #: `numbers` makes a new array, whose columns lie one after another.
+    copies = True
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
@@ -52,10 +73,18 @@ class ArrowBatch:
 
         if not names:
             return np.empty((self.rows, 0))
-        columns = [_doubles(self._batch.column(n), n) for n in names]
-        batch = pa.RecordBatch.from_arrays(columns, names=list(names))
-        tensor = batch.to_tensor(null_to_nan=True, row_major=False)
-        return cast(Array, tensor.to_numpy())
+        batch = self._batch
+        if list(names) != batch.schema.names:
+            batch = batch.select(list(names))
+        float64 = pa.float64()
+        if all(t == float64 for t in batch.schema.types):  # as most files are
+            return cast(
+                Array, batch.to_tensor(null_to_nan=True, row_major=False).to_numpy()
+            )
+        block = np.empty((self.rows, len(names)), order="F")
+        for place, name in enumerate(names):
+            block[:, place] = _plain_numbers(batch.column(place), name)
+        return block
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
         import pyarrow as pa
@@ -81,6 +110,7 @@ class ArrowSource:
         rows: how many, or None where only reading would tell.
         read: gives the record batches of some columns, all rows, from the start.
         refused: columns Arrow cannot hold, and why; asking for one is an error.
+        ahead: whether a thread reads while the caller computes. Worth it for files.
 
     Raises:
         ColumnError: two columns have one name.
@@ -94,12 +124,14 @@ class ArrowSource:
         rows: int | None,
         read: Read,
         refused: Mapping[str, str] | None = None,
+        ahead: bool = False,
     ) -> None:
         self.name = name
         self.schema = schema
         self.rows = rows
         self._read = read
         self._refused = dict(refused or {})
+        self._ahead = ahead
         if not schema.names:
             raise DataError(f"{name} has no columns: give at least a target")
         check_unique(schema.names, name)
@@ -122,8 +154,40 @@ class ArrowSource:
                     ".astype(str), or leave the column out"
                 )
         rows = min(BATCH_ROWS, max(1, BATCH_BYTES // (8 * len(names))))
-        for batch in _regrouped(self._read(names, rows), rows):
-            yield ArrowBatch(batch.select(names))
+        parts = _regrouped(self._read(names, rows), rows)
+        with closing(prefetched(parts) if self._ahead else parts) as batches:
+            for batch in batches:
+                yield ArrowBatch(batch.select(names))
+
+
+def kept(read: Read, unchanged: Callable[[], AbstractContextManager[None]]) -> Read:
+    """The same reading, which keeps what it has read where that is little.
+
+    Args:
+        read: reads from a file.
+        unchanged: a block that refuses a file which has changed since.
+    """
+    held: dict[str, Any] = {"names": frozenset(), "batches": []}
+
+    def again(names: Sequence[str], rows: int) -> Iterator[Any]:
+        if held["names"].issuperset(names):
+            with unchanged():
+                for batch in held["batches"]:
+                    yield batch.select(list(names))
+            return
+        size = 0
+        batches: list[Any] = []
+        for batch in read(names, rows):
+            size += batch.nbytes
+            if size <= KEPT_BYTES:
+                batches.append(batch)
+            else:
+                batches = []
+            yield batch
+        if size <= KEPT_BYTES:
+            held.update(names=frozenset(names), batches=batches)
+
+    return again
 
 
 def check_unique(names: Sequence[str], where: str) -> None:
@@ -178,6 +242,17 @@ def _doubles(column: Any, name: str) -> Any:
     return column.cast(pa.float64(), safe=False)
 
 
+def _plain_numbers(column: Any, name: str) -> Any:
+    """A column as an array of some type of number, NaN where missing."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    whole = is_.is_integer(column.type) and not column.null_count
+    if whole or is_.is_float32(column.type) or is_.is_float16(column.type):
+        return column.to_numpy(zero_copy_only=False)  # turned into float64 once
+    return _doubles(column, name).to_numpy(zero_copy_only=False)
+
+
 def _no_use(name: str, found: Any, wanted: str) -> ColumnError:
     hint = "make it a category" if kind_of(found) == "category" else "leave it out"
     return ColumnError(
@@ -186,7 +261,7 @@ def _no_use(name: str, found: Any, wanted: str) -> ColumnError:
     )
 
 
-def _regrouped(batches: Iterable[Any], rows: int) -> Iterator[Any]:
+def _regrouped(batches: Iterable[Any], rows: int) -> Generator[Any, None, None]:
     """Batches of at most `rows` rows, and of no fewer than half where many are small.
 
     Files come in blocks of bytes: thousands of columns make blocks of a few rows, and

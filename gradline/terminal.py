@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from gradline.errors import Status
+from gradline.inference import Inference
 from gradline.result import Fit, Scores
 
 #: Sentences are wrapped at this many characters.
@@ -28,20 +29,114 @@ def number(value: float, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
-def fit_table(fit: Fit) -> str:
-    """The coefficients, the scores and the certificate of a fit, as text."""
+def fit_table(fit: Fit, inference: Inference | None = None) -> str:
+    """The coefficients, their errors, the scores and the certificate, as text.
+
+    Args:
+        fit: the fit.
+        inference: what to show of it; the classic kind unless told.
+    """
     head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
     head += "" if len(fit.design.features) == 1 else "s"
     head += f", {fit.rows:,} rows, {_method(fit)}"
     lines = [head, ""]
-    rows = [("Intercept", fit.intercept), *fit.coefficients.items()]
-    lines += _coefficient_lines(rows)
-    lines += ["", scores_line(fit.metrics), ""]
+    reason = fit.no_inference
+    if inference is None and reason is None:
+        inference = fit.inference()
+    if inference is None:
+        rows = [("Intercept", fit.intercept), *fit.coefficients.items()]
+        lines += _coefficient_lines(rows)
+        lines += ["", scores_line(fit.metrics)]
+        lines += _sentence(f"{reason}.") if reason else []
+    else:
+        lines += inference_lines(fit, inference)
+        lines += ["", scores_line(fit.metrics), *fitness_lines(inference)]
+    lines.append("")
     lines += certificate_lines(fit)
     for note in fit.notes:
         if note != fit.certificate.advice:
             lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
+    if inference is not None and inference.note:
+        lines += _sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
+
+
+def inference_lines(fit: Fit, inference: Inference) -> list[str]:
+    """A line for each term: coefficient, error, t, p and interval."""
+    names = ["Intercept", *fit.coefficients]
+    values = [fit.intercept, *fit.coefficients.values()]
+    hidden = max(0, len(names) - MOST_TERMS_SHOWN)
+    low_end = f"{100 * inference.level:.6g}% low"
+    cells = [["term", "coefficient", "std. error", "t", "p", low_end, "high"]]
+    for name, value in list(zip(names, values, strict=True))[:MOST_TERMS_SHOWN]:
+        low, high = inference.intervals[name]
+        cells.append(
+            [
+                printable(name, 48),
+                rounded(value, 6),
+                rounded(inference.standard_errors[name], 5),
+                _t_value(inference.t[name]),
+                p_value(inference.p[name]),
+                rounded(low, 5),
+                rounded(high, 5),
+            ]
+        )
+    wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = [
+        "  ".join(
+            ["", row[0].ljust(wide[0])]
+            + [cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True)]
+        )
+        for row in cells
+    ]
+    if hidden:
+        lines.append(f"  ... and {hidden:,} more (--json has all of them)")
+    return lines
+
+
+def fitness_lines(inference: Inference) -> list[str]:
+    """What the residuals say of the whole: their size, R² adjusted, F."""
+    i = inference
+    line = f"Residual std. error {number(i.residual_std)} on {i.df_resid:,} df"
+    if not math.isnan(i.adjusted_r2):
+        line += f"   adjusted R² {number(i.adjusted_r2)}"
+    lines = [line]
+    if not math.isnan(i.f_statistic):
+        p = p_value(i.f_p_value)
+        p = f"p {p}" if p.startswith("<") else f"p = {p}"
+        f = f"F = {number(i.f_statistic, 5)} on {i.df_model:,} and {i.df:,} df, {p}"
+        lines.append(f)
+    if i.clusters is not None:
+        lines.append(f"Standard errors: of {i.clusters:,} clusters")
+    elif i.cov != "classic":
+        lines.append(f"Standard errors: {i.cov}, for noise that differs by row")
+    return lines
+
+
+def p_value(p: float) -> str:
+    """Three significant digits, as R: <2e-16 below what 1 - p could tell from 1."""
+    if math.isnan(p):
+        return "-"
+    return "<2e-16" if p < 2.2e-16 else f"{p:.3g}"
+
+
+def rounded(value: float, digits: int) -> str:
+    """A number for a table: all digits before the point, up to nine of them."""
+    if math.isnan(value):
+        return "-"
+    before = math.floor(math.log10(abs(value))) + 1 if 0 < abs(value) < 1e9 else 0
+    return f"{value:#.{max(digits, before)}g}".removesuffix(".")
+
+
+def _t_value(t: float) -> str:
+    """Three decimals, as R."""
+    return f"{t:.3f}" if abs(t) < 1e5 else rounded(t, 4)
+
+
+def _sentence(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text[:1].upper() + text[1:]), WIDTH, break_long_words=False
+    )
 
 
 def scores_line(scores: Scores) -> str:

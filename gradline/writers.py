@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,17 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Array]) ->
 
 def write_predictions(
     path: str | os.PathLike[str],
-    pairs: Iterable[tuple[Batch, Array]],
-    column: str,
+    pairs: Iterable[tuple[Batch, Sequence[Array]]],
+    columns: Sequence[str],
     schema: Any = None,
 ) -> int:
-    """Write batches with their predictions as one more column; return the rows.
+    """Write batches with their predictions as further columns; return the rows.
 
     Args:
         path: as in `write_table`.
-        pairs: batches of a file or a frame, and predictions (rows,); NaN is missing.
-        column: the name of the predictions' column.
+        pairs: batches of a file or a frame, and for each of the columns an array
+            (rows,); NaN is missing.
+        columns: the names of these columns.
         schema: of the batches; needed only where there may be no batch at all.
     """
     import pyarrow as pa
@@ -42,14 +43,17 @@ def write_predictions(
 
     def joined() -> Iterator[Any]:
         nonlocal rows
-        for batch, predictions in pairs:
+        for batch, arrays in pairs:
             assert isinstance(batch, ArrowBatch)
-            values = pa.array(predictions, from_pandas=True)
-            rows += len(predictions)
-            yield batch.arrow().append_column(column, values)
+            rows += batch.rows
+            table = batch.arrow()
+            for column, values in zip(columns, arrays, strict=True):
+                table = table.append_column(column, pa.array(values, from_pandas=True))
+            yield table
 
     if schema is not None:
-        schema = schema.append(pa.field(column, pa.float64()))
+        for column in columns:
+            schema = schema.append(pa.field(column, pa.float64()))
     write_table(path, joined(), schema)
     return rows
 

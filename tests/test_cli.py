@@ -95,7 +95,7 @@ def test_fit_prints_a_table_and_saves(capsys: pytest.CaptureFixture[str]) -> Non
     want = gl.fit(frame, target="price")
     for term, value in [("Intercept", want.intercept), *want.coefficients.items()]:
         assert any(
-            line.split() == [term, f"{value:.8g}"] for line in out.splitlines()
+            line.split()[:2] == [term, f"{value:#.6g}"] for line in out.splitlines()
         ), term
     assert "Certificate: exact." in out
     assert out.rstrip().endswith("Model saved to model.safetensors")
@@ -168,7 +168,63 @@ def test_fit_options_reach_fit(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(out)
     assert list(found["coefficients"]) == ["a", "b,c", "g[2]"]
     assert (found["rows"], found["dropped"]) == (4, 1)
-    assert err == "gradline: note: 1 incomplete row was dropped.\n"
+    assert err.startswith("gradline: note: 1 incomplete row was dropped.\n")
+    assert found["inference"] is None
+    assert "4 rows determine 4 coefficients exactly" in found["notes"][1]
+    assert err.splitlines()[1] == f"gradline: note: {found['notes'][1]}"
+
+
+def test_fit_cov(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = write_houses()
+    words = ["fit", "houses.csv", "--target", "price", "--json"]
+    plain = gl.fit(frame, target="price")
+    alone = gl.fit(frame, target="price", features=["area"])
+    for option, want in [
+        ("classic", plain.inference()),
+        ("HC3", plain.inference("HC3")),
+        ("cluster:town", alone.inference(("cluster", frame["town"]))),
+    ]:
+        code, out, err = run(capsys, *words, "--cov", option)
+        assert (code, err) == (0, "")
+        found = json.loads(out)["inference"]
+        assert found["cov"] == want.cov
+        assert found["df"] == want.df
+        assert list(found["standard_errors"]) == list(want.standard_errors)
+        for term, error in want.standard_errors.items():
+            assert found["standard_errors"][term] == pytest.approx(error, rel=1e-9)
+    code, out, _ = run(capsys, *words[:-1], "--cov", "HC1")
+    assert "Standard errors: HC1" in out
+    for option, match in [("HC9", "is none of classic, HC0"), ("cluster:", "is none")]:
+        code, _, err = run(capsys, *words, "--cov", option)
+        assert code == 2
+        assert match in err
+    Path("model.safetensors").unlink()
+    code, _, err = run(capsys, *words, "--features", "area", "--cov", "cluster:twon")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "did you mean 'town'" in err
+    assert not Path("model.safetensors").exists()
+
+
+def test_predict_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = write_houses()
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    fit = gl.load("model.safetensors")
+    words = ["predict", "model.safetensors", "houses.csv", "-o", "p.csv"]
+    for extra, kind in [([], "prediction"), (["--kind", "confidence"], "confidence")]:
+        code, _, err = run(capsys, *words, "--interval", "0.9", *extra)
+        assert (code, err) == (0, "")
+        found = pd.read_csv("p.csv")
+        assert list(found)[-3:] == ["prediction", "low", "high"]
+        want = fit.predict(frame, interval=0.9, kind=kind)  # type: ignore[call-overload]
+        np.testing.assert_allclose(found["low"], want.low, rtol=1e-12)
+        np.testing.assert_allclose(found["high"], want.high, rtol=1e-12)
+    for wrong, match in [
+        (["--interval", "95"], "interval is 95.0: give a share between 0 and 1"),
+        (["--kind", "confidence"], "give --interval 0.95 too"),
+    ]:
+        code, _, err = run(capsys, *words, *wrong)
+        assert code == 2
+        assert match in err
 
 
 def test_predict_adds_a_column(capsys: pytest.CaptureFixture[str]) -> None:

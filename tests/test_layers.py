@@ -22,12 +22,15 @@ PACKAGE = ROOT / "gradline"
 
 ROWS = [
     "errors",
+    "prefetch",
     "checks",
     "files",
     "data",
     "synth",
     "tables",
     "writers",
+    "folders",
+    "npyfiles",
     "csvtext",
     "csvfiles",
     "readers",
@@ -40,12 +43,20 @@ ROWS = [
     "curvature",
     "descent",
     "solvers",
+    "paraboloid",
+    "recurrence",
     "path",
+    "quadratic",
+    "refine",
     "certificate",
+    "distributions",
     "inference",
     "result",
     "survey",
     "conclude",
+    "retrace",
+    "surface",
+    "training",
     "fitting",
     "validate",
     "save",
@@ -65,12 +76,21 @@ ROWS = [
 LAZY_UPWARD = {
     ("result", "plots"),
     ("result", "report"),
+    ("result", "retrace"),
     ("result", "save"),
+    ("result", "surface"),
     ("result", "terminal"),
 }
 
 # The only files that import pyarrow.
-ARROW = {"csvfiles.py", "readers.py", "tables.py", "writers.py"}
+ARROW = {
+    "csvfiles.py",
+    "folders.py",
+    "npyfiles.py",
+    "readers.py",
+    "tables.py",
+    "writers.py",
+}
 HEAVY = {"matplotlib", "numpy", "pandas", "polars", "pyarrow", "sklearn", "torch"}
 RUNS_CODE = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 

@@ -82,8 +82,9 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to("gone.csv")
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "empty").mkdir()
     cases: dict[str | Path, str] = {
-        tmp_path: r"'.*' is a folder: name one file in it$",
+        tmp_path / "empty": r"'.*' is a folder without a \.parquet, \.csv or \.arrow",
         tmp_path / "no" / "a.csv": r"no folder '.*no', so no file '.*a\.csv': check",
         tmp_path / "a.csv" / "b": r"no file '.*a\.csv/b': a part of the path before",
         tmp_path / "link.csv": r"link\.csv: it is a link to 'gone\.csv', which is not",

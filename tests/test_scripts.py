@@ -60,7 +60,7 @@ def test_setup_says_what_it_takes() -> None:
     )
     assert run.returncode == 2
     assert run.stderr == (
-        "gradline: scripts/setup takes 'core' or 'dev', not 'everything'.\n"
+        "gradline: scripts/setup takes 'core', 'dev' or 'bench', not 'everything'.\n"
     )
 
 

@@ -1,0 +1,208 @@
+"""The model at any epoch of a descent, certified like any other fit.
+
+A descent in closed form is walked again to that epoch, or beyond where it stopped, from
+the state: no epoch costs more than another. Another optimiser's is known at the epochs
+that were recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradline.certificate import TOLERANCE, advice_for, relative_gap
+from gradline.checks import whole
+from gradline.conclude import conclude
+from gradline.data import Array
+from gradline.errors import DataError, Status
+from gradline.path import MOST_EPOCHS, Epochs, Path
+from gradline.quadratic import Walk
+from gradline.result import Fit, Scores, Trace
+from gradline.solvers import EPS
+from gradline.survey import Survey
+
+#: A trace keeps this many epochs, and this many numbers, at the most.
+TRACE_EPOCHS = 10_001
+TRACE_NUMBERS = 5_000_000
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a fit came from, as long as it is in memory.
+
+    Attributes:
+        survey: of the data.
+        path: its descent, where that is known in closed form.
+    """
+
+    survey: Survey
+    path: Path | None = None
+
+
+def solved(survey: Survey) -> Fit:
+    """The optimum itself."""
+    fit = conclude(survey, survey.optimum, method="exact")
+    return dataclasses.replace(fit, _origin=Origin(survey))
+
+
+def trained(survey: Survey, path: Path, epochs: int, settings: dict[str, Any]) -> Fit:
+    """A descent in closed form after so many epochs.
+
+    Args:
+        survey: of the data.
+        path: the descent.
+        epochs: 0 or more.
+        settings: what to remember; `epochs` is put in.
+    """
+    kept = epochs_to_keep(epochs, len(survey.design.terms))
+    losses, parameters = path.trace(kept)
+    fit = conclude(
+        survey,
+        torch.from_numpy(parameters[-1].copy()),
+        method="gd",
+        trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1]),
+        path=path,
+        settings=settings | {"epochs": epochs},
+    )
+    return dataclasses.replace(fit, _origin=Origin(survey, path))
+
+
+def walked(survey: Survey, walk: Walk, settings: dict[str, Any]) -> Fit:
+    """The loop of another optimiser after its last epoch."""
+    epochs = int(walk.epochs[-1])
+    notes: tuple[str, ...] = ()
+    if walk.interrupted:
+        notes = (
+            f"stopped by Ctrl-C after {epochs:,} epochs; what they learned is kept",
+        )
+    fit = conclude(
+        survey,
+        torch.from_numpy(walk.parameters[-1].copy()),
+        method="gd",
+        trace=Trace(
+            walk.epochs,
+            survey.optimum_loss + walk.gaps,
+            walk.parameters[:, :-1],
+            walk.parameters[:, -1],
+        ),
+        settings=settings | {"epochs": epochs},
+        notes=notes,
+    )
+    return dataclasses.replace(fit, _origin=Origin(survey))
+
+
+def at(fit: Fit, epoch: int) -> Fit:
+    """The fit after `epoch` epochs; see `Fit.at`."""
+    epoch = whole("epoch", epoch, most=MOST_EPOCHS)
+    trace, origin = fit.trace, fit._origin
+    if trace is None:
+        raise DataError("an exact fit has no epochs: descend, with method='gd'")
+    settings = {k: v for k, v in fit.settings.items() if k != "data"}
+    if isinstance(origin, Origin) and origin.path is not None:
+        return trained(origin.survey, origin.path, epoch, settings)
+    last = _recorded(trace, epoch, loaded=origin is None)
+    short = Trace(*(getattr(trace, f.name)[: last + 1] for f in _TRACE))
+    if isinstance(origin, Origin):
+        parameters = np.append(trace.weights[last], trace.intercepts[last])
+        again = conclude(
+            origin.survey,
+            torch.from_numpy(parameters),
+            method="gd",
+            trace=short,
+            settings=settings | {"epochs": epoch, "interrupted": False},
+        )
+        return dataclasses.replace(again, _origin=origin)
+    return fit if last == len(trace) - 1 else _from_trace(fit, short, epoch)
+
+
+def epochs_to_keep(total: int, features: int) -> Epochs:
+    """All epochs 0 to total, or a selection that is denser at the start."""
+    most = epochs_kept(features)
+    if total < most:
+        return np.arange(total + 1)
+    spaced = np.geomspace(1, total, most - 1).round().astype(np.int64)
+    return np.unique(np.concatenate([[0], spaced, [total]]))
+
+
+def epochs_kept(features: int) -> int:
+    """How many epochs a trace keeps, at the most."""
+    return min(TRACE_EPOCHS, max(100, TRACE_NUMBERS // max(1, features)))
+
+
+_TRACE = dataclasses.fields(Trace)
+
+
+def _recorded(trace: Trace, epoch: int, loaded: bool) -> int:
+    """Where the trace has this epoch; its neighbours are named where it has not."""
+    place = int(np.searchsorted(trace.epochs, epoch))
+    if place < len(trace) and trace.epochs[place] == epoch:
+        return place
+    why = "the file of the model holds" if loaded else "this optimiser recorded"
+    if place == len(trace):
+        near = f"the last one is {trace.epochs[-1]:,}"
+    else:
+        near = (
+            f"the nearest are {trace.epochs[place - 1]:,} and {trace.epochs[place]:,}"
+        )
+    raise DataError(f"epoch {epoch:,} is not among those {why}: {near}")
+
+
+def _from_trace(fit: Fit, trace: Trace, epoch: int) -> Fit:
+    """A loaded fit at an epoch, from what its file says.
+
+    The gradient and the mean absolute error need the state or the data: they are NaN.
+    So do the digits, which may be none: they are 0.
+    """
+    known = fit.certificate
+    slopes: Array = trace.weights[-1]
+    intercept = float(trace.intercepts[-1])
+    loss = max(float(trace.losses[-1]), known.optimum_loss)
+    gap = loss - known.optimum_loss
+    left = 1 - fit.metrics.r2  # a share of the target's variance
+    variance = known.loss / left if left > 0 else 0.0
+    share = relative_gap(gap, known.optimum_loss, EPS * variance)
+    status = known.status
+    if share > TOLERANCE:
+        status = Status.NOT_CONVERGED
+    elif status == Status.NOT_CONVERGED:
+        status = Status.CONVERGED
+    certificate = dataclasses.replace(
+        known,
+        status=status,
+        advice=advice_for(
+            status,
+            loss=loss,
+            gap_share=share,
+            digits=0.0,
+            condition=known.condition,
+            dependent=known.dependent,
+            rows=fit.rows,
+            columns=known.columns,
+            rank=known.rank,
+            lr=None,
+            epochs_needed=None,
+            best=None,
+        ),
+        loss=loss,
+        gap=gap,
+        relative_gap=share,
+        gradient_norm=math.nan,
+        digits=0.0,
+        epochs_needed=None,
+    )
+    r2 = 1 - loss / variance if variance > 0 else math.nan
+    return dataclasses.replace(
+        fit,
+        coefficients=dict(zip(fit.coefficients, slopes.tolist(), strict=True)),
+        intercept=intercept,
+        certificate=certificate,
+        trace=trace,
+        metrics=Scores(r2, math.sqrt(loss), math.nan, fit.metrics.rows),
+        settings=fit.settings | {"epochs": epoch},
+        level=intercept + float(slopes @ fit.center),
+    )

@@ -1,0 +1,69 @@
+"""NIST's linear sets: every digit that float64 input allows.
+
+certified.json says how many digits the exact solution of the rounded input shares with
+the certified values; no solver that is handed float64 can be asked for more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradline as gl
+from helpers import REFERENCES
+
+SETS = json.loads((REFERENCES / "nist" / "certified.json").read_text("utf-8"))["sets"]
+
+#: How far below the attainable number of digits an answer may stay.
+SLACK = 0.5
+
+
+def design(record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    data = np.array(record["data"], dtype=float)
+    form = record["form"]
+    if form["kind"] == "multilinear":
+        return data[:, 1:], data[:, 0]
+    powers = range(1, form["degree"] + 1)
+    return np.column_stack([data[:, 1] ** k for k in powers]), data[:, 0]
+
+
+def digits(found: float, certified: str) -> float:
+    """NIST's log relative error: digits in common, 15 at the most."""
+    truth = float(certified)
+    if found == truth:
+        return 15.0
+    error = abs(found - truth) / abs(truth) if truth else abs(found)
+    return min(15.0, -math.log10(error))
+
+
+def attainable(record: dict[str, Any], what: str) -> float:
+    limits = record["attainable_lre_when_inputs_rounded_to"]
+    found = [limits[k][what] for k in ("float64", "float64_design_matrix")]
+    return min([15.0, *(v for v in found if isinstance(v, float))])
+
+
+WITH_INTERCEPT = [r for r in SETS if r["form"]["intercept"]]
+
+
+@pytest.mark.parametrize("record", WITH_INTERCEPT, ids=lambda r: r["name"])
+def test_coefficients(record: dict[str, Any]) -> None:
+    X, y = design(record)
+    fit = gl.fit(X, y)
+    truth = record["recomputed_40_digits"]["beta"]
+    found = [fit.intercept, *fit.coefficients.values()]
+    worst = min(digits(b, t) for b, t in zip(found, truth, strict=True))
+    assert worst >= attainable(record, "beta") - SLACK
+    rss = float(record["rss"])
+    if rss:
+        assert fit.certificate.optimum_loss * fit.rows == pytest.approx(rss, rel=1e-7)
+    else:
+        assert fit.certificate.optimum_loss < 1e-25
+
+
+def test_all_but_the_sets_without_intercept_are_here() -> None:
+    left_out = {r["name"] for r in SETS} - {r["name"] for r in WITH_INTERCEPT}
+    assert left_out == {"NoInt1", "NoInt2"}
