@@ -204,6 +204,10 @@ def _add_fit(commands: Any) -> None:
         help="descend on standardised features (default: with --lr auto)",
     )
     add("--seed", type=int, help="of the random start (default: 0)")
+    add("--optimizer", metavar="NAME", help="of torch.optim (default: SGD)")
+    add("--momentum", type=float, default=0.0, help="of SGD (default: 0)")
+    add("--nesterov", action="store_true", help="Nesterov's momentum")
+    add("--weight-decay", type=float, default=0.0, help="of SGD (default: 0)")
     add(
         "--cov",
         type=_cov,
@@ -388,6 +392,10 @@ def _fit(arguments: argparse.Namespace) -> int:
         epochs=arguments.epochs,
         standardize=arguments.standardize,
         seed=arguments.seed,
+        optimizer=arguments.optimizer,
+        momentum=arguments.momentum,
+        nesterov=arguments.nesterov,
+        weight_decay=arguments.weight_decay,
         weights=arguments.weights,
         missing=arguments.missing,
         degenerate="allow" if arguments.minimum_norm else "refuse",

@@ -146,6 +146,33 @@ def test_fit_json_of_a_descent_has_its_trace(
     assert found["certificate"]["status"] == "not_converged"
 
 
+def test_settings_of_descent_reach_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = gl.sample_linear_data(seed=0)
+    pd.DataFrame({"x": x, "y": y}).to_csv("d.csv", index=False)
+    words = [
+        "fit",
+        "d.csv",
+        "--target",
+        "y",
+        "--lr",
+        "0.05",
+        "--epochs",
+        "20",
+        "--json",
+    ]
+    code, out, _ = run(capsys, *words, "--momentum", "0.9", "--nesterov")
+    assert code == 0
+    want = gl.fit(x, y, lr=0.05, epochs=20, momentum=0.9, nesterov=True)
+    assert json.loads(out)["coefficients"] == pytest.approx(want.coefficients)
+    code, out, _ = run(capsys, *words, "--optimizer", "Adam")
+    assert code == 0
+    adam = gl.fit(x, y, lr=0.05, epochs=20, optimizer="Adam")
+    assert json.loads(out)["coefficients"] == pytest.approx(adam.coefficients)
+    code, _, err = run(capsys, *words, "--optimizer", "Adm")
+    assert code == 2
+    assert "did you mean 'Adam'" in err
+
+
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.csv").write_text("x,z,y\n1,1,5\n2,2,5\n3,3,5\n", encoding="utf-8")
     code, out, err = run(capsys, "fit", "c.csv", "--target", "y", "--json")
