@@ -206,16 +206,14 @@ def coordinates_of(survey: Survey, parameters: Tensor) -> Tensor:
 
 def path_from(survey: Survey, bowl: Bowl, rule: Rule, first: Tensor) -> Path:
     """The descent in a bowl of the survey from slopes and intercept, (d + 1,)."""
-    rows = survey.spectrum.coordinates(survey.optimum[:-1])
-    level = torch.tensor([survey.level], dtype=torch.float64)
+    amplitude = bowl.left.T @ coordinates_of(survey, first)
+    target = None
+    if rule.weight_decay:  # the optimum, as seen from 0
+        rows = survey.spectrum.coordinates(survey.optimum[:-1])
+        level = torch.tensor([survey.level], dtype=torch.float64)
+        target = bowl.left.T @ (math.sqrt(2) * torch.cat([rows, level]))
     return Path(
-        bowl,
-        rule,
-        first,
-        survey.optimum,
-        bowl.left.T @ coordinates_of(survey, first),
-        bowl.left.T @ (math.sqrt(2) * torch.cat([rows, level])),
-        survey.optimum_loss,
+        bowl, rule, first, survey.optimum, survey.optimum_loss, amplitude, target
     )
 
 

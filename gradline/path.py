@@ -86,8 +86,9 @@ class Bowl:
     @property
     def live(self) -> Tensor:
         """The curvatures that are not rounding, (m',), largest first."""
-        floor = float(self.root[0]) * 1e-15 * math.sqrt(len(self.root))
-        return self.curvature[self.root > floor]
+        root: Array = self.root.numpy()
+        floor = root[0] * 1e-15 * math.sqrt(len(root))
+        return self.curvature[: int((root > floor).sum())]
 
 
 def raw_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
@@ -147,18 +148,19 @@ class Path:
         rule: the settings of torch.optim.SGD, in the bowl's own coordinates.
         start: slopes and intercept at epoch 0, (d + 1,), raw.
         optimum: slopes and intercept at the optimum, (d + 1,), raw.
-        amplitude: √h times the start's distance from the optimum on each axis, (m,).
-        target: √h times the optimum's distance from 0 on each axis, (m,).
         optimum_loss: the loss at the optimum.
+        amplitude: √h times the start's distance from the optimum on each axis, (m,).
+        target: √h times the optimum's distance from 0 on each axis, (m,): needed for
+            weight decay alone.
     """
 
     bowl: Bowl
     rule: Rule
     start: Tensor
     optimum: Tensor
-    amplitude: Tensor
-    target: Tensor
     optimum_loss: float
+    amplitude: Tensor
+    target: Tensor | None = None
 
     def losses(self, epochs: Epochs) -> Array:
         """The loss after each of `epochs` (K,): (K,)."""
@@ -276,7 +278,7 @@ class Path:
     @cached_property
     def _fixed(self) -> Array:
         """Where it all ends, (d + 1,), raw."""
-        if self.rule.weight_decay == 0:
+        if self.target is None:
             optimum: Array = self.optimum.numpy()
             return optimum
         m = len(self.target)
@@ -297,32 +299,36 @@ class Path:
 
     def _gaps(self, left: Array, walked: Array) -> Array:
         """½ Σ of squares, whatever the epoch: nothing is subtracted."""
-        amplitude = self.amplitude.numpy()
-        decay = self.rule.weight_decay
+        amplitude: Array = self.amplitude.numpy()
         gaps: Array
-        if decay == 0:
-            gaps = np.square(left) @ (0.5 * np.square(amplitude))
+        if self.target is None:
+            gaps = (0.5 * np.square(amplitude)) @ np.square(left)
             return gaps
         m = len(amplitude)
-        now = left[:, :m] * amplitude - walked[:, :m] * (decay * self.target.numpy())
-        gaps = 0.5 * np.einsum("km,km->k", now, now)
+        pulled = self.rule.weight_decay * self.target.numpy()
+        now = left[:m] * amplitude[:, None] - walked[:m] * pulled[:, None]
+        gaps = 0.5 * np.square(now).sum(axis=0)
         return gaps
 
     def _parameters(self, left: Array, walked: Array) -> Array:
-        """From the fixed point once every direction has shrunk, from the start before.
+        """From the fixed point once every direction stays small, from the start before.
 
         Both are the same in exact arithmetic. Near the start, the first would subtract
         two far-away points in directions that have hardly moved.
         """
-        axes = self._axes.T
-        settled = np.abs(left).max(axis=1) < 0.5 if self._whole else np.zeros(1, bool)
-        if not settled.any():
-            return self.start.numpy() - (walked * self._slope) @ axes
-        away = self._slope / self._pull
-        if settled.all():
-            return self._fixed + (left * away) @ axes
-        found: Array = self.start.numpy() - (walked * self._slope) @ axes
-        found[settled] = self._fixed + (left[settled] * away) @ axes
+        count = first = left.shape[1]
+        if self._whole:
+            moving = np.abs(left).max(axis=0) >= 0.5
+            first = count - int(np.argmax(moving[::-1])) if moving.any() else 0
+        found = np.empty((count, len(self.start)))
+        if first:
+            steps = self._axes * self._slope
+            np.subtract(
+                self.start.numpy(), (steps @ walked[:, :first]).T, out=found[:first]
+            )
+        if first < count:
+            steps = self._axes * (self._slope / self._pull)
+            np.add(self._fixed, (steps @ left[:, first:]).T, out=found[first:])
         return found
 
     def _parts(self, epochs: Epochs) -> list[Epochs]:

@@ -83,47 +83,41 @@ class Rule:
             epochs: whole numbers of 0 or more, (K,).
 
         Returns:
-            P, (K, m), and W = (1 - P)/q, (K, m), which has a limit where q is 0.
+            P, (m, K), and W = (1 - P)/q, (m, K), which has a limit where q is 0.
         """
-        q = curvature + self.weight_decay
-        k = np.asarray(epochs, dtype=np.float64)[:, None]
+        q = curvature[:, None] + self.weight_decay  # (m, 1)
+        k = np.asarray(epochs, dtype=np.float64)  # (K,)
         with np.errstate(all="ignore"):  # powers may overflow: so would the loop
             if self.momentum == 0:
                 left, walked = self._plain(q, k)
             else:
-                T, D, square = self._characteristic(self.lr * q)
-                left, walked = np.empty((2, len(k), len(q)))
-                for pick, find in (
-                    (square >= 0, self._real),
-                    (square < 0, self._complex),
-                ):
+                left, walked = np.empty((2, len(q), len(k)))
+                real = self._characteristic(self.lr * q)[2][:, 0] >= 0
+                for pick, find in ((real, self._real), (~real, self._complex)):
                     if pick.all():
-                        left, walked = find(q, T, D, square, k)
+                        left, walked = find(q, k)
                     elif pick.any():
-                        left[:, pick], walked[:, pick] = find(
-                            q[pick], T[pick], D[pick], square[pick], k
-                        )
-        at_start = k[:, 0] == 0
-        left[at_start], walked[at_start] = 1.0, 0.0
+                        left[pick], walked[pick] = find(q[pick], k)
+        at_start = k == 0
+        left[:, at_start], walked[:, at_start] = 1.0, 0.0
         return left, walked
 
     def _plain(self, q: Array, k: Array) -> tuple[Array, Array]:
         """Without momentum: P_k = (1 - x)^k with x = lr·q."""
         x = self.lr * q
-        turned = x > 1
-        logs = np.where(turned, np.log(np.abs(1 - x)), np.log1p(-np.minimum(x, 1)))
-        exponents = k * logs
+        turned = x[:, 0] > 1
+        logs = np.where(x > 1, np.log(np.abs(1 - x)), np.log1p(-np.minimum(x, 1)))
+        exponents = logs * k
         left = np.exp(exponents)
-        if turned.any():
-            left[:, turned] *= _signs(k)
         gone = -np.expm1(exponents)
-        gone[:, turned] = 1 - left[:, turned]
+        if turned.any():
+            left[turned] *= _signs(k)
+            gone[turned] = 1 - left[turned]
         return left, _divided(gone, q, k * self.lr)
 
-    def _real(
-        self, q: Array, T: Array, D: Array, square: Array, k: Array
-    ) -> tuple[Array, Array]:
+    def _real(self, q: Array, k: Array) -> tuple[Array, Array]:
         """Two real roots, λ1 the longer one."""
+        T, D, square = self._characteristic(self.lr * q)
         half = np.sqrt(square) / 2
         first = np.where(T < 0, T / 2 - half, T / 2 + half)  # λ1
         ratio = np.where(first == 0, 0.0, D / first**2)  # t = λ2/λ1
@@ -131,48 +125,58 @@ class Rule:
         # R_k = (1 - t^k)/(1 - t), which is k where the roots coincide.
         near = np.maximum(apart, 1e-300)
         logs = np.where(near < 0.5, np.log1p(-near), np.log(np.abs(ratio)))
-        R = -np.expm1(k * logs) / near
-        odd = ratio < 0
+        R = -np.expm1(logs * k) / near
+        odd = ratio[:, 0] < 0
         if odd.any():
-            R[:, odd] = (1 - _signs(k) * np.exp(k * logs[odd])) / near[odd]
+            R[odd] = (1 - _signs(k) * np.exp(logs[odd] * k)) / near[odd]
         # μ = 1 - λ, the smaller one from the product of both.
-        step = self.lr * (1 + self.momentum if self.nesterov else 1)
-        pull = self.lr * (1 if self.nesterov else 1 - self.dampening)
-        total = 1 - self.momentum + pull * q * (1 + self.momentum * self.nesterov)
-        rate = pull / (total / 2 + half)  # μ1/q
+        step, pull = self._gains
+        total = 1 - self.momentum + pull * q  # μ1 + μ2
+        rate = self._product / (total / 2 + half)  # μ1/q
         mu = np.where(total > 0, rate * q, total / 2 - half)
         mu = np.where(first < 0, 1 - first, mu)  # μ1
         logs = np.where(first > 0, np.log1p(-mu), np.log(np.abs(first)))
-        before = np.exp((k - 1) * logs)
-        before[np.broadcast_to(first == 0, before.shape) & (k == 1)] = 1.0
-        if (first < 0).any():
-            before[:, first < 0] *= -_signs(k)
+        before = np.exp(logs * (k - 1))
+        before[(first == 0) & (k == 1)] = 1.0
+        negative = first[:, 0] < 0
+        if negative.any():
+            before[negative] *= -_signs(k)
         U = before * R
         left = before * (first + (mu - step * q) * R)
-        whole = _divided(-np.expm1(k * logs), mu, k)  # 1 + λ1 + … + λ1^(k-1)
+        whole = _divided(-np.expm1(logs * k), mu, k)  # 1 + λ1 + … + λ1^(k-1)
         flat = (first > 0) & (total > 0)
         walked = np.where(
             flat, rate * (whole - U) + step * U, _divided(1 - left, q, k * step)
         )
         return left, walked
 
-    def _complex(
-        self, q: Array, T: Array, D: Array, square: Array, k: Array
-    ) -> tuple[Array, Array]:
+    def _complex(self, q: Array, k: Array) -> tuple[Array, Array]:
         """Two conjugate roots √D·exp(±iφ), or their negatives where T < 0."""
+        T, D, square = self._characteristic(self.lr * q)
         half = np.sqrt(-square) / 2
-        angle = np.arctan2(half, np.abs(T) / 2)
-        turns = k * angle
-        step = self.lr * (1 + self.momentum if self.nesterov else 1)
-        drift = (1 - self.momentum) / 2 - step * q  # P_1 - T/2
-        pull = self.lr * (1 + self.momentum if self.nesterov else 1 - self.dampening)
-        drift = (drift + pull * q / 2) * np.where(T < 0, -1, 1)
-        left = np.exp(k * np.log(D) / 2) * (
-            np.cos(turns) + drift / half * np.sin(turns)
-        )
-        if (T < 0).any():
-            left[:, T < 0] *= _signs(k)
+        turns = np.arctan2(half, np.abs(T) / 2) * k
+        step, pull = self._gains
+        drift = (1 - self.momentum) / 2 - step * q + pull * q / 2  # P_1 - T/2
+        drift = np.where(T < 0, -drift, drift)
+        left = np.exp(np.log(D) / 2 * k)
+        left *= np.cos(turns) + drift / half * np.sin(turns)
+        negative = T[:, 0] < 0
+        if negative.any():
+            left[negative] *= _signs(k)
         return left, (1 - left) / q
+
+    @property
+    def _gains(self) -> tuple[float, float]:
+        """1 - P_1 = step·q, and T = 1 + β - pull·q."""
+        if self.nesterov:
+            both = self.lr * (1 + self.momentum)
+            return both, both
+        return self.lr, self.lr * (1 - self.dampening)
+
+    @property
+    def _product(self) -> float:
+        """μ1·μ2 = 1 - T + D, over q."""
+        return self.lr * (1 if self.nesterov else 1 - self.dampening)
 
     def _characteristic(self, x: Array) -> tuple[Array, Array, Array]:
         """T, D and T² - 4D, the last from its factors; x = lr·q."""
@@ -207,7 +211,7 @@ def _signs(k: Array) -> Array:
 
 
 def _divided(top: Array, bottom: Array, limit: Array) -> Array:
-    """top/bottom, (K, m) over (m,), and `limit` (K, 1) where bottom is nothing."""
+    """top/bottom, (m, K) over (m, 1), and `limit` (K,) where bottom is nothing."""
     flat = np.abs(bottom) < TINY
     if not flat.any():
         return top / bottom

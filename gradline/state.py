@@ -112,6 +112,7 @@ class Moments:
         self.shift = torch.zeros(width, dtype=torch.float64)
         self._sums = torch.zeros(width, dtype=torch.float64)  # Σ w (z - shift)
         self._products = torch.zeros(width, width, dtype=torch.float64)  # upper
+        self._scatter: Tensor | None = None  # kept until more rows come
 
     @property
     def delta(self) -> Tensor:
@@ -126,9 +127,11 @@ class Moments:
     @property
     def scatter(self) -> Tensor:
         """Σ w (z - mean)(z - mean)ᵀ, (d + 1, d + 1), symmetric."""
-        upper = self._products.triu()
-        whole = upper + upper.triu(1).T
-        return whole.addr_(self.delta, self._sums, alpha=-1.0)
+        if self._scatter is None:
+            upper = self._products.triu()
+            whole = upper + upper.triu(1).T
+            self._scatter = whole.addr_(self.delta, self._sums, alpha=-1.0)
+        return self._scatter
 
     def add(self, chunk: Chunk) -> Moments:
         """Take in more rows; return self.
@@ -141,6 +144,7 @@ class Moments:
                 f"a chunk of {chunk.X.shape[1]} columns does not go with a state of "
                 f"{self.shift.numel() - 1}: build it with Moments(d) for d columns"
             )
+        self._scatter = None
         self.rows += len(chunk.y)
         weight = (
             float(len(chunk.y)) if chunk.weight is None else float(chunk.weight.sum())
@@ -172,13 +176,14 @@ class Moments:
         if other.weight == 0:
             return self
         if self.weight == 0:
+            self._scatter = None
             self.weight, self.shift = other.weight, other.shift.clone()
             self._sums, self._products = other._sums.clone(), other._products.clone()
             return self
         between = (other.shift - self.shift) + (other.delta - self.delta)
         total = self.weight + other.weight
         share = other.weight / total
-        scatter = self.scatter + other.scatter
+        scatter = self.scatter + other.scatter  # a new one, ours to change
         scatter.addr_(between, between, alpha=self.weight * share)
         delta = self.delta + share * between
         self.weight = total
@@ -211,6 +216,7 @@ class Moments:
         left = delta - (self.shift - shift)  # what float64 could not put into the shift
         self._sums = left * self.weight
         self._products = scatter.addr(left, self._sums)
+        self._scatter = None
 
 
 def _rough_mean(chunk: Chunk) -> Tensor:

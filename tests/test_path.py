@@ -6,7 +6,6 @@ import dataclasses
 import math
 import pickle
 import signal
-import time
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -260,9 +259,9 @@ def test_roots_that_coincide_are_the_recurrence_itself(
     left, walked = rule.powers(np.array([q]), np.arange(401))
     exact = recurrence(rule, q, 400)
     expected = np.array([float(e) for e in exact])
-    np.testing.assert_allclose(left[:, 0], expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(left[0], expected, rtol=1e-9, atol=1e-15)
     moved = np.array([float((1 - e) / Decimal(q)) for e in exact])
-    np.testing.assert_allclose(walked[:, 0], moved, rtol=1e-9)
+    np.testing.assert_allclose(walked[0], moved, rtol=1e-9)
 
 
 @pytest.mark.parametrize("q", [0.0, 1e-18, 1e-12, 1e-7, 1.0])
@@ -285,7 +284,7 @@ def test_flat_directions_move_by_the_right_amount(
     tiny = q or 1e-40  # what is walked of a distance of 1 in no curvature at all
     exact = recurrence(rule, tiny, 200)
     expected = [float((1 - exact[k]) / Decimal(tiny)) for k in (0, 1, 2, 7, 200)]
-    np.testing.assert_allclose(walked[:, 0], expected, rtol=1e-9)
+    np.testing.assert_allclose(walked[0], expected, rtol=1e-9)
 
 
 def recurrence(rule: Rule, q: float, epochs: int) -> list[Decimal]:
@@ -762,32 +761,3 @@ def test_a_pickled_fit_leaves_the_data_behind() -> None:
     assert copied.at(7).coefficients == fit.at(7).coefficients
     with pytest.raises(gl.DataError, match="epoch 51 is not among those"):
         copied.at(51)
-
-
-@pytest.mark.slow
-def test_the_lesson_is_500_times_the_loop() -> None:
-    """From the state to every loss and weight, as the plain loop collects them."""
-    x, y = gl.sample_linear_data(100, seed=0)
-    start = gl.LinearRegression(dtype=torch.float64)
-    survey = survey_of(x[:, None], y)
-    epochs = np.arange(1001)
-
-    def closed() -> None:
-        bowl = raw_bowl(survey.spectrum, survey.mean)
-        first = parameters_of(start, survey)
-        path_from(survey, bowl, Rule(0.1), first).trace(epochs)
-
-    def loop() -> None:
-        walk(x[:, None], y, start, 0.1, 1000)
-
-    def seconds(work: Any, times: int) -> float:
-        work()
-        spent = []
-        for _ in range(times):
-            began = time.perf_counter()
-            work()
-            spent.append(time.perf_counter() - began)
-        return min(spent)
-
-    # Half of it here, where the machine may be busy; benchmarks/ has the figure.
-    assert seconds(loop, 3) > 250 * seconds(closed, 200)
