@@ -34,16 +34,20 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return code, captured.out, captured.err
 
 
-def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command as a process of its own."""
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a process of its own, with gradline to import."""
     return subprocess.run(
-        [sys.executable, "-m", "gradline", *words],
+        [sys.executable, *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
-        **options,
     )
+
+
+def process(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own."""
+    return python("-m", "gradline", *words)
 
 
 def write_houses(rows: int = 60) -> pd.DataFrame:
@@ -457,13 +461,7 @@ def test_sigterm_leaves_no_temporary_file() -> None:
         "from gradline.cli import run\n"
         "run()\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = python("-c", code)
     assert found.returncode == 128 + 15, found.stderr
     assert os.listdir() == []  # noqa: PTH208
 
@@ -623,13 +621,7 @@ def test_a_full_disk_leaves_the_old_model(capsys: pytest.CaptureFixture[str]) ->
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "sys.exit(main(['fit', 'houses.csv', '--target', 'price']))\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = python("-c", code)
     assert found.returncode == 2
     assert "cannot write model.safetensors" in found.stderr
     assert len(found.stderr.splitlines()) == 1
