@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from gradline.errors import Status, listed
-from gradline.solvers import EPS, Spectrum
+from gradline.solvers import Spectrum
+from gradline.state import EPS
 
 #: A gap below this share of the optimum loss counts as converged.
 TOLERANCE = 1e-8

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -22,7 +24,7 @@ from gradline.model import LinearRegression
 from gradline.path import Bowl, Path, scaled_bowl
 from gradline.recurrence import Rule
 from gradline.result import Fit, Scores, Trace
-from gradline.survey import Survey, mean_absolute_error
+from gradline.survey import MAE_NUMBERS, Survey, mean_absolute_error
 
 
 def conclude(
@@ -120,11 +122,13 @@ def conclude(
         epochs_needed=needed,
         solver=survey.solver,
     )
-    mae = (
-        survey.optimum_mae
-        if method == "exact"
-        else mean_absolute_error(survey, slopes, level)
-    )
+    mae: float | Callable[[], float] | None = None
+    if method == "exact":
+        mae = survey.optimum_mae
+    if mae is None:
+        mae = partial(mean_absolute_error, survey, slopes, level)
+        if survey.tally.rows * columns <= MAE_NUMBERS:
+            mae = mae()
     r2 = 1 - loss / survey.variance if survey.variance > 0 else math.nan
     return Fit(
         coefficients=dict(zip(design.terms, slopes.tolist(), strict=True)),
@@ -154,8 +158,8 @@ def _evidence(survey: Survey) -> Evidence:
         weight=moments.weight,
         log_weights=survey.tally.log_weights,
         variance=survey.variance,
-        level=float(moments.mean[-1]),
-        remainder=((moments.shift - moments.mean) + moments.delta)[:-1].numpy(),
+        level=float(survey.sums.y_mean[0]),
+        remainder=(moments.shift - survey.sums.x_mean) + moments.delta,
         spectrum=survey.spectrum,
     )
 

@@ -25,8 +25,13 @@ Codes = npt.NDArray[np.int64]
 #: What a column can be used as. "other" (dates, lists, binary) can't be fitted on.
 Kind = Literal["number", "category", "other"]
 
-#: The bytes of float64 that one batch of an in-memory source holds, about.
+#: The bytes of float64 that one batch holds, at the most.
 BATCH_BYTES = 32 << 20
+
+#: Batches of what is in memory already: small enough to stay in the cache for all that
+#: is done with them, of rows enough to keep all cores at peak.
+CACHE_BYTES = 4 << 20
+CACHE_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class ArraySource:
 
     def batches(self, columns: Sequence[str]) -> Iterator[ArrayBatch]:
         total, width = self._matrix.shape
-        step = max(1024, BATCH_BYTES // (8 * max(1, width)))
+        step = max(CACHE_ROWS, CACHE_BYTES // (8 * max(1, width)))
         for start in range(0, total, step):
             yield ArrayBatch(self._places, self._matrix[start : start + step])
 
@@ -191,6 +196,8 @@ class _JoinedBatch:
     def numbers(self, names: Sequence[str]) -> Array:
         if self._batch is not None and not any(n in self._extra for n in names):
             return self._batch.numbers(names)
+        if len(names) == 1:
+            return self._extra[names[0]][:, None]
         return np.column_stack(
             [
                 self._extra[n] if n in self._extra else self._base().numbers([n])[:, 0]
@@ -222,6 +229,7 @@ class JoinedSource:
         added = tuple(Column(n, "number", str(v.dtype)) for n, v in extra.items())
         self.columns = source.columns + added
         self.rows = source.rows
+        self.ahead = bool(getattr(source, "ahead", False))
         if self.rows is not None:
             self._check(self.rows)
 

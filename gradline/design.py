@@ -69,6 +69,12 @@ class Tally:
     dropped: int = 0
     log_weights: float = 0.0
 
+    def merge(self, other: Tally) -> None:
+        """Count what the other has met, too."""
+        self.rows += other.rows
+        self.dropped += other.dropped
+        self.log_weights += other.log_weights
+
 
 @dataclass(frozen=True)
 class Design:
@@ -126,34 +132,54 @@ class Design:
             tally: as in `chunks`.
             also: further columns that the batches shall have.
         """
-        count_weights = tally is not None
-        tally = Tally() if tally is None else tally
-        extra = [self.target] + ([self.weights] if self.weights else [])
         start = 0
-        names = list(dict.fromkeys([*self.features, *extra, *also]))
-        for batch in source.batches(names):
-            X, beside, codes = self._read(batch, extra)
-            keep = self._complete(X, codes, beside, extra, start)
-            self._refuse_unknown(batch, codes, keep, start)
+        for batch in source.batches(self.reading(also)):
+            found = self.chunk(batch, start, tally)
             start += batch.rows
-            if keep is not None:
-                X, beside = X[keep], beside[keep]
+            if found is not None:
+                yield found[0], batch, found[1]
+
+    def reading(self, also: Sequence[str] = ()) -> list[str]:
+        """The columns that a pass over the rows needs, and others."""
+        return list(dict.fromkeys([*self.features, *self._beside, *also]))
+
+    def chunk(
+        self, batch: Batch, start: int, tally: Tally | None = None
+    ) -> tuple[Chunk, Mask | None] | None:
+        """One batch as numbers, with which of its rows were kept; None if none were.
+
+        Args:
+            batch: with the columns of `reading`.
+            start: how many rows came before it, for messages.
+            tally: as in `chunks`.
+        """
+        X, beside, codes = self._read(batch, self._beside)
+        keep = self._complete(X, codes, beside, self._beside, start)
+        self._refuse_unknown(batch, codes, keep, start)
+        if keep is not None:
+            X, beside = X[keep], beside[keep]
+        if tally is not None:
             tally.rows += X.shape[0]
             tally.dropped += batch.rows - X.shape[0]
-            if X.shape[0] == 0:
-                continue
-            weight = beside[:, 1] if self.weights else None
-            if weight is not None and weight.min() < 0:
-                raise DataError(
-                    f"the weights in {self.weights!r} go down to {weight.min():g}: "
-                    "give weights of 0 or more"
-                )
-            y = beside[:, 0]
-            if y.strides[0] != y.itemsize:
-                y = np.ascontiguousarray(y)
-            if weight is not None and count_weights:
-                tally.log_weights += float(np.log(weight[weight > 0]).sum())
-            yield Chunk(X, y, weight), batch, keep
+        if X.shape[0] == 0:
+            return None
+        weight = beside[:, 1] if self.weights else None
+        if weight is not None and weight.min() < 0:
+            raise DataError(
+                f"the weights in {self.weights!r} go down to {weight.min():g}: "
+                "give weights of 0 or more"
+            )
+        y = beside[:, 0]
+        if y.strides[0] != y.itemsize:
+            y = np.ascontiguousarray(y)
+        if weight is not None and tally is not None:
+            tally.log_weights += float(np.log(weight[weight > 0]).sum())
+        return Chunk(X, y, weight), keep
+
+    @property
+    def _beside(self) -> list[str]:
+        """The columns that are no features."""
+        return [self.target] + ([self.weights] if self.weights else [])
 
     def matrix(self, batch: Batch, start: int = 0) -> tuple[Array, Mask]:
         """One batch's features as X (rows, d), for prediction.
@@ -258,7 +284,7 @@ class Design:
         start: int,
     ) -> Mask | None:
         """The rows to keep; None when all are, which is looked for first."""
-        fine = np.isfinite(X.sum()) and np.isfinite(beside.sum())
+        fine = _all_finite(X) and _all_finite(beside)
         if fine and not any((c == MISSING).any() for c in codes.values()):
             return None
         _refuse_infinity(X, self.terms, start)
@@ -280,6 +306,13 @@ class Design:
                 "rows with missing='drop' (--missing drop)"
             )
         return ~incomplete
+
+
+def _all_finite(values: Array) -> bool:
+    """Whether all are finite, by their squares; False also where those overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        flat = values.ravel(order="K")  # no copy where they lie in one piece
+        return bool(np.isfinite(flat @ flat))
 
 
 def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from gradline.data import Array, Chunk
-from gradline.solvers import EPS, Spectrum
+from gradline.solvers import Spectrum
+from gradline.state import EPS
 
 #: Steps at the most; a well-posed problem needs two.
 MOST_STEPS = 8
@@ -77,7 +78,7 @@ def refine(
         gradient = np.array([_value(_sum(_times(wr, x)))[0] for x in X.T])
         gradient -= (mean[0] + mean[1]) * _value(pull)
         step = spectrum.newton_step(torch.from_numpy(gradient / total)).numpy()
-        rise = float(_value(pull)[0]) / total - float(mean[0] @ step)
+        rise = float(_value(pull)[0]) / total - float((mean[0] + mean[1]) @ step)
         both = np.abs(np.append(step, rise))
         held = np.maximum(np.abs(np.append(b[0], c[0])), natural)
         size = float(np.max(both / np.maximum(np.maximum(held, both), 1e-300)))

@@ -6,7 +6,8 @@ A Fit is a result, not an estimator: nothing in it changes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -41,37 +42,64 @@ if TYPE_CHECKING:
     from gradline.paraboloid import LossSurface
 
 
-@dataclass(frozen=True)
 class Scores(Mapping[str, float]):
     """How well predictions match: also a mapping, scores["r2"].
 
     Attributes:
         r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant.
         rmse: root mean squared error, in units of y.
-        mae: mean absolute error, in units of y.
+        mae: mean absolute error, in units of y. A fit of many rows measures it when it
+            is first asked for, by another pass over its data; NaN where those are gone.
         rows: how many rows were scored.
     """
 
-    r2: float
-    rmse: float
-    mae: float
-    rows: int
+    _NAMES = ("r2", "rmse", "mae", "rows")
+
+    def __init__(
+        self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
+    ) -> None:
+        self.r2 = r2
+        self.rmse = rmse
+        self.rows = rows
+        self._mae = mae
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error, in units of y."""
+        if callable(self._mae):
+            self._mae = self._mae()
+        return self._mae
+
+    @property
+    def at_hand(self) -> dict[str, float]:
+        """The scores that need no pass over the data: mae is NaN if it needs one."""
+        mae = math.nan if callable(self._mae) else self._mae
+        return {"r2": self.r2, "rmse": self.rmse, "mae": mae, "rows": self.rows}
 
     def __getitem__(self, name: str) -> float:
-        if name not in self._names():
+        if name not in self._NAMES:
             raise KeyError(name)
         value: float = getattr(self, name)
         return value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
+        return iter(self._NAMES)
 
     def __len__(self) -> int:
-        return len(self._names())
+        return len(self._NAMES)
 
-    @classmethod
-    def _names(cls) -> tuple[str, ...]:
-        return tuple(f.name for f in dataclasses.fields(cls))
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scores) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        return hash((self.r2, self.rmse, self.rows))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
+        return f"Scores({shown})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_mae": self.at_hand["mae"]}
 
 
 @dataclass(frozen=True)

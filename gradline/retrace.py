@@ -23,7 +23,7 @@ from gradline.errors import DataError, Status
 from gradline.path import MOST_EPOCHS, Epochs, Path
 from gradline.quadratic import Walk
 from gradline.result import Fit, Scores, Trace
-from gradline.solvers import EPS
+from gradline.state import EPS
 from gradline.survey import Survey
 
 #: A trace keeps this many epochs, and this many numbers, at the most.

@@ -62,7 +62,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "format": FORMAT,
         "design": dataclasses.asdict(fit.design),
         "certificate": fit.certificate.to_dict(),
-        "metrics": dict(fit.metrics),
+        "metrics": fit.metrics.at_hand,
         "method": fit.method,
         "rows": fit.rows,
         "dropped": fit.dropped,

@@ -19,18 +19,18 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gradline.curvature import largest_eigenvalue
-from gradline.state import Moments, Triangle
+from gradline.data import Array
+from gradline.state import EPS, Centred, Moments, Triangle
 
 #: Moments square the condition number; past this they would lose half the digits.
 SAFE_CONDITION = 1e4
-
-EPS = float(torch.finfo(torch.float64).eps)
 
 #: Wider than this, extreme eigenvalues are found by Lanczos instead of all of them.
 WIDE = 512
@@ -75,12 +75,6 @@ class Spectrum(Protocol):
     def dependent(self) -> list[int]:
         """The columns that are constant or take part in a dependence."""
 
-    def solve(self) -> Tensor:
-        """The optimal slopes in the units of the input, (d,).
-
-        Where the rank is deficient: those of least Euclidean norm.
-        """
-
     def inverse(self) -> Tensor:
         """(Xcᵀ diag(w) Xc / W)⁻¹ in raw units, (d, d); a pseudoinverse if deficient.
 
@@ -92,7 +86,7 @@ class Spectrum(Protocol):
         """Some R with R Rᵀ = inverse(), (d, rank), in raw units."""
 
     def newton_step(self, gradient: Tensor) -> Tensor:
-        """The step of the raw slopes that zeroes `gradient` = Xcᵀ(w·r)/W, (d,)."""
+        """The raw step that zeroes `gradient` = Xcᵀ(w·r)/W, (d,) or (d, k)."""
 
     def coordinates(self, slopes: Tensor) -> Tensor:
         """Σ Vᵀ u of raw slopes, (m,)."""
@@ -141,20 +135,16 @@ class Factored(_Base):
         scale: the standard deviations, all above 0, (d,).
         correlation: C, (d, d).
         factor: its upper Cholesky factor, (d, d).
-        against_y: the scaled X against y, (d,).
 
     Source: the normal equations; Higham, Accuracy and Stability of Numerical
     Algorithms, 2nd ed., section 20.4.
     """
 
-    def __init__(
-        self, scale: Tensor, correlation: Tensor, factor: Tensor, against_y: Tensor
-    ) -> None:
+    def __init__(self, scale: Tensor, correlation: Tensor, factor: Tensor) -> None:
         self.scale = scale
         self.rank = scale.numel()
         self._correlation = correlation
         self._factor = factor
-        self._against_y = against_y
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
@@ -166,7 +156,9 @@ class Factored(_Base):
         return 1.0 / largest_eigenvalue(self._solved, self.columns), top
 
     def _solved(self, right: Tensor) -> Tensor:
-        """C⁻¹ times a vector."""
+        """C⁻¹ times a vector (d,) or several, (d, k)."""
+        if right.ndim == 2:
+            return torch.cholesky_solve(right, self._factor, upper=True)
         return torch.cholesky_solve(right[:, None], self._factor, upper=True)[:, 0]
 
     @property
@@ -194,9 +186,6 @@ class Factored(_Base):
     def dependent(self) -> list[int]:
         return []
 
-    def solve(self) -> Tensor:
-        return self._solved(self._against_y) / self.scale
-
     @cached_property
     def _inverse(self) -> Tensor:
         return torch.cholesky_inverse(self._factor, upper=True)
@@ -213,7 +202,8 @@ class Factored(_Base):
         return float((self._factor @ (slopes * self.scale)).square().sum())
 
     def newton_step(self, gradient: Tensor) -> Tensor:
-        return self._solved(gradient / self.scale) / self.scale
+        scale = _beside(self.scale, gradient)
+        return self._solved(gradient / scale) / scale
 
     def sensitivity(self) -> tuple[Tensor, Tensor]:
         return self._inverse.diagonal().sqrt(), self._inverse.norm(dim=1)
@@ -283,7 +273,8 @@ class Singular(_Base):
         return float(self.coordinates(slopes).square().sum())
 
     def newton_step(self, gradient: Tensor) -> Tensor:
-        scaled = torch.where(self.scale > 0, gradient / self._safe_scale, 0.0)
+        scale, safe = (_beside(s, gradient) for s in (self.scale, self._safe_scale))
+        scaled = torch.where(scale > 0, gradient / safe, 0.0)
         return self._raw(self._rows @ (self._rows.T @ scaled))
 
     def sensitivity(self) -> tuple[Tensor, Tensor]:
@@ -291,8 +282,9 @@ class Singular(_Base):
         return rows.norm(dim=1), (rows / self._sigma[: self.rank]).norm(dim=1)
 
     def _raw(self, u: Tensor) -> Tensor:
-        """Scaled slopes as raw ones, (d,); of least norm where they are not unique."""
-        slopes = torch.where(self.scale > 0, u / self._safe_scale, 0.0)
+        """Scaled slopes as raw ones, of least norm where they are not unique."""
+        scale, safe = (_beside(s, u) for s in (self.scale, self._safe_scale))
+        slopes = torch.where(scale > 0, u / safe, 0.0)
         null = self._vectors[:, self.rank :] / self._safe_scale[:, None]
         if null.shape[1]:
             basis = torch.linalg.qr(null / null.norm(dim=0)).Q
@@ -301,43 +293,85 @@ class Singular(_Base):
         return slopes
 
 
-def column_scale(moments: Moments) -> Tensor:
+def _beside(scale: Tensor, values: Tensor) -> Tensor:
+    """A scale (d,) in the shape that multiplies values, (d,) or (d, k)."""
+    return scale if values.ndim == 1 else scale[:, None]
+
+
+def column_scale(sums: Centred) -> Tensor:
     """The standard deviations of [X y], (d + 1,), 0 where rounding explains them."""
-    squares = moments.scatter.diagonal().clamp(min=0)
-    deviation = (squares / moments.weight).sqrt()
-    noise = 4 * EPS * moments.mean.abs()
-    return torch.where(deviation > noise, deviation, 0.0)
+    squares = np.append(sums.xx.diagonal(), sums.yy[0]).clip(min=0)
+    deviation = np.sqrt(squares / sums.weight)
+    noise = 4 * EPS * np.abs(np.append(sums.x_mean, sums.y_mean[0]))
+    return torch.from_numpy(np.where(deviation > noise, deviation, 0.0))
 
 
-def from_moments(moments: Moments) -> Factored | None:
+def from_moments(sums: Centred) -> Factored | None:
     """The spectrum by Cholesky's method, or None where that would lose digits."""
-    scale = column_scale(moments)[:-1]
+    scale = column_scale(sums)[:-1]
     if not bool((scale > 0).all()):
         return None
-    scatter = moments.scatter
-    correlation = scatter[:-1, :-1] / (moments.weight * scale[:, None] * scale)
+    correlation = torch.from_numpy(sums.xx) / (sums.weight * scale[:, None] * scale)
     factor, failed = torch.linalg.cholesky_ex(correlation, upper=True)
     if int(failed):
         return None
-    against_y = scatter[:-1, -1] / (moments.weight * scale)
-    found = Factored(scale, correlation, factor, against_y)
+    found = Factored(scale, correlation, factor)
     return found if found.condition < SAFE_CONDITION else None
 
 
-def triangle_scale(moments: Moments) -> Tensor:
+class Solution(NamedTuple):
+    """The least-squares optimum of every target, as a state gives it.
+
+    slopes (d, k): raw. level (k,): the prediction at the mean of x. loss (k,): the mean
+    squared residual. moved (k,): √ of how much of the loss about the state's line the
+    step to the optimum took away: small beside √loss where nothing was lost.
+    loss_error (k,): what rounding may have done to the loss.
+    """
+
+    slopes: Array
+    level: Array
+    loss: Array
+    moved: Array
+    loss_error: Array
+
+
+def solve_moments(moments: Moments, spectrum: Spectrum) -> Solution:
+    """The optimum as a small step from the line that the state was measured from.
+
+        step = (Xcᵀ diag(w) Xc)⁻¹ Xcᵀ diag(w) r,    loss = (Σ w r² - step·Xcᵀ(w·r)) / W
+
+    Args:
+        moments: the state, of any number of targets.
+        spectrum: of its design.
+    """
+    W = moments.weight
+    gradient = moments.xr / W  # (d, k)
+    step = spectrum.newton_step(torch.from_numpy(gradient)).numpy()
+    drop = (step * gradient).sum(0).clip(min=0)
+    about = moments.rr / W
+    return Solution(
+        moments.line + step,
+        moments.y_mean,
+        np.maximum(about - drop, 0.0),
+        np.sqrt(drop),
+        moments.rr_error / W + EPS * drop,
+    )
+
+
+def triangle_scale(sums: Centred) -> Tensor:
     """What a Triangle divides [X y] by: standard deviations, 1 where constant."""
-    scale = column_scale(moments)
+    scale = column_scale(sums)
     return torch.where(scale > 0, scale, 1.0)
 
 
-def from_triangle(moments: Moments, triangle: Triangle) -> Singular:
+def from_triangle(sums: Centred, triangle: Triangle) -> Singular:
     """The spectrum through the singular values of R: nothing is squared."""
-    scale = column_scale(moments)
+    scale = column_scale(sums)
     live = scale[:-1] > 0
-    root = moments.weight**0.5
+    root = sums.weight**0.5
     R = triangle.R[:, :-1][:, live] / root
     U, sigma, Vh = torch.linalg.svd(R, full_matrices=False)
-    against_y = triangle.R[:, -1] / root * triangle_scale(moments)[-1]
+    against_y = triangle.R[:, -1] / root * triangle_scale(sums)[-1]
     rotated = (U.T @ against_y) / sigma.clamp(min=1e-300)
     vectors = Vh.T
     if vectors.shape[1] < vectors.shape[0]:  # fewer rows than columns
@@ -347,7 +381,9 @@ def from_triangle(moments: Moments, triangle: Triangle) -> Singular:
         rotated = torch.cat([rotated, rotated.new_zeros(missing)])
     # A column far from zero is known only to eps·|mean|, and a direction that mixes
     # such columns can look this long without being there.
-    blur = moments.mean[:-1][live].abs() / scale[:-1][live] + moments.rows**0.25
+    blur = (
+        torch.from_numpy(np.abs(sums.x_mean))[live] / scale[:-1][live] + sums.rows**0.25
+    )
     floor = 4 * EPS * (vectors.abs() * blur[:, None]).sum(0)
     top = sigma[0] if sigma.numel() else 0.0
     sure = (sigma > floor) & (sigma > 4 * EPS * top * len(sigma) ** 0.5)

@@ -1,23 +1,30 @@
 """What one pass over the rows leaves behind: small, mergeable, in float64.
 
-`Moments` holds means and the centred scatter of [X y]: cheap, and enough unless columns
-are nearly collinear. `Triangle` holds the R of a QR decomposition of the same centred
-rows: it squares nothing, so it keeps twice the digits, for more work.
+`Moments` holds the sums that least squares needs. Two shifts keep their digits, and
+both are only places to measure from: any numbers would do, near ones lose nothing.
 
-Both are accumulators: `add(chunk)`, `merge(other)`. Sums run over rows i with weights
-w_i (1 where none are given), W = Σ w_i:
+    z = x - shift                   shift: near the mean of x
+    r = y - level - z·line          line, level: near the least-squares solution
 
-    mean    = Σ w_i z_i / W                          z_i = [x_i y_i]
-    scatter = Σ w_i (z_i - mean)(z_i - mean)ᵀ = RᵀR
+The first makes differences of numbers near 1e14 exact. The second is the same idea for
+the target: what is summed are residuals of a line that fits already, first that of the
+opening rows, later one from all rows so far. So the optimum is line + a small step, the
+residual sum of squares is Σ w r² less a small part of it, and neither is ever the
+difference of large numbers. With weights w (1 where none are given), W = Σ w, the state
+is
 
-Rows are shifted by a number near their mean before anything is multiplied, a block at
-a time while it is in the cache: differences from a nearby number lose nothing even
-when x is near 1e14 and varies by 1.
+    W,  Σ w z,  Σ w z zᵀ,  Σ w z r,  Σ w r,  Σ w r²
+
+`Triangle` holds the R of a QR decomposition of the centred rows: it squares nothing, so
+it keeps twice the digits, for more work and another pass.
+
+Both are accumulators: `add(chunk)`, `merge(other)`, `value()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,16 +33,397 @@ from torch import Tensor
 from gradline.data import Array, Chunk
 from gradline.errors import ShapeError
 
-#: Numbers in a block: what two cores' caches hold beside the matrix they build.
+#: Numbers in a block: it stays in the cache while products are made of it.
 BLOCK_NUMBERS = 1 << 19
-BLOCK_ROWS = (2048, 131_072)
-
-#: Wider than this, a scatter is built by halves: the lower triangle is never computed.
-HALVE_ABOVE = 384
+BLOCK_ROWS = (2048, 262_144)
 
 #: Where the mean has come so many standard deviations (squared) from the shift, digits
 #: begin to be lost, and the shift moves.
 FAR = 100.0
+
+#: Data whose mean is within so many standard deviations of 0 are not shifted at all.
+NEAR = 3.0
+
+#: So many rows say where to measure from, to begin with.
+OPENING_ROWS = 1024
+
+#: A line is fitted to this many rows per coefficient at the least, and again whenever
+#: the rows have become so many times as many.
+LINE_ROWS = 8
+LINE_GROWTH = 8
+
+EPS = float(np.finfo(np.float64).eps)
+
+#: Sums may overflow; whoever reads the state says so in words.
+_quiet = np.errstate(over="ignore", invalid="ignore")
+
+
+class Centred(NamedTuple):
+    """The state in terms that do not depend on where it was measured from.
+
+    rows: n; counted: how many of them have a weight above 0; weight: W.
+    x_mean (d,), y_mean (k,): weighted means.
+    xx (d, d), xy (d, k), yy (k,): Σ w (x - mean)(x - mean)ᵀ and so on; of the targets
+    among each other only the squares.
+    """
+
+    rows: int
+    counted: int
+    weight: float
+    x_mean: Array
+    y_mean: Array
+    xx: Array
+    xy: Array
+    yy: Array
+
+
+class Moments:
+    """The sums of the rows seen so far, in the terms above.
+
+    Args:
+        features: d, the number of columns of X.
+        targets: k; chunks have y (rows,) where it is 1, else (rows, k).
+
+    Attributes:
+        rows: how many rows.
+        counted: how many of them have a weight above 0.
+        weight: W.
+        shift: (d,).
+        line: slopes, (d, k), and level, (k,), of the line that residuals are of.
+
+    Source: Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for
+    computing sample variances", 1979, for the shift; the line does the same for y. The
+    nearest elsewhere: OnlineStats.LinReg in Julia.
+    """
+
+    def __init__(self, features: int, targets: int = 1) -> None:
+        d, k = features, targets
+        self.rows = 0
+        self.counted = 0
+        self.weight = 0.0
+        self.shift = np.zeros(d)
+        self.line = np.zeros((d, k))
+        self.level = np.zeros(k)
+        self._z = np.zeros(d)  # Σ w z
+        self._zz = np.zeros((d, d))  # Σ w z zᵀ
+        self._zr = np.zeros((d, k))  # Σ w z r
+        self._r = np.zeros(k)  # Σ w r
+        self._rr = np.zeros(k)  # Σ w r²
+        self._blur = np.zeros(k)  # what rounding may have done to Σ w r²
+        self._fitted_at = 0  # rows when the line was last fitted
+        self._shifted = True  # False: the shift is 0 and need not be subtracted
+
+    # What it says.
+
+    @property
+    def features(self) -> int:
+        """d, the number of columns of X."""
+        return len(self.shift)
+
+    @property
+    def targets(self) -> int:
+        """k, the number of columns of y."""
+        return len(self.level)
+
+    @property
+    def delta(self) -> Array:
+        """The mean of z, (d,): what the mean of x has beside the shift."""
+        return self._z / self.weight if self.weight else self._z
+
+    @property
+    def x_mean(self) -> Array:
+        """The weighted mean of x, (d,)."""
+        return self.shift + self.delta
+
+    @property
+    def y_mean(self) -> Array:
+        """The weighted mean of y, (k,)."""
+        if not self.weight:
+            return self.level
+        return self.level + (self.delta @ self.line + self._r / self.weight)
+
+    @property
+    def xx(self) -> Array:
+        """Σ w (x - mean)(x - mean)ᵀ, (d, d)."""
+        xx: Array = self._zz - np.outer(self.delta, self._z)
+        return xx
+
+    @property
+    def xr(self) -> Array:
+        """Σ w (x - mean) r, (d, k): what is left to explain, against x."""
+        return self._zr - np.outer(self.delta, self._r)
+
+    @property
+    def rr(self) -> Array:
+        """Σ w (r - mean of r)², (k,): squares about the line, at its best level."""
+        if not self.weight:
+            return self._rr
+        return np.maximum(self._rr - np.square(self._r) / self.weight, 0.0)
+
+    @property
+    def rr_error(self) -> Array:
+        """What rounding may have done to `rr`, (k,)."""
+        return self._blur + EPS * self._rr
+
+    @property
+    def yy(self) -> Array:
+        """Σ w (y - mean)², (k,)."""
+        bent = self.xx @ self.line
+        explained = (self.line * bent).sum(0) + 2 * (self.line * self.xr).sum(0)
+        yy: Array = np.maximum(self.rr + explained, 0.0)
+        return yy
+
+    @_quiet
+    def value(self) -> Centred:
+        """Means and centred sums; where they were measured from is gone."""
+        xx = self.xx
+        return Centred(
+            self.rows,
+            self.counted,
+            self.weight,
+            self.x_mean,
+            self.y_mean,
+            xx,
+            self.xr + xx @ self.line,
+            self.yy,
+        )
+
+    # How it grows.
+
+    @_quiet
+    def add(self, chunk: Chunk) -> Moments:
+        """Take in more rows; return self.
+
+        Raises:
+            ShapeError: the chunk has another number of columns, or of targets.
+        """
+        self._check(chunk)
+        w = chunk.weight
+        weight = float(len(chunk.y)) if w is None else float(w.sum())
+        counted = len(chunk.y) if w is None else int(np.count_nonzero(w > 0))
+        if weight == 0:
+            self.rows += len(chunk.y)
+            return self
+        if self.weight == 0:
+            self._begin(chunk)
+        elif self._outgrown():
+            self.fit_line()
+        first = self.weight == 0
+        self._accumulate(chunk)
+        self.rows += len(chunk.y)
+        self.counted += counted
+        self.weight += weight
+        if not self._is_far():
+            return self
+        if first:
+            # The opening rows were no guide to the rest: once more, from their mean.
+            mean = self.x_mean
+            again = Moments(self.features, self.targets)
+            again._begin(chunk, mean)
+            again._accumulate(chunk)
+            again.rows, again.counted, again.weight = len(chunk.y), counted, weight
+            again.rows = self.rows
+            self.__dict__.update(again.__dict__)
+        else:
+            self._move_shift(self.x_mean)
+        return self
+
+    @_quiet
+    def merge(self, other: Moments) -> Moments:
+        """Take in another state's rows; return self. The order does not matter."""
+        if (other.features, other.targets) != (self.features, self.targets):
+            raise ShapeError(
+                f"a state of {other.features} features and {other.targets} targets "
+                f"does not go with one of {self.features} and {self.targets}"
+            )
+        rows = self.rows + other.rows
+        if other.weight and self.weight < other.weight:
+            larger, smaller = other._copy(), self._copy()
+        else:
+            larger, smaller = self, other._copy()
+        if smaller.weight:
+            smaller._move_shift(larger.shift)
+            smaller._move_line(larger.line - smaller.line, larger.level - smaller.level)
+            for name in ("counted", "weight", "_z", "_zz", "_zr", "_r", "_rr", "_blur"):
+                setattr(larger, name, getattr(larger, name) + getattr(smaller, name))
+        if larger is not self:
+            self.__dict__.update(larger.__dict__)
+        self.rows = rows
+        if self.weight and self._is_far():
+            self._move_shift(self.x_mean)
+        return self
+
+    @_quiet
+    def fit_line(self) -> None:
+        """Measure residuals from the least-squares line of the rows so far."""
+        self._fitted_at = self.rows
+        step = _solved(self.xx, self.xr)
+        rise = self._r / self.weight - self.delta @ step
+        self._move_line(step, rise)
+
+    # The parts.
+
+    def _check(self, chunk: Chunk) -> None:
+        width = chunk.X.shape[1]
+        if width != self.features:
+            raise ShapeError(
+                f"a chunk of {width} columns does not go with a state of "
+                f"{self.features}: build it with Moments(d) for d columns"
+            )
+        targets = 1 if chunk.y.ndim == 1 else chunk.y.shape[1]
+        if targets != self.targets:
+            raise ShapeError(
+                f"a chunk of {targets} targets does not go with a state of "
+                f"{self.targets}: build it with Moments(d, targets=k) for k of them"
+            )
+
+    def _begin(self, chunk: Chunk, mean: Array | None = None) -> None:
+        """Choose where to measure from, by the opening rows that count."""
+        first = 0
+        if chunk.weight is not None and not chunk.weight[:OPENING_ROWS].any():
+            first = int(np.argmax(chunk.weight > 0))
+        rows = slice(first, first + OPENING_ROWS)
+        w = None if chunk.weight is None else chunk.weight[rows]
+        with np.errstate(all="ignore"):
+            x = chunk.X[rows].astype(np.float64)
+            y = _columns(chunk.y[rows]).astype(np.float64)
+            near = np.average(x, axis=0, weights=w)
+            spread = np.sqrt(np.average(np.square(x - near), axis=0, weights=w))
+            self._shifted = not bool((np.abs(near) <= NEAR * spread).all())
+            self.shift = _finite(near if mean is None else mean)
+            self.level = _finite(np.average(y, axis=0, weights=w))
+            if not self._shifted:
+                self.shift = np.zeros_like(self.shift)
+            if len(y) < LINE_ROWS * (self.features + 1):
+                return
+            self._fitted_at = len(y)
+            z, r = x - near, y - self.level
+            wz = z if w is None else z * w[:, None]
+            step = _solved(wz.T @ z, wz.T @ r)
+            self.level = _finite(self.level + (self.shift - near) @ step)
+            self.line = step
+
+    def _outgrown(self) -> bool:
+        """Whether there are now rows enough for a better line."""
+        least = LINE_ROWS * (self.features + 1)
+        return self.rows >= max(least, LINE_GROWTH * self._fitted_at)
+
+    def _accumulate(self, chunk: Chunk) -> None:
+        """Add the sums of a chunk, a block at a time while it is in the cache."""
+        d, k = self.line.shape
+        rows = len(chunk.y)
+        least, most = BLOCK_ROWS
+        step = min(max(least, BLOCK_NUMBERS // (d + k)), most, rows)
+        Y = _columns(chunk.y)
+        beside = np.ones((1 + k, step))  # √w, then √w·r
+        space = np.empty(0)
+        for start in range(0, rows, step):
+            stop = min(start + step, rows)
+            x = chunk.X[start:stop]
+            side = beside[:, : stop - start]
+            r = side[1:]  # (k, b)
+            w = None if chunk.weight is None else chunk.weight[start:stop]
+            if self._shifted or w is not None or not _plain(x):
+                if len(space) < x.size:
+                    space = np.empty(step * d)
+                z = _shaped_as(x, space)
+                np.subtract(x, self.shift, out=z)
+            else:
+                z = x
+            np.subtract(Y[start:stop].T, self.level[:, None], out=r)
+            if k == 1 and d == 1:
+                r[0] -= z[:, 0] * self.line[0, 0]
+            else:
+                r -= self.line.T @ z.T
+            if w is not None:
+                np.sqrt(w, out=side[0])
+                z *= side[0][:, None]
+                r *= side[0]
+            self._zz += z.T @ z  # NumPy sees that it is symmetric: half the work
+            sums = side @ z  # (1 + k, d)
+            self._z += sums[0]
+            self._zr += sums[1:].T
+            self._r += r @ side[0]
+            self._rr += (r[0] @ r[0]) if k == 1 else np.einsum("kb,kb->k", r, r)
+
+    def _is_far(self) -> bool:
+        """Whether the mean lies far from the shift, by the columns' own spread."""
+        squares = self._zz.diagonal()
+        moved = self.delta * self._z
+        return bool((moved > FAR * (squares - moved)).any())
+
+    def _move_shift(self, shift: Array) -> None:
+        """Measure x from elsewhere; the line stays where it is."""
+        step = self.shift - shift  # z grows by it
+        # What float64 could not put into the new shift is in the sums already.
+        W = self.weight
+        self._zz = self._zz + (np.outer(step, self._z) + np.outer(self._z, step))
+        self._zz += W * np.outer(step, step)
+        self._zr = self._zr + np.outer(step, self._r)
+        self._z = self._z + W * step
+        self.level = self.level - step @ self.line
+        self.shift = shift.copy()
+        self._shifted = bool(shift.any())
+
+    def _move_line(self, line: Array, level: Array) -> None:
+        """Measure residuals from a line that lies higher by these, (d, k) and (k,)."""
+        bent = self._zz @ line
+        before = self._rr
+        drop = (line * (2 * self._zr - bent)).sum(0)
+        drop += level * (2 * (self._r - self._z @ line) - self.weight * level)
+        self._rr = np.maximum(before - drop, 0.0)
+        self._blur = self._blur + EPS * (before + np.abs(drop))
+        self._zr = self._zr - bent - np.outer(self._z, level)
+        self._r = self._r - self._z @ line - self.weight * level
+        self.line = self.line + line
+        self.level = self.level + level
+
+    def _copy(self) -> Moments:
+        """A state of the same rows; its arrays are replaced, not written into."""
+        copy = Moments(0)
+        copy.__dict__.update(self.__dict__)
+        for name in ("_z", "_zz", "_zr", "_r", "_rr"):
+            setattr(copy, name, getattr(self, name).copy())
+        return copy
+
+
+def _columns(y: Array) -> Array:
+    """Targets as (rows, k)."""
+    return y[:, None] if y.ndim == 1 else y
+
+
+def _finite(values: Array) -> Array:
+    """What is not finite, as 0: a place to measure from must be."""
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _plain(x: Array) -> bool:
+    """Whether BLAS can work on x where it lies: float64, one stride of one number."""
+    return x.dtype == np.float64 and x.flags.aligned and x.itemsize in x.strides
+
+
+def _shaped_as(x: Array, space: Array) -> Array:
+    """The beginning of `space` in the shape of x, which runs through memory as x."""
+    flat = space[: x.size]
+    if x.strides[0] < x.strides[-1]:
+        return flat.reshape(x.shape[::-1]).T
+    return flat.reshape(x.shape)
+
+
+def _solved(xx: Array, xr: Array) -> Array:
+    """A line near the least-squares one, (d, k): it need not be more than near."""
+    scale = np.sqrt(np.maximum(xx.diagonal(), 0.0))
+    scale = np.where(scale > 0, scale, 1.0)
+    shape = xx / scale / scale[:, None]
+    shape[np.diag_indices_from(shape)] += 1e-9
+    try:
+        factor = np.linalg.cholesky(shape)
+    except np.linalg.LinAlgError:
+        return np.zeros_like(xr)
+    solve = torch.cholesky_solve(
+        torch.from_numpy(xr / scale[:, None]), torch.from_numpy(factor)
+    )
+    return _finite(np.asarray(solve.numpy() / scale[:, None]))
 
 
 def centred(
@@ -44,7 +432,7 @@ def centred(
     """The rows of [X y], less shift and delta, as columns of blocks.
 
     Args:
-        chunk: the rows.
+        chunk: the rows, with one target.
         shift: subtracted first: exact where the rows are near it. (d + 1,)
         delta: subtracted from what is left, (d + 1,).
 
@@ -75,169 +463,12 @@ def _subtract(values: Array, shift: Tensor, out: Tensor) -> None:
             np.subtract(values, shift.numpy(), out=out.numpy())
 
 
-def _add_products(total: Tensor, a: Tensor) -> None:
-    """total += a aᵀ, the upper triangle of it; below it, whatever is convenient."""
-    m = a.shape[0]
-    if m <= HALVE_ABOVE:
-        total.addmm_(a, a.T)
-        return
-    half = m // 2
-    _add_products(total[:half, :half], a[:half])
-    _add_products(total[half:, half:], a[half:])
-    total[:half, half:].addmm_(a[:half], a[half:].T)
-
-
-class Moments:
-    """Count, means and centred scatter of the rows seen so far.
-
-    Args:
-        features: d, the number of columns of X.
-
-    Attributes:
-        rows: how many rows.
-        counted: how many of them have a weight above 0.
-        weight: W, the sum of the row weights.
-        shift: near the mean, (d + 1,).
-
-    Source: Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for
-    computing sample variances", 1979. The nearest elsewhere: OnlineStats.LinReg in
-    Julia.
-    """
-
-    def __init__(self, features: int) -> None:
-        width = features + 1
-        self.rows = 0
-        self.counted = 0
-        self.weight = 0.0
-        self.shift = torch.zeros(width, dtype=torch.float64)
-        self._sums = torch.zeros(width, dtype=torch.float64)  # Σ w (z - shift)
-        self._products = torch.zeros(width, width, dtype=torch.float64)  # upper
-        self._scatter: Tensor | None = None  # kept until more rows come
-
-    @property
-    def delta(self) -> Tensor:
-        """mean - shift, (d + 1,)."""
-        return self._sums / self.weight if self.weight else self._sums
-
-    @property
-    def mean(self) -> Tensor:
-        """The weighted mean of [X y], (d + 1,)."""
-        return self.shift + self.delta
-
-    @property
-    def scatter(self) -> Tensor:
-        """Σ w (z - mean)(z - mean)ᵀ, (d + 1, d + 1), symmetric."""
-        if self._scatter is None:
-            upper = self._products.triu()
-            whole = upper + upper.triu(1).T
-            self._scatter = whole.addr_(self.delta, self._sums, alpha=-1.0)
-        return self._scatter
-
-    def add(self, chunk: Chunk) -> Moments:
-        """Take in more rows; return self.
-
-        Raises:
-            ShapeError: the chunk has another number of columns.
-        """
-        if chunk.X.shape[1] + 1 != self.shift.numel():
-            raise ShapeError(
-                f"a chunk of {chunk.X.shape[1]} columns does not go with a state of "
-                f"{self.shift.numel() - 1}: build it with Moments(d) for d columns"
-            )
-        self._scatter = None
-        self.rows += len(chunk.y)
-        weight = (
-            float(len(chunk.y)) if chunk.weight is None else float(chunk.weight.sum())
-        )
-        self.counted += (
-            len(chunk.y) if chunk.weight is None else int((chunk.weight > 0).sum())
-        )
-        if weight == 0:
-            return self
-        first = self.weight == 0
-        self.weight += weight
-        if first:
-            self.shift = _rough_mean(chunk)
-        self._accumulate(chunk)
-        if first and self._is_far():
-            # The first block was no guide to the rest: once more, from their mean.
-            self.shift = self.mean
-            self._sums.zero_()
-            self._products.zero_()
-            self._accumulate(chunk)
-        elif self._is_far():
-            self._move()
-        return self
-
-    def merge(self, other: Moments) -> Moments:
-        """Take in another state's rows; return self. The order does not matter."""
-        self.rows += other.rows
-        self.counted += other.counted
-        if other.weight == 0:
-            return self
-        if self.weight == 0:
-            self._scatter = None
-            self.weight, self.shift = other.weight, other.shift.clone()
-            self._sums, self._products = other._sums.clone(), other._products.clone()
-            return self
-        between = (other.shift - self.shift) + (other.delta - self.delta)
-        total = self.weight + other.weight
-        share = other.weight / total
-        scatter = self.scatter + other.scatter  # a new one, ours to change
-        scatter.addr_(between, between, alpha=self.weight * share)
-        delta = self.delta + share * between
-        self.weight = total
-        self._place(scatter, self.shift, delta)
-        return self
-
-    def _accumulate(self, chunk: Chunk) -> None:
-        for z, w in centred(chunk, self.shift):
-            if w is None:
-                self._sums += z.sum(dim=1)
-            else:
-                root = w.sqrt()
-                z *= root
-                self._sums += z @ root
-            _add_products(self._products, z)
-
-    def _is_far(self) -> bool:
-        """Whether the mean lies far from the shift, by the columns' own spread."""
-        squares = self._products.diagonal()
-        moved = self.delta * self._sums
-        return bool((moved > FAR * (squares - moved)).any())
-
-    def _move(self) -> None:
-        """Make the mean the shift."""
-        self._place(self.scatter, self.shift, self.delta)
-
-    def _place(self, scatter: Tensor, shift: Tensor, delta: Tensor) -> None:
-        """Hold a scatter about the mean shift + delta."""
-        self.shift = shift + delta
-        left = delta - (self.shift - shift)  # what float64 could not put into the shift
-        self._sums = left * self.weight
-        self._products = scatter.addr(left, self._sums)
-        self._scatter = None
-
-
-def _rough_mean(chunk: Chunk) -> Tensor:
-    """A number near the first rows that count, (d + 1,)."""
-    rows = slice(0, 1024)
-    if chunk.weight is not None and not chunk.weight[rows].any():
-        rows = slice(int(np.argmax(chunk.weight > 0)), None)
-    w = None if chunk.weight is None else chunk.weight[rows]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.append(
-            np.average(chunk.X[rows], axis=0, weights=w),
-            np.average(chunk.y[rows], weights=w),
-        )
-    return torch.from_numpy(np.nan_to_num(mean, nan=0.0, posinf=0.0, neginf=0.0))
-
-
 class Triangle:
     """The R of a QR decomposition of the centred, scaled rows of [X y].
 
     Args:
-        moments: the state of all the rows, which says where their centre is.
+        moments: the state of all the rows, of one target, which says where their
+            centre is.
         scale: what each column of [X y] is divided by, (d + 1,), none zero.
 
     Attributes:
@@ -248,7 +479,8 @@ class Triangle:
     """
 
     def __init__(self, moments: Moments, scale: Tensor) -> None:
-        self._shift, self._delta, self._scale = moments.shift, moments.delta, scale
+        self._shift, self._delta = centre(moments)
+        self._scale = scale
         self.R = torch.zeros(0, scale.numel(), dtype=torch.float64)
 
     def add(self, chunk: Chunk) -> Triangle:
@@ -264,6 +496,18 @@ class Triangle:
         """Take in another triangle's rows, with the same centre; return self."""
         return self._reduce(other.R)
 
+    @_quiet
+    def value(self) -> Tensor:
+        """R."""
+        return self.R
+
     def _reduce(self, rows: Tensor) -> Triangle:
         self.R = torch.linalg.qr(torch.cat([self.R, rows]), mode="r").R
         return self
+
+
+def centre(moments: Moments) -> tuple[Tensor, Tensor]:
+    """The mean of [X y] in two parts, a float64 near it and the rest, (d + 1,) each."""
+    y = moments.y_mean
+    shift = np.append(moments.shift, y[:1])
+    return torch.from_numpy(shift), torch.from_numpy(np.append(moments.delta, 0.0))

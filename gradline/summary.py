@@ -39,7 +39,7 @@ def summary(
         "dropped": fit.dropped,
         "method": fit.method,
         "settings": dict(fit.settings),
-        "metrics": dict(fit.metrics),
+        "metrics": fit.metrics.at_hand,
         "certificate": fit.certificate.to_dict(),
         "inference": None if inference is None else inference.to_dict(),
         "trace": None if fit.trace is None else trace_summary(fit.trace),

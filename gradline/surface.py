@@ -26,7 +26,7 @@ from gradline.data import Array
 from gradline.errors import DataError, UsageError, closest, listed
 from gradline.paraboloid import LossSurface, rise
 from gradline.path import raw_root
-from gradline.solvers import EPS
+from gradline.state import EPS
 from gradline.survey import Survey
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
 """The passes over the data: the state, the optimum, and the residuals there.
 
-One pass leaves the moments. Where they would lose too many digits, a second one leaves
-the triangle of a QR decomposition. A last pass measures the residuals at the optimum,
-never as a difference of large sums, and refines it by their own gradient.
+One pass leaves the moments, and with them the optimum and its loss: the state is made
+of residuals already (state.py). Where that would lose too many digits, because columns
+are nearly dependent or the opening rows were no guide to the rest, more passes follow:
+one that leaves the triangle of a QR decomposition, and one that measures the residuals
+at the optimum and refines it by their own gradient.
 """
 
 from __future__ import annotations
@@ -11,29 +13,32 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gradline.certificate import TOLERANCE
+from gradline.cluster import map_merge
 from gradline.curvature import largest_eigenvalue
-from gradline.data import Chunk, Source
+from gradline.data import Batch, Chunk, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
 from gradline.refine import refine
 from gradline.result import Sample
 from gradline.solvers import (
-    EPS,
     WIDE,
+    Factored,
     Spectrum,
     column_scale,
     from_moments,
     from_triangle,
+    solve_moments,
     triangle_scale,
 )
-from gradline.state import Moments, Triangle, centred
+from gradline.state import EPS, Centred, Moments, Triangle, centre, centred
+from gradline.threads import blas_threads
 
 #: Called with a title and the rows to come (or None): a context manager that gives a
 #: function to call with each number of rows done. terminal.py has one with a bar.
@@ -46,6 +51,17 @@ SMALLEST = 1e-140
 #: where the columns are so nearly dependent.
 REFINE_NUMBERS = 200_000
 HARD_CONDITION = 100.0
+
+#: A state whose line was so far off, as shares of the residuals, has lost digits: a
+#: pass over the residuals at the optimum brings them back.
+LINE_OFF = 4.0
+LOSS_OFF = 1e-12
+
+#: Of so many numbers the mean absolute error is measured at once, of more when asked.
+MAE_NUMBERS = 4_000_000
+
+#: In memory, so many numbers are worth waking a thread for each core.
+SHARED_NUMBERS = 1_000_000
 
 #: A fit keeps this many rows to draw.
 SAMPLE_ROWS = 2_000
@@ -60,12 +76,13 @@ class Survey:
         design: how its columns become terms.
         tally: rows used and dropped.
         moments: the state.
+        sums: its value.
         spectrum: of the design.
         solver: what the spectrum came from.
         optimum: the optimal slopes and intercept, (d + 1,), raw.
         level: the prediction at the mean of x, at the optimum.
         optimum_loss: mean squared error there, from the residuals themselves.
-        optimum_mae: mean absolute error there.
+        optimum_mae: mean absolute error there; None where nobody has measured it.
         error: how far each number of `optimum` may be off, (d + 1,).
         sample: some rows to draw.
         refined: whether the optimum is right to the last digits, see refine.py.
@@ -75,12 +92,13 @@ class Survey:
     design: Design
     tally: Tally
     moments: Moments
+    sums: Centred
     spectrum: Spectrum
     solver: Literal["moments", "triangle"]
     optimum: Tensor
     level: float
     optimum_loss: float
-    optimum_mae: float
+    optimum_mae: float | None
     error: Tensor
     sample: Sample
     refined: bool = False
@@ -88,24 +106,24 @@ class Survey:
     @property
     def mean(self) -> Tensor:
         """The mean of x, (d,)."""
-        return self.moments.mean[:-1]
+        return torch.from_numpy(self.sums.x_mean)
 
     @property
     def variance(self) -> float:
         """The variance of y: the loss of predicting its mean."""
-        return max(0.0, float(self.moments.scatter[-1, -1]) / self.moments.weight)
+        return float(self.sums.yy[0]) / self.sums.weight
 
     @property
     def floor(self) -> float:
         """A loss that rounding alone may make, of numbers of the target's size."""
-        rounding = 16 * EPS * float(self.moments.mean[-1])
+        rounding = 16 * EPS * float(self.sums.y_mean[0])
         return max(EPS * self.variance, rounding**2 / TOLERANCE)
 
     def curvature(self, step: Tensor) -> Tensor:
         """The loss's Hessian times a step in raw slopes and intercept, (d + 1,)."""
         slopes, mean = step[:-1], self.mean
         level = step[-1] + mean @ slopes
-        pulled = self.moments.scatter[:-1, :-1] @ slopes / self.moments.weight
+        pulled = torch.from_numpy(self.sums.xx) @ slopes / self.sums.weight
         return 2 * torch.cat([pulled + level * mean, level[None]])
 
     @cached_property
@@ -115,7 +133,7 @@ class Survey:
         if size <= WIDE:
             mean = torch.cat([self.mean, torch.ones(1).double()])
             hessian = torch.outer(mean, mean)
-            hessian[:-1, :-1] += self.moments.scatter[:-1, :-1] / self.moments.weight
+            hessian[:-1, :-1] += torch.from_numpy(self.sums.xx) / self.sums.weight
             values = torch.linalg.eigvalsh(2 * hessian)
             return float(values[-1]), max(0.0, float(values[0]))
         largest = largest_eigenvalue(self.curvature, size)
@@ -130,57 +148,177 @@ def take_survey(
     refuse_degenerate: bool = False,
 ) -> Survey:
     """Read the data: the state, the optimum, and the residuals at the optimum."""
-    tally = Tally()
-    moments = Moments(len(design.terms))
-    for chunk in _pass(source, design, "reading", progress, tally):
-        moments.add(chunk)
+    workers = _workers(source, len(design.terms))
+    with blas_threads(workers.blas):
+        return _survey(source, design, progress, refuse_degenerate, workers.readers)
+
+
+class _Workers(NamedTuple):
+    """How the cores are shared: threads that read, and what BLAS takes in each."""
+
+    readers: int
+    blas: int | None
+
+
+def _workers(source: Source, terms: int) -> _Workers:
+    cores = torch.get_num_threads()
+    if getattr(source, "ahead", False):  # a thread decodes a file meanwhile
+        return _Workers(1, max(1, cores - 1) if terms <= WIDE else None)
+    if source.rows is None or source.rows * (terms + 1) < SHARED_NUMBERS:
+        return _Workers(1, None)
+    return _Workers(cores, 1)
+
+
+class _Reading:
+    """What the first pass collects: the state, the tally, and some rows to draw."""
+
+    def __init__(self, design: Design, rows: int | None) -> None:
+        self.design = design
+        self.tally = Tally()
+        self.moments = Moments(len(design.terms))
+        self.picker = _Picker(rows, len(design.terms))
+
+    def take(self, start: int, batch: Batch) -> None:
+        """Take in a batch, before which `start` rows came."""
+        found = self.design.chunk(batch, start, self.tally)
+        if found is not None:
+            self.moments.add(found[0])
+            self.picker.add(found[0], start)
+
+    def merge(self, other: _Reading) -> None:
+        """Take in what another has read."""
+        self.tally.merge(other.tally)
+        self.moments.merge(other.moments)
+        self.picker.merge(other.picker)
+
+
+def _read(
+    source: Source, design: Design, progress: Progress | None, readers: int
+) -> _Reading:
+    """The first pass."""
+    names = design.reading()
+
+    def batches() -> Iterator[tuple[int, Batch]]:
+        start = 0
+        for batch in source.batches(names):
+            yield start, batch
+            start += batch.rows
+
+    shown = progress("reading", source.rows) if progress else nullcontext(int)
+    with shown as advance:
+
+        def take(state: _Reading, part: tuple[int, Batch]) -> None:
+            state.take(*part)
+            advance(part[1].rows)
+
+        return map_merge(
+            batches, lambda: _Reading(design, source.rows), take, workers=readers
+        )
+
+
+def _survey(
+    source: Source,
+    design: Design,
+    progress: Progress | None,
+    refuse_degenerate: bool,
+    readers: int,
+) -> Survey:
+    d = len(design.terms)
+    reading = _read(source, design, progress, readers)
+    tally, moments = reading.tally, reading.moments
     _check_enough(source, design, tally, moments)
+    sums = moments.value()
+    _check_sizes(design, sums)
     if refuse_degenerate:
-        _check_determined(source, design, moments)
-    factored = from_moments(moments)
+        _check_determined(source, design, sums)
+    factored = from_moments(sums)
+    found = None if factored is None else _from_state(moments, factored)
     spectrum: Spectrum
-    solver: Literal["moments", "triangle"] = "moments"
+    solver: Literal["moments", "triangle"]
     if factored is not None:
-        spectrum = factored
+        spectrum, solver = factored, "moments"
+        slopes = torch.from_numpy(solve_moments(moments, factored).slopes[:, 0])
     else:
         solver = "triangle"
-        triangle = Triangle(moments, triangle_scale(moments))
+        triangle = Triangle(moments, triangle_scale(sums))
         for chunk in _pass(source, design, "reading again (QR)", progress):
             triangle.add(chunk)
-        spectrum = from_triangle(moments, triangle)
-    slopes = spectrum.solve()
-    measured = _measure(
-        _pass(source, design, "residuals", progress), moments, slopes, tally.rows
-    )
-    # One step of Newton's method with the residuals' own gradient: it takes away what
-    # rounding left in the solution, and the loss changes by exactly what it promises.
-    step = spectrum.newton_step(measured.gradient)
-    loss = measured.loss - float(measured.gradient @ step) - measured.offset**2
-    slopes = slopes + step
-    mean = moments.mean
-    level = float(mean[-1]) + measured.offset
-    intercept = level - slopes @ mean[:-1]
-    # What one more step would still find, by the rate at which such steps shrink.
-    squared = 2 if solver == "moments" else 1
-    rest = min(1.0, 64 * EPS * len(slopes) * spectrum.condition**squared)
-    error = torch.cat(
-        [step.abs() * (0 if spectrum.deficient else rest), torch.zeros(1)]
-    )
+        singular = from_triangle(sums, triangle)
+        spectrum, slopes = singular, singular.solve()
+    if found is None:
+        chunks = _pass(source, design, "residuals", progress)
+        found = _improved(chunks, moments, spectrum, slopes)
+    intercept = found.level - found.slopes @ torch.from_numpy(sums.x_mean)
     survey = Survey(
         source,
         design,
         tally,
         moments,
+        sums,
         spectrum,
         solver,
-        torch.cat([slopes, intercept[None]]),
-        level,
-        max(0.0, loss),
-        measured.mae,
-        error,
-        measured.sample,
+        torch.cat([found.slopes, intercept[None]]),
+        found.level,
+        max(0.0, found.loss),
+        found.mae,
+        torch.cat([found.error, torch.zeros(1)]),
+        reading.picker.done(),
     )
-    return _refined(survey) if _worth_refining(survey) else survey
+    if _worth_refining(survey):
+        return _refined(survey)
+    if survey.optimum_mae is None and tally.rows * (d + 1) <= MAE_NUMBERS:
+        mae = mean_absolute_error(survey, found.slopes, found.level)
+        return replace(survey, optimum_mae=mae)
+    return survey
+
+
+class _Optimum(NamedTuple):
+    """The optimum as one way of finding it left it.
+
+    slopes (d,), level at the mean of x, loss, mae or None; error (d,): how far the
+    slopes may be off beyond what perturbation theory says.
+    """
+
+    slopes: Tensor
+    level: float
+    loss: float
+    mae: float | None
+    error: Tensor
+
+
+def _from_state(moments: Moments, spectrum: Factored) -> _Optimum | None:
+    """The optimum from the state alone; None where that would have lost digits."""
+    found = solve_moments(moments, spectrum)
+    loss, moved = float(found.loss[0]), float(found.moved[0])
+    if spectrum.condition * moved > LINE_OFF * loss**0.5:
+        return None
+    if float(found.loss_error[0]) > LOSS_OFF * loss:
+        return None
+    slopes = torch.from_numpy(found.slopes[:, 0])
+    return _Optimum(slopes, float(found.level[0]), loss, None, torch.zeros_like(slopes))
+
+
+def _improved(
+    chunks: Iterable[Chunk], moments: Moments, spectrum: Spectrum, slopes: Tensor
+) -> _Optimum:
+    """The optimum by a pass over the residuals of slopes near it.
+
+    One step of Newton's method with the residuals' own gradient takes away what
+    rounding left in the solution, and the loss changes by exactly what it promises.
+    """
+    measured = _measure(chunks, moments, slopes)
+    step = spectrum.newton_step(measured.gradient)
+    loss = measured.loss - float(measured.gradient @ step) - measured.offset**2
+    # What one more step would still find, by the rate at which such steps shrink.
+    squared = 2 if isinstance(spectrum, Factored) else 1
+    rest = min(1.0, 64 * EPS * len(slopes) * spectrum.condition**squared)
+    return _Optimum(
+        slopes + step,
+        float(moments.y_mean[0]) + measured.offset,
+        loss,
+        measured.mae,
+        step.abs() * (0 if spectrum.deficient else rest),
+    )
 
 
 def _worth_refining(survey: Survey) -> bool:
@@ -209,7 +347,7 @@ def _refined(survey: Survey) -> Survey:
     found = refine(
         whole,
         survey.spectrum,
-        (moments.shift[:-1].numpy(), moments.delta[:-1].numpy()),
+        (moments.shift, moments.delta),
         slopes.numpy(),
         survey.level,
         1e-6 * natural.numpy(),
@@ -235,19 +373,15 @@ class _Measured:
     mae: float
     gradient: Tensor  # Σ w·r·(x - mean)/W, (d,)
     offset: float  # Σ w·r/W
-    sample: Sample
 
 
-def _measure(
-    chunks: Iterable[Chunk], moments: Moments, slopes: Tensor, rows: int
-) -> _Measured:
+def _measure(chunks: Iterable[Chunk], moments: Moments, slopes: Tensor) -> _Measured:
     """Residuals of the line through the mean with these slopes, in one pass."""
     squares = absolutes = offset = 0.0
     gradient = torch.zeros(len(slopes), dtype=torch.float64)
-    picker = _Picker(rows, len(slopes))
+    shift, delta = centre(moments)
     for chunk in chunks:
-        picker.add(chunk)
-        for z, w in centred(chunk, moments.shift, moments.delta):
+        for z, w in centred(chunk, shift, delta):
             X = z[:-1]  # (d, b)
             r = z[-1] - slopes @ X
             wr = r if w is None else r * w
@@ -256,34 +390,68 @@ def _measure(
             offset += float(wr.sum())
             gradient += X @ wr
     W = moments.weight
-    return _Measured(
-        squares / W, absolutes / W, gradient / W, offset / W, picker.done()
-    )
+    return _Measured(squares / W, absolutes / W, gradient / W, offset / W)
 
 
 class _Picker:
-    """Keeps a seeded, even choice of rows to draw."""
+    """Keeps a seeded, even choice of rows to draw.
 
-    def __init__(self, rows: int, columns: int) -> None:
-        most = max(50, min(SAMPLE_ROWS, 2_000_000 // max(1, columns)))
-        random = np.random.default_rng(0)
-        all_rows = rows <= most
-        chosen = np.arange(rows) if all_rows else random.choice(rows, most, False)
-        self._wanted = np.sort(chosen)
-        self._seen = 0
+    Where their number is known the choice is made at once; else each row is kept with
+    a probability that is halved whenever too many have been.
+    """
+
+    def __init__(self, rows: int | None, columns: int) -> None:
+        self._most = max(50, min(SAMPLE_ROWS, 2_000_000 // max(1, columns)))
+        self._random = np.random.default_rng(0)
+        self._wanted: np.ndarray[Any, np.dtype[np.int64]] | None = None
+        if rows is not None:
+            few = rows <= self._most
+            chosen = (
+                np.arange(rows) if few else self._random.choice(rows, self._most, False)
+            )
+            self._wanted = np.sort(chosen)
+        self._share = 1.0
+        self._kept = 0
         self._X: list[Any] = []
         self._y: list[Any] = []
 
-    def add(self, chunk: Chunk) -> None:
-        stop = self._seen + len(chunk.y)
-        low, high = np.searchsorted(self._wanted, [self._seen, stop])
-        rows = self._wanted[low:high] - self._seen
-        self._X.append(chunk.X[rows])
-        self._y.append(chunk.y[rows])
-        self._seen = stop
+    def add(self, chunk: Chunk, start: int) -> None:
+        """Pick from a chunk, before which `start` rows came."""
+        rows = self._pick(len(chunk.y), start)
+        self._X.append(np.array(chunk.X[rows]))  # not a view, which keeps them all
+        self._y.append(np.array(chunk.y[rows]))
+        self._kept += len(self._y[-1])
 
     def done(self) -> Sample:
-        return Sample(np.concatenate(self._X), np.concatenate(self._y))
+        self._thin(self._most)
+        return Sample(self._X[0], self._y[0])
+
+    def merge(self, other: _Picker) -> None:
+        """Keep what the other has kept, too."""
+        self._X += other._X
+        self._y += other._y
+        self._kept += other._kept
+
+    def _pick(self, rows: int, start: int) -> Any:
+        """Which of so many rows to keep."""
+        if self._wanted is not None:
+            low, high = np.searchsorted(self._wanted, [start, start + rows])
+            return self._wanted[low:high] - start
+        while self._kept + self._share * rows > 2 * self._most:
+            self._share /= 2
+            if self._kept:
+                self._thin(self._kept // 2)
+        if self._share == 1.0:
+            return slice(None)
+        return np.flatnonzero(self._random.random(rows) < self._share)
+
+    def _thin(self, most: int) -> None:
+        """Join what was kept, and leave an even choice of `most` rows of it."""
+        X, y = np.concatenate(self._X), np.concatenate(self._y)
+        if len(y) > most:
+            rows = np.sort(self._random.choice(len(y), most, False))
+            X, y = X[rows], y[rows]
+        self._X, self._y, self._kept = [X], [y], len(y)
 
 
 def mean_absolute_error(survey: Survey, slopes: Tensor, level: float) -> float:
@@ -337,33 +505,37 @@ def _check_enough(
             f"the weights in {design.weights!r} add up to {moments.weight:.0e}: "
             "multiply them by a power of ten first"
         )
+
+
+def _check_sizes(design: Design, sums: Centred) -> None:
+    """Refuse columns whose squares are not numbers that float64 can hold."""
     names = [*design.terms, design.target]
-    finite = torch.isfinite(moments.scatter.diagonal()) & torch.isfinite(moments.mean)
+    mean = np.append(sums.x_mean, sums.y_mean[0])
+    squares = np.append(sums.xx.diagonal(), sums.yy[0])
+    finite = np.isfinite(squares) & np.isfinite(mean)
     if not finite.all():
-        name = names[int(torch.argmin(finite.int()))]
         raise DataError(
-            f"column {name!r} holds numbers too large to square: divide it by a power "
-            "of ten first"
+            f"column {names[int(np.argmin(finite))]!r} holds numbers too large to "
+            "square: divide it by a power of ten first"
         )
-    scale = column_scale(moments)
+    scale = column_scale(sums).numpy()
     small = (scale > 0) & (scale < SMALLEST)
-    still = (scale == 0) & (moments.mean.abs() < SMALLEST) & (moments.mean != 0)
+    still = (scale == 0) & (np.abs(mean) < SMALLEST) & (mean != 0)
     if (small | still).any():
-        name = names[int(torch.argmax((small | still).int()))]
         raise DataError(
-            f"column {name!r} holds numbers too small to square: multiply it by a "
-            "power of ten first"
+            f"column {names[int(np.argmax(small | still))]!r} holds numbers too small "
+            "to square: multiply it by a power of ten first"
         )
 
 
-def _check_determined(source: Source, design: Design, moments: Moments) -> None:
+def _check_determined(source: Source, design: Design, sums: Centred) -> None:
     way_out = (
         "or take the answer of least norm with degenerate='allow' (--minimum-norm)"
     )
     constant = [
         (term, abs(mean))
         for term, scale, mean in zip(
-            design.terms, column_scale(moments), moments.mean.tolist(), strict=False
+            design.terms, column_scale(sums), sums.x_mean.tolist(), strict=False
         )
         if scale == 0
     ]
@@ -376,11 +548,11 @@ def _check_determined(source: Source, design: Design, moments: Moments) -> None:
             f"{nearly if size > 1e12 else ''} and cannot be told from the intercept: "
             f"leave it out of the features, {way_out}"
         )
-    if moments.counted < len(design.terms) + 1:
+    if sums.counted < len(design.terms) + 1:
         most = max(design.levels, key=lambda n: len(design.levels[n]), default=None)
         levels = len(design.levels[most]) if most is not None else 0
         hint = f" ({levels:,} of them levels of {most!r})" if levels > 10 else ""
         raise DataError(
-            f"{source.name} has {moments.counted:,} rows for {len(design.terms) + 1:,} "
+            f"{source.name} has {sums.counted:,} rows for {len(design.terms) + 1:,} "
             f"coefficients{hint}: give more rows or fewer features, {way_out}"
         )

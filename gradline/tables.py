@@ -131,7 +131,7 @@ class ArrowSource:
         self.rows = rows
         self._read = read
         self._refused = dict(refused or {})
-        self._ahead = ahead
+        self.ahead = ahead
         if not schema.names:
             raise DataError(f"{name} has no columns: give at least a target")
         check_unique(schema.names, name)
@@ -155,7 +155,7 @@ class ArrowSource:
                 )
         rows = min(BATCH_ROWS, max(1, BATCH_BYTES // (8 * len(names))))
         parts = _regrouped(self._read(names, rows), rows)
-        with closing(prefetched(parts) if self._ahead else parts) as batches:
+        with closing(prefetched(parts) if self.ahead else parts) as batches:
             for batch in batches:
                 yield ArrowBatch(batch.select(names))
 

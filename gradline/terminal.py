@@ -140,10 +140,12 @@ def _sentence(text: str) -> list[str]:
 
 
 def scores_line(scores: Scores) -> str:
-    """R², RMSE and MAE in a line."""
+    """R², RMSE and, where it is at hand, MAE in a line."""
+    mae = scores.at_hand["mae"]
+    known = "" if math.isnan(mae) else f"MAE {number(mae)}   "
     return (
         f"R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
-        f"MAE {number(scores.mae)}   ({scores.rows:,} rows)"
+        f"{known}({scores.rows:,} rows)"
     )
 
 

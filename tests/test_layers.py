@@ -23,6 +23,7 @@ PACKAGE = ROOT / "gradline"
 ROWS = [
     "errors",
     "prefetch",
+    "threads",
     "checks",
     "files",
     "data",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gradline.data import Chunk
 from gradline.errors import ShapeError
-from gradline.solvers import triangle_scale
+from gradline.solvers import from_moments, solve_moments, triangle_scale
 from gradline.state import Moments, Triangle
 from helpers import TOLERANCE
 
@@ -45,15 +45,20 @@ def check(state: Moments, chunk: Chunk) -> None:
     assert state.rows == len(chunk.y)
     assert state.weight == pytest.approx(weight, rel=RTOL)
     size = np.sqrt(np.diag(scatter))
+    found_mean, found = whole(state)
     np.testing.assert_allclose(
-        state.mean, mean, rtol=RTOL, atol=RTOL * size.max() / weight
+        found_mean, mean, rtol=RTOL, atol=RTOL * size.max() / weight
     )
     np.testing.assert_allclose(
-        state.scatter.numpy() / np.outer(size, size),
-        scatter / np.outer(size, size),
-        rtol=0,
-        atol=RTOL,
+        found / np.outer(size, size), scatter / np.outer(size, size), rtol=0, atol=RTOL
     )
+
+
+def whole(state: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scatter of [X y], from the state's value."""
+    found = state.value()
+    scatter = np.block([[found.xx, found.xy], [found.xy.T, np.diag(found.yy)]])
+    return np.append(found.x_mean, found.y_mean), scatter
 
 
 @given(
@@ -93,8 +98,8 @@ def test_a_weight_is_a_repetition() -> None:
     weighted = Chunk(chunk.X, chunk.y, times.astype(float))
     a, b = Moments(3).add(repeated), Moments(3).add(weighted)
     assert (a.rows, b.rows) == (times.sum(), 30)
-    np.testing.assert_allclose(a.scatter, b.scatter, rtol=RTOL)
-    np.testing.assert_allclose(a.mean, b.mean, rtol=RTOL)
+    for found, expected in zip(whole(a), whole(b), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=RTOL)
 
 
 def test_chunks_without_weight_count_as_rows_only() -> None:
@@ -106,7 +111,7 @@ def test_chunks_without_weight_count_as_rows_only() -> None:
             state.add(c)
         assert state.rows == 60
         np.testing.assert_allclose(
-            state.scatter, Moments(3).add(chunk).scatter, rtol=RTOL
+            whole(state)[1], whole(Moments(3).add(chunk))[1], rtol=RTOL
         )
 
 
@@ -115,7 +120,7 @@ def test_an_offset_of_1e14_costs_no_digits_of_the_scatter() -> None:
     near = Chunk(small, small[:, 0], None)
     far = Chunk(small + 1e14, small[:, 0], None)
     np.testing.assert_allclose(
-        Moments(2).add(far).scatter, Moments(2).add(near).scatter, rtol=1e-12
+        whole(Moments(2).add(far))[1], whole(Moments(2).add(near))[1], rtol=1e-12
     )
 
 
@@ -123,15 +128,15 @@ def test_an_offset_of_1e14_costs_no_digits_of_the_scatter() -> None:
 def test_the_triangle_is_a_root_of_the_scatter(weighted: bool) -> None:
     chunk = rows(3, 120, 4, weighted, offset=5)
     moments = Moments(4).add(chunk)
-    scale = triangle_scale(moments)
-    whole = Triangle(moments, scale).add(chunk)
+    scale = triangle_scale(moments.value())
+    at_once = Triangle(moments, scale).add(chunk)
     halves = [
         Triangle(moments, scale).add(part(chunk, s))
         for s in (slice(0, 50), slice(50, 120))
     ]
     merged = halves[0].merge(halves[1])
-    expected = moments.scatter / torch.outer(scale, scale)
-    for triangle in (whole, merged):
+    expected = torch.from_numpy(whole(moments)[1]) / torch.outer(scale, scale)
+    for triangle in (at_once, merged):
         found = triangle.R.T @ triangle.R
         torch.testing.assert_close(found, expected, rtol=RTOL, atol=RTOL * 120)
 
@@ -139,3 +144,80 @@ def test_the_triangle_is_a_root_of_the_scatter(weighted: bool) -> None:
 def test_another_number_of_columns_is_refused() -> None:
     with pytest.raises(ShapeError, match="a chunk of 2 columns"):
         Moments(3).add(rows(0, 5, 2, weighted=False))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("targets", [1, 3])
+def test_many_targets_are_solved_at_once(weighted: bool, targets: int) -> None:
+    random = np.random.default_rng(4)
+    chunk = rows(4, 3_000, 5, weighted, offset=3.0)
+    Y = (
+        chunk.X @ random.normal(size=(5, targets))
+        + random.normal(size=(3_000, 3))[:, :targets]
+    )
+    chunk = chunk._replace(y=Y)
+    parts = [slice(0, 7), slice(7, 1500), slice(1500, 3000)]
+    states = [Moments(5, targets).add(part(chunk, p)) for p in parts]
+    merged = states[1].merge(states[0]).merge(states[2])
+    spectrum = from_moments(merged.value())
+    assert spectrum is not None
+    found = solve_moments(merged, spectrum)
+    w = np.ones(3_000) if chunk.weight is None else chunk.weight
+    design = np.column_stack([np.ones(3_000), chunk.X]) * np.sqrt(w)[:, None]
+    truth = np.linalg.lstsq(design, Y * np.sqrt(w)[:, None])[0]
+    np.testing.assert_allclose(found.slopes, truth[1:], rtol=RTOL)
+    mean = np.average(chunk.X, axis=0, weights=w)
+    np.testing.assert_allclose(found.level, truth[0] + mean @ truth[1:], rtol=RTOL)
+    residual = Y - truth[0] - chunk.X @ truth[1:]
+    loss = np.average(residual**2, axis=0, weights=w)
+    np.testing.assert_allclose(found.loss, loss, rtol=RTOL)
+
+
+def test_the_loss_is_no_difference_of_large_numbers() -> None:
+    """R² rounds to 1: a difference of sums of squares would be nothing but rounding."""
+    random = np.random.default_rng(0)
+    noise = random.integers(-4, 5, 20_000) / 2.0**6  # exactly representable
+    exact = np.round(random.normal(size=(20_000, 3)) * 1024)
+    chunk = Chunk(exact, exact @ [1000.0, -2000.0, 3000.0] + noise, None)
+    state = Moments(3)
+    for start in range(0, 20_000, 2_000):
+        state.add(part(chunk, slice(start, start + 2_000)))
+    spectrum = from_moments(state.value())
+    assert spectrum is not None
+    found = solve_moments(state, spectrum)
+    design = np.column_stack([np.ones(20_000), exact])
+    left = noise - design @ np.linalg.lstsq(design, noise)[0]
+    assert np.mean(left**2) < 1e-15 * np.var(chunk.y)
+    np.testing.assert_allclose(found.loss[0], np.mean(left**2), rtol=RTOL)
+    assert found.loss_error[0] < 1e-12 * found.loss[0]
+
+
+def test_a_line_that_was_no_guide_is_said_to_be_so() -> None:
+    """Opening rows of another kind: the loss is right, or its error is known."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(50_000, 2))
+    y = X @ [1e6, 1e6] + random.normal(size=50_000)
+    y[:30_000] = -y[:30_000]
+    state = Moments(2)
+    for start in range(0, 50_000, 10_000):
+        state.add(Chunk(X[start : start + 10_000], y[start : start + 10_000], None))
+    spectrum = from_moments(state.value())
+    assert spectrum is not None
+    found = solve_moments(state, spectrum)
+    design = np.column_stack([np.ones(50_000), X])
+    truth = np.mean((y - design @ np.linalg.lstsq(design, y)[0]) ** 2)
+    assert abs(found.loss[0] - truth) <= found.loss_error[0] * 50 + 1e-9 * truth
+
+
+def test_a_state_goes_only_with_its_like() -> None:
+    with pytest.raises(ShapeError, match="a chunk of 2 targets"):
+        Moments(2).add(Chunk(np.zeros((5, 2)), np.zeros((5, 2)), None))
+    with pytest.raises(ShapeError, match="3 features and 1 targets"):
+        Moments(2).merge(Moments(3))
+
+
+def test_float32_is_summed_in_float64() -> None:
+    chunk = rows(8, 5_000, 3, weighted=False, offset=1000.0)
+    narrow = Chunk(chunk.X.astype(np.float32), chunk.y.astype(np.float32), None)
+    wide = Chunk(narrow.X.astype(np.float64), narrow.y.astype(np.float64), None)
+    check(Moments(3).add(narrow), wide)

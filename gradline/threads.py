@@ -1,0 +1,38 @@
+"""How many cores NumPy's linear algebra takes: as many as torch may, or fewer.
+
+torch.set_num_threads says how many cores this process is to use. NumPy's BLAS does not
+hear of it, and where a thread of its own decodes a file, products that take all cores
+would fight it for them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def blas_threads(most: int | None = None) -> Iterator[None]:
+    """A block in which BLAS takes at most so many threads; torch's number unless told.
+
+    The setting is the process's, and comes back when the block ends.
+    """
+    allowed = torch.get_num_threads()
+    wanted = allowed if most is None else min(most, allowed)
+    if wanted >= _cores():  # what BLAS takes anyway
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=wanted, user_api="blas"):
+        yield
+
+
+def _cores() -> int:
+    """How many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
