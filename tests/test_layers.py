@@ -68,6 +68,7 @@ ROWS = [
     "lesson",
     "demo",
     "estimator",
+    "options",
     "cli",
 ]
 
