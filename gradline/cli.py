@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import gradline
 from gradline.errors import DataError, GradlineError, UsageError
 from gradline.files import said
-from gradline.options import build_parser, column_list, on_one_line, reading_options
+from gradline.options import (
+    build_parser,
+    column_list,
+    on_one_line,
+    reading_options,
+    settings,
+)
 
 if TYPE_CHECKING:
     from gradline.result import Fit
@@ -165,8 +171,10 @@ def _fit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         optimizer=arguments.optimizer,
         momentum=arguments.momentum,
+        dampening=arguments.dampening,
         nesterov=arguments.nesterov,
         weight_decay=arguments.weight_decay,
+        optimizer_options=settings(arguments.optimizer_option),
         weights=arguments.weights,
         missing=arguments.missing,
         degenerate="allow" if arguments.minimum_norm else "refuse",

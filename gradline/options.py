@@ -7,7 +7,9 @@ that `gradline --help` is there at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import math
 from typing import Any, NoReturn
 
 from gradline import __version__
@@ -128,8 +130,16 @@ def _add_fit(commands: Any) -> None:
     add("--seed", type=int, help="of the random start (default: 0)")
     add("--optimizer", metavar="NAME", help="of torch.optim (default: SGD)")
     add("--momentum", type=float, default=0.0, help="of SGD (default: 0)")
+    add("--dampening", type=float, default=0.0, help="of the momentum (default: 0)")
     add("--nesterov", action="store_true", help="Nesterov's momentum")
     add("--weight-decay", type=float, default=0.0, help="of SGD (default: 0)")
+    add(
+        "--optimizer-option",
+        type=_setting,
+        metavar="NAME=VALUE",
+        action="append",
+        help="another setting of the optimizer, such as betas=0.9,0.99; repeatable",
+    )
     add(
         "--cov",
         type=_cov,
@@ -206,6 +216,40 @@ def _rate(text: str) -> float | str:
         ) from None
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE as a name and a value; nothing in it is ever run."""
+    name, equals, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or not name or not value.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=VALUE, such as betas=0.9,0.99 or amsgrad=true"
+        )
+    return name, _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """A word or a number, or several between commas, as a tuple."""
+    if "," not in text and text[0] not in "([":
+        return _word(text)
+    parts = text.strip("()[] ").removesuffix(",").split(",")
+    return tuple(_word(part.strip()) for part in parts)
+
+
+def _word(text: str) -> Any:
+    """True, False, None, a finite number, or else the text itself."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.casefold() in words:
+        return words[text.casefold()]
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if not math.isfinite(number):
+            return text
+        with contextlib.suppress(ValueError):
+            return int(text)
+        return number
+    return text.strip("'\"")
+
+
 def _cov(text: str) -> Any:
     kind, _, column = text.partition(":")
     if kind == "cluster" and column:
@@ -234,6 +278,15 @@ def column_list(given: list[str] | None) -> list[str] | None:
             "a,b with quotes around a name that holds a comma"
         ) from None
     return [name.strip() for row in rows for name in row]
+
+
+def settings(pairs: list[tuple[str, Any]] | None) -> dict[str, Any] | None:
+    """The values of --optimizer-option by name."""
+    names = [name for name, _ in pairs or []]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--optimizer-option {name} is given twice: drop one")
+    return dict(pairs) if pairs else None
 
 
 def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
