@@ -29,6 +29,8 @@ from gradline.options import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gradline.result import Fit
 
 
@@ -145,14 +147,23 @@ def _fit(arguments: argparse.Namespace) -> int:
 
     if arguments.target is None:
         raise UsageError(_no_target(arguments))
-    outputs = [arguments.output]
-    for picture in (arguments.plot, arguments.plot_loss):
-        if picture is not None:
-            if not picture.lower().endswith((".png", ".svg", ".pdf")):
-                raise UsageError(
-                    f"cannot draw into {picture!r}: end its name in .png, .svg or .pdf"
-                )
-            outputs.append(picture)
+    pictures = [
+        (name, draw)
+        for name, draw in (
+            (arguments.plot, _plot),
+            (arguments.plot_loss, _plot_loss),
+            (arguments.surface, _plot_surface),
+        )
+        if name is not None
+    ]
+    for name, _ in pictures:
+        if not name.lower().endswith((".png", ".svg", ".pdf")):
+            raise UsageError(
+                f"cannot draw into {name!r}: end its name in .png, .svg or .pdf"
+            )
+    if arguments.surface_terms is not None:
+        _check_surface_terms(arguments)
+    outputs = [arguments.output, *(name for name, _ in pictures)]
     _check_outputs(outputs, [arguments.data])
     features = column_list(arguments.features)
     exclude = column_list(arguments.exclude) or []
@@ -184,11 +195,13 @@ def _fit(arguments: argparse.Namespace) -> int:
     inference = None
     if fitted.no_inference is None:
         inference = fitted.inference(arguments.cov, progress=progress_bar)
+    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
     fitted.save(arguments.output)
-    if arguments.plot is not None:
-        fitted.plot(arguments.plot)
-    if arguments.plot_loss is not None:
-        fitted.plot_loss(arguments.plot_loss)
+    if figures:
+        from gradline.plots import save_figure
+
+        for name, figure in figures:
+            save_figure(figure, name)
     value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
     if arguments.json:  # the table has them among its lines
         for note in value["notes"]:
@@ -198,6 +211,38 @@ def _fit(arguments: argparse.Namespace) -> int:
         text += f", picture to {picture}"
     _show(arguments, value, text)
     return 0
+
+
+def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
+    return fitted.plot()
+
+
+def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
+    if fitted.trace is None:
+        raise UsageError(
+            "--plot-loss draws a descent and an exact fit has none: give --method gd, "
+            "or leave it out"
+        )
+    return fitted.plot_loss()
+
+
+def _plot_surface(fitted: Fit, arguments: argparse.Namespace) -> Figure:
+    return fitted.plot_surface(terms=column_list(arguments.surface_terms))
+
+
+def _check_surface_terms(arguments: argparse.Namespace) -> None:
+    """Before any work: two coefficients, and a picture to draw them in."""
+    terms = column_list(arguments.surface_terms) or []
+    if arguments.surface is None:
+        raise UsageError(
+            "--surface-terms says what --surface draws: give --surface loss.png too"
+        )
+    if len(terms) != 2:
+        raise UsageError(
+            f"--surface-terms names {len(terms)} coefficient"
+            f"{'' if len(terms) == 1 else 's'}: give two, such as "
+            f"{terms[0] if terms else 'area'},Intercept"
+        )
 
 
 def _no_target(arguments: argparse.Namespace) -> str:

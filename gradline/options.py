@@ -152,6 +152,17 @@ def _add_fit(commands: Any) -> None:
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
     add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
+    add(
+        "--surface",
+        metavar="FILE",
+        help="draw the loss over two coefficients, and the path of a descent on it",
+    )
+    add(
+        "--surface-terms",
+        metavar="A,B",
+        action="append",
+        help="which two, such as area,Intercept (default: the first two)",
+    )
 
 
 def _add_predict(commands: Any) -> None:

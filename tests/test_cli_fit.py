@@ -268,3 +268,69 @@ def test_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert out.endswith("Model saved to model.safetensors, picture to fit.png\n")
     assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_surface(capsys: pytest.CaptureFixture[str]) -> None:
+    write_houses()
+    words = ["fit", "houses.csv", "--target", "price", "--surface", "loss.svg"]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert out.endswith("Model saved to model.safetensors, picture to loss.svg\n")
+    first = Path("loss.svg").read_bytes()
+    assert b"<svg" in first
+    code, _, _ = run(capsys, *words, "--surface-terms", "area,town[Jena]")
+    assert (code, Path("loss.svg").read_bytes()) == (0, first)  # the first two terms
+    code, _, _ = run(capsys, *words, "--surface-terms", "Intercept,town[Ulm]")
+    assert code == 0
+    assert Path("loss.svg").read_bytes() != first
+
+
+def test_all_pictures_of_a_descent(capsys: pytest.CaptureFixture[str]) -> None:
+    write_line()
+    pictures = ["--plot", "a.png", "--plot-loss", "b.svg", "--surface", "c.pdf"]
+    code, out, _ = run(capsys, *STEPS, *pictures)
+    assert code == 0
+    assert out.endswith("picture to a.png, picture to b.svg, picture to c.pdf\n")
+    assert {"a.png", "b.svg", "c.pdf"} < set(os.listdir())  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--surface", "a.gif"], "cannot draw into 'a.gif': end its name in .png"),
+        (["--surface", "houses.csv"], "end its name in .png"),
+        (["--surface", "no/a.png"], "no folder 'no'"),
+        (["--surface", "a.png", "--plot", "a.png"], "overwritten: name another file"),
+        (
+            ["--surface-terms", "area,Intercept"],
+            "--surface-terms says what --surface draws: give --surface loss.png too",
+        ),
+        (
+            ["--surface", "a.png", "--surface-terms", "area"],
+            "--surface-terms names 1 coefficient: give two, such as area,Intercept",
+        ),
+        (
+            ["--surface", "a.png", "--surface-terms", "a,b,c"],
+            "names 3 coefficients: give two, such as a,Intercept",
+        ),
+        (
+            ["--surface", "a.png", "--surface-terms", "aera,Intercept"],
+            "the fit has no coefficient 'aera': did you mean 'area'?",
+        ),
+        (
+            ["--surface", "a.png", "--surface-terms", "area,area"],
+            "x and y are both 'area': give two coefficients",
+        ),
+        (["--plot-loss", "a.png"], "an exact fit has none: give --method gd"),
+    ],
+    ids=str,
+)
+def test_a_picture_that_cannot_be_leaves_nothing(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_houses()
+    code, out, err = run(capsys, "fit", "houses.csv", "--target", "price", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert os.listdir() == ["houses.csv"]  # noqa: PTH208
