@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
+    from gradline.paraboloid import Ellipse, LossSurface
     from gradline.readers import open_source
     from gradline.result import Fit, Scores, Trace
     from gradline.save import load
@@ -45,6 +46,7 @@ _HOME = {
     "ColumnError": "errors",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
@@ -52,6 +54,7 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "LinearRegression": "model",
+    "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
     "ModelFileError": "errors",
@@ -74,6 +77,7 @@ __all__ = [
     "ColumnError",
     "DataError",
     "DivergenceError",
+    "Ellipse",
     "FileError",
     "Fit",
     "GradlineError",
@@ -81,6 +85,7 @@ __all__ = [
     "Influence",
     "Intervals",
     "LinearRegression",
+    "LossSurface",
     "MissingExtraError",
     "MissingValueError",
     "ModelFileError",

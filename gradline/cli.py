@@ -1,5 +1,7 @@
 """The command line: arguments in, a table or one JSON object out.
 
+options.py says what the words mean; here is what the commands do.
+
 Exit codes: 0 success, 2 bad usage or bad input (one line on standard error says what to
 do), 130 stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
 """
@@ -8,37 +10,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gradline
 from gradline.errors import DataError, GradlineError, UsageError
 from gradline.files import said
+from gradline.options import (
+    build_parser,
+    column_list,
+    on_one_line,
+    reading_options,
+    settings,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gradline.result import Fit
-
-_EPILOG = """examples:
-  gradline demo                                      the lesson, with pictures
-  gradline fit flights.csv --target delay            fit, certify, save
-  gradline predict model.safetensors new.csv         predictions.csv
-  gradline evaluate model.safetensors test.csv       R², RMSE, MAE
-
-gradline COMMAND --help says more."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
-
-    def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments"):
-            message += " (a list of columns is written a,b without spaces, or quoted)"
-        self.exit(2, f"{self.prog}: {_one_line(message)}; see '{self.prog} --help'\n")
 
 
 def run() -> NoReturn:
@@ -69,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # "R²" on an ASCII terminal
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
-        code: int = arguments.run(arguments)
+        code = _COMMANDS[arguments.command](arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -93,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _complain(text: str) -> int:
     """One line on standard error; the exit code of a user's mistake."""
     with contextlib.suppress(OSError):
-        print(f"gradline: {_one_line(text)}", file=sys.stderr)
+        print(f"gradline: {on_one_line(text)}", file=sys.stderr)
     return 2
 
 
@@ -101,221 +94,6 @@ def _forget_stdout() -> None:
     """What is still in the buffer has nowhere to go; let the end not stumble on it."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="gradline",
-        description="Linear regression on PyTorch, with a certificate on every fit.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"gradline {gradline.__version__}"
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_demo(commands)
-    _add_sample(commands)
-    _add_fit(commands)
-    _add_predict(commands)
-    _add_evaluate(commands)
-    return parser
-
-
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + "."
-    )
-    parser.set_defaults(run=run, command=name)
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object and nothing else"
-    )
-    return parser
-
-
-def _add_demo(commands: Any) -> None:
-    parser = _command(commands, "demo", _demo, "the lesson, end to end, with pictures")
-    parser.add_argument(
-        "--out",
-        "-o",
-        metavar="DIR",
-        default="gradline-demo",
-        help="where the files go (default: %(default)s)",
-    )
-
-
-def _add_sample(commands: Any) -> None:
-    parser = _command(commands, "sample", _sample, "a noisy line as CSV or Parquet")
-    add = parser.add_argument
-    add("-n", type=int, default=100, metavar="N", help="points (default: 100)")
-    add("--slope", type=float, default=1.0, help="true slope (default: 1)")
-    add("--intercept", type=float, default=0.0, help="true intercept (default: 0)")
-    add("--noise", type=float, default=0.1, help="its standard deviation (0.1)")
-    add("--seed", type=int, help="the same seed gives the same points")
-    _add_output(parser, "data.csv", "a .csv, .parquet or .arrow file, or - for stdout")
-
-
-def _add_fit(commands: Any) -> None:
-    parser = _command(commands, "fit", _fit, "fit a line, certify it, save the model")
-    add = parser.add_argument
-    add("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
-    add("--target", metavar="COLUMN", help="the column to predict")
-    add(
-        "--features",
-        metavar="A,B",
-        action="append",
-        help="the columns to predict from (default: every other column)",
-    )
-    add(
-        "--categories",
-        metavar="A,B",
-        action="append",
-        help="features to treat as categories, whatever they look like",
-    )
-    add("--exclude", metavar="A,B", action="append", help="columns to leave out")
-    add("--weights", metavar="COLUMN", help="a column of row weights")
-    add(
-        "--missing",
-        choices=["error", "drop"],
-        default="error",
-        help="refuse incomplete rows, or drop and count them (default: error)",
-    )
-    add(
-        "--minimum-norm",
-        action="store_true",
-        help="accept constant features, and fewer rows than coefficients",
-    )
-    add(
-        "--method",
-        choices=["auto", "exact", "gd"],
-        default="auto",
-        help="solve, or descend (default: exact, gd where an option below is given)",
-    )
-    add("--lr", type=_rate, metavar="RATE", help="learning rate, or auto (default)")
-    add("--epochs", type=int, help="epochs of descent (default: until converged)")
-    add(
-        "--standardize",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="descend on standardised features (default: with --lr auto)",
-    )
-    add("--seed", type=int, help="of the random start (default: 0)")
-    add("--optimizer", metavar="NAME", help="of torch.optim (default: SGD)")
-    add("--momentum", type=float, default=0.0, help="of SGD (default: 0)")
-    add("--nesterov", action="store_true", help="Nesterov's momentum")
-    add("--weight-decay", type=float, default=0.0, help="of SGD (default: 0)")
-    add(
-        "--cov",
-        type=_cov,
-        default="classic",
-        metavar="KIND",
-        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
-        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
-    )
-    _add_reading(parser)
-    _add_output(parser, "model.safetensors", "the model file")
-    add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
-    add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
-
-
-def _add_predict(commands: Any) -> None:
-    parser = _command(commands, "predict", _predict, "predict with a saved model")
-    parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
-    parser.add_argument("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
-    parser.add_argument(
-        "--missing",
-        choices=["error", "nan"],
-        default="error",
-        help="refuse incomplete rows, or predict nothing there (default: error)",
-    )
-    parser.add_argument(
-        "--interval",
-        type=float,
-        metavar="SHARE",
-        help="add columns low and high that hold this share, such as 0.95",
-    )
-    parser.add_argument(
-        "--kind",
-        choices=["prediction", "confidence"],
-        help="of the interval: for a new observation (default), or for the line itself",
-    )
-    _add_reading(parser)
-    _add_output(
-        parser,
-        "predictions.csv",
-        "the data with a column 'prediction': a .csv, .parquet or .arrow file, or - ",
-    )
-
-
-def _add_evaluate(commands: Any) -> None:
-    parser = _command(commands, "evaluate", _evaluate, "score a model on new data")
-    parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
-    parser.add_argument("data", metavar="DATA", help="data with the target among them")
-    parser.add_argument(
-        "--missing",
-        choices=["error", "drop"],
-        help="refuse incomplete rows, or drop them (default: as the model was fitted)",
-    )
-    _add_reading(parser)
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--delimiter", help="of a CSV file (default: found out)")
-    parser.add_argument("--encoding", help="of a CSV file (default: found out)")
-    parser.add_argument("--decimal", default=".", help="decimal mark (default: .)")
-
-
-def _add_output(parser: argparse.ArgumentParser, default: str, text: str) -> None:
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default=default, help=f"{text} ({default})"
-    )
-
-
-def _rate(text: str) -> float | str:
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a number nor 'auto'"
-        ) from None
-
-
-def _cov(text: str) -> Any:
-    kind, _, column = text.partition(":")
-    if kind == "cluster" and column:
-        return ("cluster", column)
-    if text not in ("classic", "HC0", "HC1", "HC2", "HC3"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is none of classic, HC0, HC1, HC2, HC3, cluster:COLUMN"
-        )
-    return text
-
-
-def _names(given: list[str] | None) -> list[str] | None:
-    """Column names of a repeatable option: a,b and 'a,"b,c"' and option twice."""
-    if given is None:
-        return None
-    try:
-        rows = list(csv.reader(given, skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise UsageError(
-            f"the list of columns {', '.join(given)!r} cannot be read ({error}): write "
-            "a,b with quotes around a name that holds a comma"
-        ) from None
-    return [name.strip() for row in rows for name in row]
-
-
-def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
-    delimiter = arguments.delimiter
-    return {
-        "delimiter": {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter),
-        "encoding": arguments.encoding,
-        "decimal": arguments.decimal,
-    }
 
 
 def _show(arguments: argparse.Namespace, value: dict[str, Any], text: str) -> None:
@@ -369,16 +147,26 @@ def _fit(arguments: argparse.Namespace) -> int:
 
     if arguments.target is None:
         raise UsageError(_no_target(arguments))
-    outputs = [arguments.output]
-    for picture in (arguments.plot, arguments.plot_loss):
-        if picture is not None:
-            if not picture.lower().endswith((".png", ".svg", ".pdf")):
-                raise UsageError(
-                    f"cannot draw into {picture!r}: end its name in .png, .svg or .pdf"
-                )
-            outputs.append(picture)
+    pictures = [
+        (name, draw)
+        for name, draw in (
+            (arguments.plot, _plot),
+            (arguments.plot_loss, _plot_loss),
+            (arguments.surface, _plot_surface),
+        )
+        if name is not None
+    ]
+    for name, _ in pictures:
+        if not name.lower().endswith((".png", ".svg", ".pdf")):
+            raise UsageError(
+                f"cannot draw into {name!r}: end its name in .png, .svg or .pdf"
+            )
+    if arguments.surface_terms is not None:
+        _check_surface_terms(arguments)
+    outputs = [arguments.output, *(name for name, _ in pictures)]
     _check_outputs(outputs, [arguments.data])
-    features, exclude = _names(arguments.features), _names(arguments.exclude) or []
+    features = column_list(arguments.features)
+    exclude = column_list(arguments.exclude) or []
     if features is None and isinstance(arguments.cov, tuple):
         exclude.append(arguments.cov[1])
     fitted = fit(
@@ -386,7 +174,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         target=arguments.target,
         features=features,
         exclude=exclude,
-        categories=_names(arguments.categories) or (),
+        categories=column_list(arguments.categories) or (),
         method=arguments.method,
         lr=arguments.lr,
         epochs=arguments.epochs,
@@ -394,26 +182,30 @@ def _fit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         optimizer=arguments.optimizer,
         momentum=arguments.momentum,
+        dampening=arguments.dampening,
         nesterov=arguments.nesterov,
         weight_decay=arguments.weight_decay,
+        optimizer_options=settings(arguments.optimizer_option),
         weights=arguments.weights,
         missing=arguments.missing,
         degenerate="allow" if arguments.minimum_norm else "refuse",
         progress=progress_bar,
-        **_reading(arguments),
+        **reading_options(arguments),
     )
     inference = None
     if fitted.no_inference is None:
         inference = fitted.inference(arguments.cov, progress=progress_bar)
+    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
     fitted.save(arguments.output)
-    if arguments.plot is not None:
-        fitted.plot(arguments.plot)
-    if arguments.plot_loss is not None:
-        fitted.plot_loss(arguments.plot_loss)
+    if figures:
+        from gradline.plots import save_figure
+
+        for name, figure in figures:
+            save_figure(figure, name)
     value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
     if arguments.json:  # the table has them among its lines
         for note in value["notes"]:
-            print(f"gradline: note: {_one_line(note)}", file=sys.stderr)
+            print(f"gradline: note: {on_one_line(note)}", file=sys.stderr)
     text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
     for picture in outputs[1:]:
         text += f", picture to {picture}"
@@ -421,12 +213,44 @@ def _fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
+    return fitted.plot()
+
+
+def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
+    if fitted.trace is None:
+        raise UsageError(
+            "--plot-loss draws a descent and an exact fit has none: give --method gd, "
+            "or leave it out"
+        )
+    return fitted.plot_loss()
+
+
+def _plot_surface(fitted: Fit, arguments: argparse.Namespace) -> Figure:
+    return fitted.plot_surface(terms=column_list(arguments.surface_terms))
+
+
+def _check_surface_terms(arguments: argparse.Namespace) -> None:
+    """Before any work: two coefficients, and a picture to draw them in."""
+    terms = column_list(arguments.surface_terms) or []
+    if arguments.surface is None:
+        raise UsageError(
+            "--surface-terms says what --surface draws: give --surface loss.png too"
+        )
+    if len(terms) != 2:
+        raise UsageError(
+            f"--surface-terms names {len(terms)} coefficient"
+            f"{'' if len(terms) == 1 else 's'}: give two, such as "
+            f"{terms[0] if terms else 'area'},Intercept"
+        )
+
+
 def _no_target(arguments: argparse.Namespace) -> str:
     """What to say where --target is not given: the columns there are."""
     from gradline.errors import listed
     from gradline.readers import open_source
 
-    source = open_source(arguments.data, **_reading(arguments))
+    source = open_source(arguments.data, **reading_options(arguments))
     names = [c.name for c in source.columns if c.kind == "number"]
     return f"name the column to predict with --target, one of {listed(names)}"
 
@@ -441,7 +265,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.output != "-":
         _check_outputs([arguments.output], [arguments.model, arguments.data])
     model = load(arguments.model)
-    reading = _reading(arguments)
+    reading = reading_options(arguments)
     seen = open_source(arguments.data, **reading)
     columns = tuple(c.name for c in seen.columns)
     added = ["prediction"] if arguments.interval is None else [*Intervals._fields]
@@ -526,7 +350,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from gradline.terminal import scores_line
 
     model: Fit = load(arguments.model)
-    reading = _reading(arguments)
+    reading = reading_options(arguments)
     if arguments.missing:
         reading["missing"] = arguments.missing
     scores = model.evaluate(arguments.data, **reading)
@@ -539,3 +363,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     }
     _show(arguments, facts, scores_line(scores))
     return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "demo": _demo,
+    "sample": _sample,
+    "fit": _fit,
+    "predict": _predict,
+    "evaluate": _evaluate,
+}

@@ -12,6 +12,7 @@ so one epoch is one pass over all the data and one step of the optimiser.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -273,10 +274,38 @@ def make_optimizer(
         lr = 0.1
     if lr is not None:
         options = {"lr": lr, **options}
+    _check_options(kind, options)
     try:
         return kind(parameters, **options)
     except (TypeError, ValueError) as error:
         raise UsageError(f"torch.optim.{kind.__name__} refuses: {error}") from None
+
+
+def _check_options(kind: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:
+    """Refuse settings the optimiser lacks, or that are of another kind than its own."""
+    known = dict(inspect.signature(kind).parameters)
+    known.pop("params", None)
+    refuses = f"torch.optim.{kind.__name__} refuses"
+    for name, value in options.items():
+        if name not in known:
+            near = closest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+            raise UsageError(f"{refuses} the setting {name!r}: {hint}")
+        usual = known[name].default
+        if isinstance(usual, tuple):
+            fits = isinstance(value, (tuple, list)) and len(value) == len(usual)
+            if not fits:
+                raise UsageError(
+                    f"{refuses} {name}={value!r}: give {len(usual)} values, such as "
+                    f"{usual!r}"
+                )
+        elif isinstance(usual, bool):
+            if not isinstance(value, bool):
+                raise UsageError(f"{refuses} {name}={value!r}: give True or False")
+        elif isinstance(usual, (int, float)) and isinstance(value, (str, tuple, list)):
+            raise UsageError(
+                f"{refuses} {name}={value!r}: give a number, such as {usual!r}"
+            )
 
 
 def _closure_for(

@@ -21,11 +21,15 @@ from gradline.errors import UsageError
 
 @dataclass(frozen=True)
 class Ellipse:
-    """A contour of the loss.
+    """A contour of the loss: all pairs of two coefficients with one and the same loss.
+
+    Both coefficients count in their own units, side by side: lengths and the angle
+    are those of a picture with one scale for both axes.
 
     Attributes:
-        centre: x and y of its middle.
-        axes: the longer and the shorter half-axis; infinite where the loss is flat.
+        centre: x and y of its middle, in the units of the two coefficients.
+        axes: the longer and the shorter half-axis; infinite where the loss is flat,
+            0 at the lowest point itself.
         angle: from the x axis to the longer half-axis, in radians, in (-π/2, π/2].
     """
 
@@ -34,7 +38,15 @@ class Ellipse:
     angle: float
 
     def points(self, count: int = 200) -> Array:
-        """Points around it, the first one again at the end, (count, 2)."""
+        """Points around it, the first one again at the end.
+
+        Args:
+            count: how many, 2 or more.
+
+        Returns:
+            (count, 2): x and y of each, in the units of the two coefficients; infinite
+            or NaN where the loss is flat.
+        """
         turn = np.linspace(0, 2 * math.pi, count)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         along = np.array([[cos, sin], [-sin, cos]]) * np.array(self.axes)[:, None]
@@ -44,19 +56,26 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class LossSurface:
-    """The loss over two coefficients.
+    """The loss over two coefficients, exactly: a paraboloid.
+
+    Losses are the mean squared error of the training rows (weighted, where the fit
+    was), in the units of the target, squared. Coefficients are in the units of the
+    input: those of the target per unit of the term, the intercept in those of the
+    target.
 
     Attributes:
-        names: of the two.
-        x: values of the first, (points,).
-        y: values of the second, (points,).
+        names: of the two, (x's, y's).
+        x: values of the first, (points,), ascending.
+        y: values of the second, (points,), ascending.
         losses: the loss, (points, points): losses[i, j] is at y[i] and x[j], as
             matplotlib's contour takes it.
-        centre: where it is lowest; (one such place, where it is flat).
+        centre: x and y of where it is lowest; one such place, where it is flat.
         base: the loss there.
-        root: R with loss = base + ½‖R·(point - centre)‖², (2, 2).
-        others: "optimum" or "fit": where the other coefficients are.
-        trail: the descent's steps across it, (K, 2); None for an exact fit.
+        root: R with loss = base + ½‖R·(point - centre)‖², (2, 2), upper triangular.
+        others: where the other coefficients are: "optimum" for each at its best, point
+            by point, or "fit" for where the fit has them.
+        trail: x and y of the descent's steps across it, (K, 2), one for each epoch of
+            the trace; None for an exact fit.
     """
 
     names: tuple[str, str]
@@ -70,7 +89,15 @@ class LossSurface:
     trail: Array | None
 
     def loss(self, x: Any, y: Any) -> Any:
-        """The loss at points, whatever the shape they have in common."""
+        """The loss at points: base + ½‖R·(point - centre)‖².
+
+        Args:
+            x: values of the first coefficient, of any shape.
+            y: values of the second, of a shape that broadcasts with it.
+
+        Returns:
+            The losses, in the shape the two have in common.
+        """
         higher = rise(
             self.root, np.asarray(x) - self.centre[0], np.asarray(y) - self.centre[1]
         )
@@ -78,6 +105,13 @@ class LossSurface:
 
     def ellipse(self, level: float) -> Ellipse:
         """The contour on which the loss is `level`.
+
+        Args:
+            level: a loss, in the units of the target squared; `base` or more.
+
+        Returns:
+            An Ellipse, exact; its half-axes are √(2(level - base)) / σ for the two
+            singular values σ of R.
 
         Raises:
             UsageError: no point of the surface is that low.

@@ -200,7 +200,8 @@ def walk(
 def _step(optimizer: torch.optim.Optimizer, closure: Any, kind: str) -> None:
     try:
         optimizer.step(closure)
-    except RuntimeError as error:  # SparseAdam wants sparse gradients
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        # SparseAdam wants sparse gradients, and capturable=True a GPU.
         raise UsageError(f"torch.optim.{kind} refuses: {error}") from None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -465,12 +465,9 @@ class Fit:
         Raises:
             DataError: the fit was loaded from a file, which holds no rows to draw.
         """
-        from gradline.plots import draw_fit, save_figure
+        from gradline.plots import draw_fit
 
-        figure = draw_fit(self)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return _saved(draw_fit(self), path)
 
     def save(self, path: str | FilePath) -> None:
         """Write the fit to one safetensors file, whole or not at all.
@@ -536,7 +533,7 @@ class Fit:
         Raises:
             DataError: the fit is exact, so there was no descent to draw.
         """
-        from gradline.plots import loss_figure, save_figure
+        from gradline.plots import loss_figure
 
         if self.trace is None:
             raise DataError(
@@ -545,9 +542,33 @@ class Fit:
         figure = loss_figure(
             self.trace.epochs, self.trace.losses, optimum=self.certificate.optimum_loss
         )
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return _saved(figure, path)
+
+    def plot_surface(
+        self,
+        path: str | FilePath | None = None,
+        terms: Sequence[str] | None = None,
+    ) -> Figure:
+        """Draw the loss over two coefficients, and the path of the descent across it.
+
+        Its contours are the ellipses of `loss_surface`, all other coefficients at
+        their best.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+            terms: which two; "Intercept" may be one. The first two terms unless told,
+                or the only one and the intercept.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: the fit was loaded from a file.
+            UsageError: not two coefficients, or one that is not there.
+        """
+        from gradline.plots import draw_surface
+
+        return _saved(draw_surface(self, terms), path)
 
     def __repr__(self) -> str:
         return (
@@ -614,6 +635,15 @@ class Fit:
             elif np.isnan(batch.numbers([name])[row, 0]):
                 return name
         return None
+
+
+def _saved(figure: Figure, path: str | FilePath | None) -> Figure:
+    """A figure, written to a file too where one is named."""
+    if path is not None:
+        from gradline.plots import save_figure
+
+        save_figure(figure, path)
+    return figure
 
 
 def score(fit: Fit, design: Design, source: Source) -> Scores:

@@ -146,11 +146,14 @@ def _spans(
     height = max(
         survey.variance - base, survey.optimum_loss, base - survey.optimum_loss
     )
-    _, sizes, turned = np.linalg.svd(root)
+    # With columns of length 1, or a pair of unlike units would look flat.
+    scale = np.linalg.norm(root, axis=0)
+    scale[scale == 0] = 1.0
+    _, sizes, turned = np.linalg.svd(root / scale)
     seen = sizes > 1e-12 * sizes[0] if sizes[0] > 0 else np.zeros(2, bool)
     found = []
     for i, middle in enumerate(centre):
-        spread = turned[seen, i] / sizes[seen]
+        spread = turned[seen, i] / sizes[seen] / scale[i]
         reach = math.sqrt(2 * height * float(spread @ spread))
         low = high = middle
         if trail is not None:

@@ -16,8 +16,14 @@ from gradline.result import Fit, Scores
 #: Sentences are wrapped at this many characters.
 WIDTH = 80
 
-#: More terms than this, and the table shows the largest ones.
+#: Tables are no wider than this; the names of terms give way.
+TABLE_WIDTH = 88
+
+#: More terms than this, and the table shows the first ones.
 MOST_TERMS_SHOWN = 60
+
+#: Marks for p below these, as in R.
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -39,13 +45,12 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
     head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
     head += "" if len(fit.design.features) == 1 else "s"
     head += f", {fit.rows:,} rows, {_method(fit)}"
-    lines = [head, ""]
+    lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
     if inference is None and reason is None:
         inference = fit.inference()
     if inference is None:
-        rows = [("Intercept", fit.intercept), *fit.coefficients.items()]
-        lines += _coefficient_lines(rows)
+        lines += _coefficient_lines(fit)
         lines += ["", scores_line(fit.metrics)]
         lines += _sentence(f"{reason}.") if reason else []
     else:
@@ -62,40 +67,100 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
 
 
 def inference_lines(fit: Fit, inference: Inference) -> list[str]:
-    """A line for each term: coefficient, error, t, p and interval."""
-    names = ["Intercept", *fit.coefficients]
+    """A line for each term: coefficient, error, t, p and interval; what p's stars mean.
+
+    Decimal points stand below one another where there is room for that and for the
+    names; else digits go first, and names are cut.
+    """
+    i = inference
+    names = ["Intercept", *fit.coefficients][:MOST_TERMS_SHOWN]
     values = [fit.intercept, *fit.coefficients.values()]
-    hidden = max(0, len(names) - MOST_TERMS_SHOWN)
-    low_end = f"{100 * inference.level:.6g}% low"
-    cells = [["term", "coefficient", "std. error", "t", "p", low_end, "high"]]
-    for name, value in list(zip(names, values, strict=True))[:MOST_TERMS_SHOWN]:
-        low, high = inference.intervals[name]
-        cells.append(
-            [
-                printable(name, 48),
-                rounded(value, 6),
-                rounded(inference.standard_errors[name], 5),
-                _t_value(inference.t[name]),
-                p_value(inference.p[name]),
-                rounded(low, 5),
-                rounded(high, 5),
-            ]
-        )
-    wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = [
-        "  ".join(
-            ["", row[0].ljust(wide[0])]
-            + [cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True)]
-        )
-        for row in cells
-    ]
-    if hidden:
-        lines.append(f"  ... and {hidden:,} more (--json has all of them)")
+    ends = [i.intervals[name] for name in names]
+    marks = [stars(i.p[name]) for name in names]
+    p_values = _right([p_value(i.p[name]) for name in names])
+    wide = max(map(len, marks))
+    if wide:
+        p_values = [
+            f"{p} {mark:<{wide}}" for p, mark in zip(p_values, marks, strict=True)
+        ]
+    p_title = "p" + " " * (wide + 1 if wide else 0)
+    for less, align in ((0, _by_point), (0, _right), (2, _right)):
+        columns = {
+            "coefficient": align([rounded(v, 6 - less) for v in values[: len(names)]]),
+            "std. error": align(
+                [rounded(i.standard_errors[n], 5 - less) for n in names]
+            ),
+            "t": _right([_t_value(i.t[n]) for n in names]),
+            p_title: p_values,
+            f"{100 * i.level:.6g}% low": align([rounded(a, 5 - less) for a, _ in ends]),
+            "high": align([rounded(b, 5 - less) for _, b in ends]),
+        }
+        lines, fits = _table(names, columns)
+        if fits:
+            break
+    lines += _more_terms(fit)
+    if wide:
+        codes = " ".join(f"{mark} {below:g}" for below, mark in STARS)
+        lines.append(f"  Signif. codes: 0 {codes}")
+    if i.clusters is not None:
+        found = f"clustered, of {i.clusters:,} clusters; t on {i.df:,} df"
+        lines.append(f"  Standard errors: {found}")
+    elif i.cov != "classic":
+        lines.append(f"  Standard errors: {i.cov}, for noise that differs by row")
     return lines
 
 
+def _table(names: list[str], columns: dict[str, list[str]]) -> tuple[list[str], bool]:
+    """Names beside columns of equally wide cells, and whether names have room there."""
+    blocks = [_right([title, *cells]) for title, cells in columns.items()]
+    room = TABLE_WIDTH - 2 - sum(2 + len(block[0]) for block in blocks)
+    shown = [printable(name) for name in names]
+    fits = room >= min(max(map(len, shown)), 24)
+    shown = ["term", *_cut(shown, max(room, 8))]
+    wide = max(map(len, shown))
+    rows = zip(shown, *blocks, strict=True)
+    lines = ["  ".join(["", name.ljust(wide), *cells]) for name, *cells in rows]
+    return [line.rstrip() for line in lines], fits
+
+
+def _cut(names: list[str], most: int) -> list[str]:
+    """Names of at most so many characters, an ellipsis in place of their middle.
+
+    Those that are alike then end in their place in the list instead.
+    """
+    tails = [name[len(name) - (most - 1) // 2 :] for name in names]
+    for _ in range(2):
+        cut = [
+            name if len(name) <= most else f"{name[: most - 1 - len(tail)]}…{tail}"
+            for name, tail in zip(names, tails, strict=True)
+        ]
+        tails = [
+            tail if cut.count(short) == 1 else f"#{place}"
+            for place, (short, tail) in enumerate(zip(cut, tails, strict=True))
+        ]
+    return cut
+
+
+def _right(cells: list[str]) -> list[str]:
+    """Cells of one width, flush right."""
+    wide = max(map(len, cells))
+    return [cell.rjust(wide) for cell in cells]
+
+
+def _by_point(cells: list[str]) -> list[str]:
+    """Cells of one width, with their decimal points below one another."""
+    tails = [len(c) - c.index(".") if "." in c else 0 for c in cells]
+    wide = max(tails)
+    return _right([c + " " * (wide - t) for c, t in zip(cells, tails, strict=True)])
+
+
+def _more_terms(fit: Fit) -> list[str]:
+    hidden = 1 + len(fit.coefficients) - MOST_TERMS_SHOWN
+    return [f"  ... and {hidden:,} more (--json has all of them)"] * (hidden > 0)
+
+
 def fitness_lines(inference: Inference) -> list[str]:
-    """What the residuals say of the whole: their size, R² adjusted, F."""
+    """What the residuals say of the whole: their size, R² adjusted, F, likelihood."""
     i = inference
     line = f"Residual std. error {number(i.residual_std)} on {i.df_resid:,} df"
     if not math.isnan(i.adjusted_r2):
@@ -106,11 +171,17 @@ def fitness_lines(inference: Inference) -> list[str]:
         p = f"p {p}" if p.startswith("<") else f"p = {p}"
         f = f"F = {number(i.f_statistic, 5)} on {i.df_model:,} and {i.df:,} df, {p}"
         lines.append(f)
-    if i.clusters is not None:
-        lines.append(f"Standard errors: of {i.clusters:,} clusters")
-    elif i.cov != "classic":
-        lines.append(f"Standard errors: {i.cov}, for noise that differs by row")
+    if math.isfinite(i.log_likelihood):
+        lines.append(
+            f"Log-likelihood {rounded(i.log_likelihood, 6)}   "
+            f"AIC {rounded(i.aic, 6)}   BIC {rounded(i.bic, 6)}"
+        )
     return lines
+
+
+def stars(p: float) -> str:
+    """R's mark for how small p is: ***, **, *, . or nothing."""
+    return next((mark for below, mark in STARS if p < below), "")
 
 
 def p_value(p: float) -> str:
@@ -180,30 +251,26 @@ def certificate_lines(fit: Fit) -> list[str]:
 def _method(fit: Fit) -> str:
     if fit.method == "exact":
         return "exact least squares"
-    lr, epochs = fit.settings.get("lr"), fit.settings.get("epochs")
-    where = " on standardised features" if fit.settings.get("standardize") else ""
-    return f"gradient descent, lr {number(lr or 0, 4)}, {epochs:,} epochs{where}"
+    known = fit.settings
+    name = known.get("optimizer") or "SGD"
+    parts = ["gradient descent" if name == "SGD" else f"descent by {name}"]
+    if known.get("lr"):
+        parts.append(f"lr {number(known['lr'], 4)}")
+    if known.get("momentum"):
+        kind = "Nesterov momentum" if known.get("nesterov") else "momentum"
+        parts.append(f"{kind} {number(known['momentum'], 4)}")
+    if known.get("weight_decay"):
+        parts.append(f"weight decay {number(known['weight_decay'], 4)}")
+    parts.append(f"{known.get('epochs'):,} epochs")
+    where = " on standardised features" if known.get("standardize") else ""
+    return ", ".join(parts) + where
 
 
-def _coefficient_lines(rows: list[tuple[str, float]]) -> list[str]:
-    hidden = 0
-    if len(rows) > MOST_TERMS_SHOWN:
-        hidden = len(rows) - MOST_TERMS_SHOWN
-        rows = rows[:MOST_TERMS_SHOWN]
-    names = [printable(name, 48) for name, _ in rows]
-    values = [f"{value:.8g}" for _, value in rows]
-    wide, long = (
-        max(map(len, [*names, "term"])),
-        max(map(len, [*values, "coefficient"])),
-    )
-    lines = [f"  {'term':<{wide}}  {'coefficient':>{long}}"]
-    lines += [
-        f"  {name:<{wide}}  {value:>{long}}"
-        for name, value in zip(names, values, strict=True)
-    ]
-    if hidden:
-        lines.append(f"  ... and {hidden:,} more (--json has all of them)")
-    return lines
+def _coefficient_lines(fit: Fit) -> list[str]:
+    names = ["Intercept", *fit.coefficients][:MOST_TERMS_SHOWN]
+    values = [fit.intercept, *fit.coefficients.values()][:MOST_TERMS_SHOWN]
+    lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})
+    return lines + _more_terms(fit)
 
 
 def printable(text: str, most: int | None = None) -> str:

@@ -112,7 +112,7 @@ def optimizer_settings(
     options = dict(options or {})
     named = {k: v for k, v in named.items() if v is not _SGD[k] and v != _SGD[k]}
     if "lr" in options:
-        raise UsageError("optimizer_options has lr: give lr itself")
+        raise UsageError("optimizer_options has lr: give lr itself, or --lr")
     twice = sorted(named.keys() & options.keys())
     if twice:
         raise UsageError(

@@ -15,53 +15,13 @@ import pandas as pd
 import pytest
 
 import gradline as gl
-from gradline.cli import main
-from helpers import CERTIFICATE, ROOT, TOLERANCE
+from commands import process, python, run, write_houses
+from helpers import ROOT, TOLERANCE
 
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run a command in this process: code, stdout, stderr."""
-    try:
-        code = main(list(words))
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def python(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run Python as a process of its own, with gradline to import."""
-    return subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def process(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a process of its own."""
-    return python("-m", "gradline", *words)
-
-
-def write_houses(rows: int = 60) -> pd.DataFrame:
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "area": random.uniform(30, 200, rows).round(1),
-            "town": random.choice(["Ulm", "Bonn", "Jena"], rows),
-        }
-    )
-    frame["price"] = frame["area"] * 3 + frame["town"].str.len() * 10
-    frame["price"] += random.normal(size=rows)
-    frame.to_csv("houses.csv", index=False)
-    return frame
 
 
 def test_help_is_quick_to_load_and_names_every_command() -> None:
@@ -90,150 +50,6 @@ def test_every_command_has_help(
     code, out, err = run(capsys, command, "--help")
     assert (code, err) == (0, "")
     assert "--json" in out
-
-
-def test_fit_prints_a_table_and_saves(capsys: pytest.CaptureFixture[str]) -> None:
-    frame = write_houses()
-    code, out, err = run(capsys, "fit", "houses.csv", "--target", "price")
-    assert (code, err) == (0, "")
-    want = gl.fit(frame, target="price")
-    for term, value in [("Intercept", want.intercept), *want.coefficients.items()]:
-        assert any(
-            line.split()[:2] == [term, f"{value:#.6g}"] for line in out.splitlines()
-        ), term
-    assert "Certificate: exact." in out
-    assert out.rstrip().endswith("Model saved to model.safetensors")
-    loaded = gl.load("model.safetensors")
-    np.testing.assert_allclose(loaded.predict(frame), want.predict(frame), rtol=1e-12)
-
-
-def test_fit_json_is_the_documented_object(capsys: pytest.CaptureFixture[str]) -> None:
-    write_houses()
-    code, out, err = run(
-        capsys,
-        "fit",
-        "houses.csv",
-        "--target",
-        "price",
-        "--json",
-        "-o",
-        "m.safetensors",
-    )
-    assert (code, err) == (0, "")
-    found = json.loads(out)
-    assert list(found["coefficients"]) == ["area", "town[Jena]", "town[Ulm]"]
-    assert found["rows"] == 60
-    assert found["method"] == "exact"
-    assert found["trace"] is None
-    assert found["model"] == "m.safetensors"
-    assert set(found["metrics"]) == {"r2", "rmse", "mae", "rows"}
-    assert set(found["certificate"]) >= set(CERTIFICATE)
-    loaded = gl.load("m.safetensors")
-    assert loaded.coefficients == found["coefficients"]
-    assert loaded.intercept == found["intercept"]
-
-
-def test_fit_json_of_a_descent_has_its_trace(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    x, y = gl.sample_linear_data(seed=0)
-    pd.DataFrame({"x": x, "y": y}).to_csv("d.csv", index=False)
-    words = ["fit", "d.csv", "--target", "y", "--method", "gd", "--lr", "0.1"]
-    code, out, _ = run(capsys, *words, "--epochs", "50", "--seed", "3", "--json")
-    assert code == 0
-    found = json.loads(out)
-    want = gl.fit(x, y, method="gd", lr=0.1, epochs=50, seed=3)
-    assert want.trace is not None
-    assert found["trace"]["epochs"] == list(range(51))
-    assert found["trace"]["losses"] == pytest.approx(want.trace.losses.tolist())
-    assert found["coefficients"]["x"] == pytest.approx(want.coefficients["x"])
-    assert found["certificate"]["status"] == "not_converged"
-
-
-def test_settings_of_descent_reach_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    x, y = gl.sample_linear_data(seed=0)
-    pd.DataFrame({"x": x, "y": y}).to_csv("d.csv", index=False)
-    words = [
-        "fit",
-        "d.csv",
-        "--target",
-        "y",
-        "--lr",
-        "0.05",
-        "--epochs",
-        "20",
-        "--json",
-    ]
-    code, out, _ = run(capsys, *words, "--momentum", "0.9", "--nesterov")
-    assert code == 0
-    want = gl.fit(x, y, lr=0.05, epochs=20, momentum=0.9, nesterov=True)
-    assert json.loads(out)["coefficients"] == pytest.approx(want.coefficients)
-    code, out, _ = run(capsys, *words, "--optimizer", "Adam")
-    assert code == 0
-    adam = gl.fit(x, y, lr=0.05, epochs=20, optimizer="Adam")
-    assert json.loads(out)["coefficients"] == pytest.approx(adam.coefficients)
-    code, _, err = run(capsys, *words, "--optimizer", "Adm")
-    assert code == 2
-    assert "did you mean 'Adam'" in err
-
-
-def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("c.csv").write_text("x,z,y\n1,1,5\n2,2,5\n3,3,5\n", encoding="utf-8")
-    code, out, err = run(capsys, "fit", "c.csv", "--target", "y", "--json")
-    assert code == 0
-    found = json.loads(out, parse_constant=lambda name: pytest.fail(name))
-    assert found["metrics"]["r2"] is None
-    assert found["certificate"]["condition"] is None
-    assert found["certificate"]["status"] == "rank_deficient"
-    assert "'x', 'z' depend on one another" in err
-
-
-def test_fit_options_reach_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    text = "a;b,c;g;w;y\n1,5;2;1;1;2\n2,5;1;2;1;4,25\n;5;1;1;3\n4;4;2;2;8\n3;7;1;1;1\n"
-    Path("semi.csv").write_text(text, encoding="cp1252")
-    words = ["fit", "semi.csv", "--target", "y", "--features", 'a,"b,c",g']
-    words += ["--categories", "g", "--weights", "w", "--missing", "drop"]
-    words += ["--delimiter", ";", "--decimal", ",", "--encoding", "cp1252"]
-    code, out, err = run(capsys, *words, "--minimum-norm", "--json")
-    assert code == 0
-    found = json.loads(out)
-    assert list(found["coefficients"]) == ["a", "b,c", "g[2]"]
-    assert (found["rows"], found["dropped"]) == (4, 1)
-    assert err.startswith("gradline: note: 1 incomplete row was dropped.\n")
-    assert found["inference"] is None
-    assert "4 rows determine 4 coefficients exactly" in found["notes"][1]
-    assert err.splitlines()[1] == f"gradline: note: {found['notes'][1]}"
-
-
-def test_fit_cov(capsys: pytest.CaptureFixture[str]) -> None:
-    frame = write_houses()
-    words = ["fit", "houses.csv", "--target", "price", "--json"]
-    plain = gl.fit(frame, target="price")
-    alone = gl.fit(frame, target="price", features=["area"])
-    for option, want in [
-        ("classic", plain.inference()),
-        ("HC3", plain.inference("HC3")),
-        ("cluster:town", alone.inference(("cluster", frame["town"]))),
-    ]:
-        code, out, err = run(capsys, *words, "--cov", option)
-        assert (code, err) == (0, "")
-        found = json.loads(out)["inference"]
-        assert found["cov"] == want.cov
-        assert found["df"] == want.df
-        assert list(found["standard_errors"]) == list(want.standard_errors)
-        for term, error in want.standard_errors.items():
-            assert found["standard_errors"][term] == pytest.approx(error, rel=1e-9)
-    code, out, _ = run(capsys, *words[:-1], "--cov", "HC1")
-    assert "Standard errors: HC1" in out
-    for option, match in [("HC9", "is none of classic, HC0"), ("cluster:", "is none")]:
-        code, _, err = run(capsys, *words, "--cov", option)
-        assert code == 2
-        assert match in err
-    Path("model.safetensors").unlink()
-    code, _, err = run(capsys, *words, "--features", "area", "--cov", "cluster:twon")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "did you mean 'town'" in err
-    assert not Path("model.safetensors").exists()
 
 
 def test_predict_interval(capsys: pytest.CaptureFixture[str]) -> None:
@@ -345,15 +161,6 @@ def test_sample_to_stdout_and_to_its_own_file(
     code, out, _ = run(capsys, "sample", "--json")
     assert json.loads(out)["file"] == "data.csv"
     assert len(pd.read_csv("data.csv")) == 100
-
-
-def test_plot(capsys: pytest.CaptureFixture[str]) -> None:
-    write_houses()
-    words = ["fit", "houses.csv", "--target", "price", "--plot", "fit.png"]
-    code, out, _ = run(capsys, *words)
-    assert code == 0
-    assert out.endswith("Model saved to model.safetensors, picture to fit.png\n")
-    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_progress_goes_to_stderr_on_a_terminal_only() -> None:

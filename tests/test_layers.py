@@ -69,6 +69,7 @@ ROWS = [
     "lesson",
     "demo",
     "estimator",
+    "options",
     "cli",
 ]
 

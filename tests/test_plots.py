@@ -404,6 +404,140 @@ def test_any_losses_are_drawn_without_a_warning(
         assert np.isfinite([ax.get_xlim(), ax.get_ylim()]).all()
 
 
+# --- the loss over two coefficients
+
+
+def contours(ax: Axes) -> list[Array]:
+    """Points of the contours drawn, the largest first: (count, 2) each."""
+    return [np.asarray(patch.get_xy()) for patch in ax.patches]  # type: ignore[attr-defined]
+
+
+def test_surface_shows_exact_contours_trail_and_optimum(
+    line: tuple[Array, Array], tmp_path: Path
+) -> None:
+    x, y = line
+    fit = gl.fit(x, y, lr=0.1, epochs=50, seed=1)
+    figure = fit.plot_surface(tmp_path / "surface.png")
+    assert (tmp_path / "surface.png").read_bytes().startswith(b"\x89PNG")
+    (ax,) = figure.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("coefficient of x", "Intercept")
+    assert fit.trace is not None
+    best = np.polyfit(x, y, 1)
+    optimum = float(np.mean((np.polyval(best, x) - y) ** 2))
+    assert legend(ax)[0].startswith("start, loss ")
+    assert legend(ax)[1].startswith("after 50 epochs, loss ")
+    assert legend(ax)[2].startswith("exact optimum, loss ")
+    assert legend(ax)[3] == "loss above the optimum"
+    (star,) = np.transpose(drawn(ax, "exact optimum"))
+    np.testing.assert_allclose(star, best, atol=1e-12)
+    path = ax.get_lines()[0]
+    np.testing.assert_array_equal(path.get_xdata(), fit.trace.weights[:, 0])
+    np.testing.assert_array_equal(path.get_ydata(), fit.trace.intercepts)
+    # Every point of a contour has its loss, computed on the data.
+    found = contours(ax)
+    assert len(found) >= 6
+    gaps = []
+    for points in found:
+        slopes, intercepts = points.T
+        residuals = slopes[:, None] * x + intercepts[:, None] - y
+        gap = np.mean(residuals**2, axis=1) - optimum
+        np.testing.assert_allclose(gap, gap[0], rtol=1e-9)
+        gaps.append(gap[0])
+    assert gaps == sorted(gaps, reverse=True)
+    digits = {f"{gap:.6e}"[:8].rstrip("0") for gap in gaps}
+    assert digits <= {"1.", "2.", "5."}
+    written = [float(text.get_text().replace("−", "-")) for text in ax.texts]
+    assert len(written) >= 3
+    for value in written:
+        assert np.isclose(gaps, value).any()
+    assert_legend_is_off_the_data(figure)
+
+
+def test_labels_stand_on_their_contours_and_apart() -> None:
+    X = np.random.default_rng(3).normal(size=(80, 4)) * [1, 1e6, 1e-6, 1]
+    fit = gl.fit(X, X.sum(axis=1) + X[:, 3])
+    for terms in (("x1", "x2"), ("x3", "x2"), ("x4", "Intercept")):
+        figure = fit.plot_surface(terms=terms)
+        figure.draw_without_rendering()
+        (ax,) = figure.axes
+        assert ax.get_title(loc="left") == (
+            "Loss, with the other 3 coefficients at their best"
+        )
+        boxes = [text.get_window_extent() for text in ax.texts]
+        assert len(boxes) >= 3
+        for box in boxes:
+            assert ax.bbox.x0 <= box.x0
+            assert box.x1 <= ax.bbox.x1
+        for one, other in itertools.combinations(boxes, 2):
+            assert not one.overlaps(other)
+
+
+def test_a_valley_without_an_end_is_drawn_as_one() -> None:
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    X = np.column_stack([X, 2 * X[:, 0]])
+    fit = gl.fit(X, X[:, 0] + X[:, 1])
+    (ax,) = fit.plot_surface(terms=("x1", "x3")).axes
+    assert legend(ax)[0].startswith("one of many optima")
+    for points in contours(ax):
+        assert np.isfinite(points).all()
+        # Two lines along the valley: x1 + 2 x3 is the same on each, but for the ends.
+        along = points @ [1.0, 2.0]
+        low, high = ax.get_xlim()
+        seen = along[(points[:, 0] > low - 5) & (points[:, 0] < high + 5)]
+        if len(seen):
+            assert np.unique(seen.round(4)).size <= 2
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e-9, 1.0, 1e9, 1e120])
+def test_surfaces_of_odd_data_are_drawn_without_a_warning(
+    scale: float, tmp_path: Path
+) -> None:
+    x = np.array([1.0, 2.0, 3.0, 5.0])
+    for data, target in ((x * scale, x), (x, x * scale), (x + 1e8, x * scale), (x, x)):
+        fit = gl.fit(data, target + np.array([0, 1, 0, 1]) * scale)
+        plots.save_figure(fit.plot_surface(), tmp_path / "odd.png")
+    fit = gl.fit(x, x * scale, epochs=0)
+    plots.save_figure(fit.plot_surface(), tmp_path / "odd.png")
+
+
+def test_a_surface_of_constants_says_so() -> None:
+    fit = gl.fit({"a": [1.0, 1, 1], "b": [2.0, 2, 2], "y": [1.0, 2, 3]}, target="y")
+    (ax,) = fit.plot_surface(terms=("a", "b")).axes
+    assert contours(ax) == []
+    assert legend(ax)[0].startswith("one of many optima")
+
+
+def test_the_slice_of_a_surface_is_named() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    fit = gl.fit(X, X.sum(axis=1) + X[:, 0] ** 2, lr=0.1, epochs=3)
+    (ax,) = plots.surface_figure(fit.loss_surface("x1", "x2", others="fit")).axes
+    assert legend(ax)[0] == "start"
+    assert legend(ax)[2].startswith("lowest with the others fixed")
+    assert legend(ax)[3] == "loss above the lowest"
+    (ax,) = fit.plot_surface().axes  # a step's loss is not the map's
+    assert legend(ax)[:2] == ["start", "after 3 epochs"]
+
+
+def test_mistakes_about_surfaces_are_named(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    fit = gl.fit(X, X.sum(axis=1))
+    with pytest.raises(UsageError, match="was given 1 coefficients: give two, such as"):
+        fit.plot_surface(terms=["x1"])
+    with pytest.raises(UsageError, match="was given 'x1': give two, such as 'x1' and"):
+        fit.plot_surface(terms="x1")
+    with pytest.raises(UsageError, match="no coefficient 'intercept': did you mean"):
+        fit.plot_surface(terms=("x1", "intercept"))
+    with pytest.raises(UsageError, match=r"end the name in \.png"):
+        fit.plot_surface(tmp_path / "a.bmp")
+    with pytest.raises(ShapeError, match=r"the trail has shape \(1,\)"):
+        plots.surface_figure(
+            gl.fit(X, X[:, 0], epochs=0).loss_surface("x1"), epochs=[1, 2]
+        )
+    fit.save(tmp_path / "m.safetensors")
+    with pytest.raises(gl.DataError, match="loaded from a file"):
+        gl.load(tmp_path / "m.safetensors").plot_surface()
+
+
 # --- the moving picture
 
 

@@ -5,6 +5,8 @@
     predicted_figure  actual against predicted, for any number of features
     draw_fit          a Fit, as the one or the other
     loss_figure       loss by epoch, and how far it is from the optimum
+    surface_figure    the loss over two coefficients, with the path of a descent
+    draw_surface      a Fit, as that
     learning_gif      the line as it learns, as a moving picture
     save_figure       a Figure to PNG, SVG or PDF
 
@@ -13,12 +15,13 @@ of columns are drawn letter by letter, so that "$" in a name is not taken for ma
 """
 
 from gradline.plots.figures import data_figure, fit_figure, predicted_figure
-from gradline.plots.fits import draw_fit
+from gradline.plots.fits import draw_fit, draw_surface
 from gradline.plots.loss import loss_figure
 from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
 from gradline.plots.movie import FRAMES, learning_gif
 from gradline.plots.saving import save_figure
 from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
+from gradline.plots.surface import surface_figure
 from gradline.plots.ticks import STEPS
 
 __all__ = [
@@ -35,9 +38,11 @@ __all__ = [
     "STEPS",
     "data_figure",
     "draw_fit",
+    "draw_surface",
     "fit_figure",
     "learning_gif",
     "loss_figure",
     "predicted_figure",
     "save_figure",
+    "surface_figure",
 ]

@@ -1,13 +1,15 @@
-"""A fit in one picture, whichever one suits it."""
+"""A fit in one picture: the one that suits it, or its loss surface."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from gradline.errors import DataError
+from gradline.errors import DataError, UsageError
 from gradline.plots.figures import fit_figure, predicted_figure
+from gradline.plots.surface import surface_figure
 
 if TYPE_CHECKING:
     from gradline.result import Fit  # which loads torch; no picture needs it
@@ -47,3 +49,40 @@ def draw_fit(fit: Fit) -> Figure:
         )
     predicted = fit.level + (X - fit.center) @ fit.slopes  # (m,)
     return predicted_figure(y, predicted, y_name=fit.target, title=title)
+
+
+def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
+    """Draw the loss over two coefficients of a fit, and its descent across it.
+
+    Args:
+        fit: where it was fitted.
+        terms: two terms, or one and "Intercept"; the first two unless told, or the
+            only one and the intercept.
+
+    Returns:
+        A Figure. All other coefficients are at their best at each of its points.
+
+    Raises:
+        DataError: the fit was loaded from a file, which does not hold what it needs.
+        UsageError: not two coefficients, or one that is not there.
+    """
+    known = [*fit.coefficients, "Intercept"]
+    if terms is None:
+        terms = known[:2]
+    if isinstance(terms, str) or len(terms) != 2:
+        given = repr(terms) if isinstance(terms, str) else f"{len(terms)} coefficients"
+        raise UsageError(
+            f"a loss surface is over two coefficients and was given {given}: give two, "
+            f"such as {known[0]!r} and {known[1]!r}"
+        )
+    surface = fit.loss_surface(terms[0], terms[1], points=2)  # its corners
+    others = len(known) - 2
+    title = None
+    if others:
+        title = f"Loss, with the other {others:,} coefficients at their best"
+    if others == 1:
+        title = "Loss, with the other coefficient at its best"
+    epochs = None if fit.trace is None else fit.trace.epochs
+    # With others about, a step's loss is higher than the map's at that place.
+    losses = None if fit.trace is None or others else fit.trace.losses
+    return surface_figure(surface, epochs=epochs, losses=losses, title=title)

@@ -145,6 +145,10 @@ def _legend(ax: Axes) -> Legend:
         rows += 1
         legend = build(math.ceil(entries / rows))
     for handle in legend.legend_handles:
-        if isinstance(handle, Line2D) and handle.get_linestyle() == "None":
+        if (
+            isinstance(handle, Line2D)
+            and handle.get_linestyle() == "None"
+            and handle.get_markersize() < 8
+        ):
             handle.set(markersize=8, alpha=0.8)  # tiny dots are no key
     return legend

@@ -1,0 +1,310 @@
+"""The words of the command line: every option, its help, and what its text means.
+
+`build_parser` knows the commands, cli.py runs them. Nothing heavy is imported here, so
+that `gradline --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import math
+from typing import Any, NoReturn
+
+from gradline import __version__
+from gradline.errors import UsageError
+
+_EPILOG = """examples:
+  gradline demo                                      the lesson, with pictures
+  gradline fit flights.csv --target delay            fit, certify, save
+  gradline predict model.safetensors new.csv         predictions.csv
+  gradline evaluate model.safetensors test.csv       R², RMSE, MAE
+
+gradline COMMAND --help says more."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments"):
+            message += " (a list of columns is written a,b without spaces, or quoted)"
+        self.exit(2, f"{self.prog}: {on_one_line(message)}; see '{self.prog} --help'\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """What takes the command line apart: an attribute per option, and the command."""
+    found = _Parser(
+        prog="gradline",
+        description="Linear regression on PyTorch, with a certificate on every fit.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--version", action="version", version=f"gradline {__version__}")
+    commands = found.add_subparsers(metavar="COMMAND", required=True, dest="command")
+    _add_demo(commands)
+    _add_sample(commands)
+    _add_fit(commands)
+    _add_predict(commands)
+    _add_evaluate(commands)
+    return found
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + "."
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object and nothing else"
+    )
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _command(commands, "demo", "the lesson, end to end, with pictures")
+    parser.add_argument(
+        "--out",
+        "-o",
+        metavar="DIR",
+        default="gradline-demo",
+        help="where the files go (default: %(default)s)",
+    )
+
+
+def _add_sample(commands: Any) -> None:
+    parser = _command(commands, "sample", "a noisy line as CSV or Parquet")
+    add = parser.add_argument
+    add("-n", type=int, default=100, metavar="N", help="points (default: 100)")
+    add("--slope", type=float, default=1.0, help="true slope (default: 1)")
+    add("--intercept", type=float, default=0.0, help="true intercept (default: 0)")
+    add("--noise", type=float, default=0.1, help="its standard deviation (0.1)")
+    add("--seed", type=int, help="the same seed gives the same points")
+    _add_output(parser, "data.csv", "a .csv, .parquet or .arrow file, or - for stdout")
+
+
+def _add_fit(commands: Any) -> None:
+    parser = _command(commands, "fit", "fit a line, certify it, save the model")
+    add = parser.add_argument
+    add("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
+    add("--target", metavar="COLUMN", help="the column to predict")
+    add(
+        "--features",
+        metavar="A,B",
+        action="append",
+        help="the columns to predict from (default: every other column)",
+    )
+    add(
+        "--categories",
+        metavar="A,B",
+        action="append",
+        help="features to treat as categories, whatever they look like",
+    )
+    add("--exclude", metavar="A,B", action="append", help="columns to leave out")
+    add("--weights", metavar="COLUMN", help="a column of row weights")
+    add(
+        "--missing",
+        choices=["error", "drop"],
+        default="error",
+        help="refuse incomplete rows, or drop and count them (default: error)",
+    )
+    add(
+        "--minimum-norm",
+        action="store_true",
+        help="accept constant features, and fewer rows than coefficients",
+    )
+    add(
+        "--method",
+        choices=["auto", "exact", "gd"],
+        default="auto",
+        help="solve, or descend (default: exact, gd where an option below is given)",
+    )
+    add("--lr", type=_rate, metavar="RATE", help="learning rate, or auto (default)")
+    add("--epochs", type=int, help="epochs of descent (default: until converged)")
+    add(
+        "--standardize",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="descend on standardised features (default: with --lr auto)",
+    )
+    add("--seed", type=int, help="of the random start (default: 0)")
+    add("--optimizer", metavar="NAME", help="of torch.optim (default: SGD)")
+    add("--momentum", type=float, default=0.0, help="of SGD (default: 0)")
+    add("--dampening", type=float, default=0.0, help="of the momentum (default: 0)")
+    add("--nesterov", action="store_true", help="Nesterov's momentum")
+    add("--weight-decay", type=float, default=0.0, help="of SGD (default: 0)")
+    add(
+        "--optimizer-option",
+        type=_setting,
+        metavar="NAME=VALUE",
+        action="append",
+        help="another setting of the optimizer, such as betas=0.9,0.99; repeatable",
+    )
+    add(
+        "--cov",
+        type=_cov,
+        default="classic",
+        metavar="KIND",
+        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
+        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
+    )
+    _add_reading(parser)
+    _add_output(parser, "model.safetensors", "the model file")
+    add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
+    add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
+    add(
+        "--surface",
+        metavar="FILE",
+        help="draw the loss over two coefficients, and the path of a descent on it",
+    )
+    add(
+        "--surface-terms",
+        metavar="A,B",
+        action="append",
+        help="which two, such as area,Intercept (default: the first two)",
+    )
+
+
+def _add_predict(commands: Any) -> None:
+    parser = _command(commands, "predict", "predict with a saved model")
+    parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
+    parser.add_argument("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
+    parser.add_argument(
+        "--missing",
+        choices=["error", "nan"],
+        default="error",
+        help="refuse incomplete rows, or predict nothing there (default: error)",
+    )
+    parser.add_argument(
+        "--interval",
+        type=float,
+        metavar="SHARE",
+        help="add columns low and high that hold this share, such as 0.95",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=["prediction", "confidence"],
+        help="of the interval: for a new observation (default), or for the line itself",
+    )
+    _add_reading(parser)
+    _add_output(
+        parser,
+        "predictions.csv",
+        "the data with a column 'prediction': a .csv, .parquet or .arrow file, or - ",
+    )
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = _command(commands, "evaluate", "score a model on new data")
+    parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
+    parser.add_argument("data", metavar="DATA", help="data with the target among them")
+    parser.add_argument(
+        "--missing",
+        choices=["error", "drop"],
+        help="refuse incomplete rows, or drop them (default: as the model was fitted)",
+    )
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--delimiter", help="of a CSV file (default: found out)")
+    parser.add_argument("--encoding", help="of a CSV file (default: found out)")
+    parser.add_argument("--decimal", default=".", help="decimal mark (default: .)")
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str, text: str) -> None:
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default=default, help=f"{text} ({default})"
+    )
+
+
+def _rate(text: str) -> float | str:
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number nor 'auto'"
+        ) from None
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE as a name and a value; nothing in it is ever run."""
+    name, equals, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or not name or not value.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=VALUE, such as betas=0.9,0.99 or amsgrad=true"
+        )
+    return name, _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """A word or a number, or several between commas, as a tuple."""
+    if "," not in text and text[0] not in "([":
+        return _word(text)
+    parts = text.strip("()[] ").removesuffix(",").split(",")
+    return tuple(_word(part.strip()) for part in parts)
+
+
+def _word(text: str) -> Any:
+    """True, False, None, a finite number, or else the text itself."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.casefold() in words:
+        return words[text.casefold()]
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        if not math.isfinite(number):
+            return text
+        with contextlib.suppress(ValueError):
+            return int(text)
+        return number
+    return text.strip("'\"")
+
+
+def _cov(text: str) -> Any:
+    kind, _, column = text.partition(":")
+    if kind == "cluster" and column:
+        return ("cluster", column)
+    if text not in ("classic", "HC0", "HC1", "HC2", "HC3"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of classic, HC0, HC1, HC2, HC3, cluster:COLUMN"
+        )
+    return text
+
+
+def on_one_line(text: str) -> str:
+    """A text with its line breaks as blanks."""
+    return " ".join(text.split())
+
+
+def column_list(given: list[str] | None) -> list[str] | None:
+    """Column names of a repeatable option: a,b and 'a,"b,c"' and option twice."""
+    if given is None:
+        return None
+    try:
+        rows = list(csv.reader(given, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"the list of columns {', '.join(given)!r} cannot be read ({error}): write "
+            "a,b with quotes around a name that holds a comma"
+        ) from None
+    return [name.strip() for row in rows for name in row]
+
+
+def settings(pairs: list[tuple[str, Any]] | None) -> dict[str, Any] | None:
+    """The values of --optimizer-option by name."""
+    names = [name for name, _ in pairs or []]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--optimizer-option {name} is given twice: drop one")
+    return dict(pairs) if pairs else None
+
+
+def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How to read a CSV file, by the names that `fit` gives the options."""
+    delimiter = arguments.delimiter
+    return {
+        "delimiter": {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter),
+        "encoding": arguments.encoding,
+        "decimal": arguments.decimal,
+    }
