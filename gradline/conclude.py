@@ -18,7 +18,7 @@ from gradline.certificate import (
     digits_to_trust,
     relative_gap,
 )
-from gradline.errors import ShapeError, Status
+from gradline.errors import ShapeError, Status, UsageError
 from gradline.inference import Evidence
 from gradline.model import LinearRegression
 from gradline.path import Bowl, Path, scaled_bowl
@@ -81,12 +81,13 @@ def conclude(
         total = path.epochs_to(goal, done)
         needed = None if total is None else total - done
         if status == Status.NOT_CONVERGED and not settings.get("standardize"):
-            scaled = scaled_bowl(spectrum, survey.mean)
+            scaled = scaled_bowl(spectrum, survey.mean, design.intercept)
             best = (scaled.best_lr, _epochs_from_scratch(survey, scaled, goal))
     dependent = tuple(design.terms[i] for i in spectrum.dependent())
     if not spectrum.deficient:
         dependent = ()
-    columns = len(design.terms) + 1
+    columns = len(design.names)
+    level_counts = int(design.intercept)
     decay = settings.get("weight_decay")
     certificate = Certificate(
         status=status,
@@ -101,7 +102,7 @@ def conclude(
             dependent=dependent,
             rows=survey.tally.rows,
             columns=columns,
-            rank=spectrum.rank + 1,
+            rank=spectrum.rank + level_counts,
             lr=None if path is None else settings["lr"],
             epochs_needed=needed,
             best=best,
@@ -112,12 +113,12 @@ def conclude(
         relative_gap=share,
         gradient_norm=float(survey.curvature(off).norm()),
         condition=spectrum.condition,
-        rank=spectrum.rank + 1,
+        rank=spectrum.rank + level_counts,
         columns=columns,
         dependent=dependent,
         digits=digits,
         lr_limit=2 / steepest,
-        lr_limit_standardized=1 / max(1.0, spectrum.largest**2),
+        lr_limit_standardized=1 / max(float(level_counts), spectrum.largest**2),
         best_lr=min(2 / (steepest + flattest), 0.99999 * 2 / steepest),
         epochs_needed=needed,
         solver=survey.solver,
@@ -169,6 +170,7 @@ def parameters_of(model: LinearRegression, survey: Survey) -> Tensor:
 
     Raises:
         ShapeError: the model has another number of features, or several outputs.
+        UsageError: it has a bias and the design no intercept.
     """
     weight = model.weight.detach().double().cpu()
     d = len(survey.design.terms)
@@ -177,7 +179,15 @@ def parameters_of(model: LinearRegression, survey: Survey) -> Tensor:
             f"the model's weight has shape {tuple(weight.shape)} and the design {d} "
             f"terms: give LinearRegression(in_features={d})"
         )
-    return torch.cat([weight[0], model.bias.detach().double().cpu()])
+    bias = torch.zeros(1, dtype=torch.float64)
+    if model.bias is not None:
+        bias = model.bias.detach().double().cpu()
+    if float(bias) != 0 and not survey.design.intercept:
+        raise UsageError(
+            f"the model's bias is {float(bias):.6g} and the line goes through the "
+            "origin: set the bias to 0, or leave out intercept=False"
+        )
+    return torch.cat([weight[0], bias])
 
 
 def starting_point(
@@ -193,6 +203,7 @@ def starting_point(
         source = torch.Generator().manual_seed(seed or 0)
         drawn = LinearRegression(d, dtype=torch.float64, generator=source)
         slopes, level = drawn.weight.detach()[0], float(drawn.bias.detach())
+        level *= survey.design.intercept
     if not scaled:
         return torch.cat([slopes, torch.tensor([level], dtype=torch.float64)])
     raw = torch.where(survey.spectrum.scale > 0, slopes / survey.spectrum.scale, 0.0)
@@ -200,12 +211,18 @@ def starting_point(
 
 
 def coordinates_of(survey: Survey, parameters: Tensor) -> Tensor:
-    """√2·[Σ Vᵀ Δu, Δlevel]: half its squared norm is the gap."""
+    """√2·[Σ Vᵀ Δu, Δlevel]: half its squared norm is the gap; no level, no last one."""
     delta = parameters - survey.optimum
     level = delta[-1] + delta[:-1] @ survey.mean
-    return math.sqrt(2) * torch.cat(
-        [survey.spectrum.coordinates(delta[:-1]), level[None]]
-    )
+    return _with_level(survey, survey.spectrum.coordinates(delta[:-1]), level)
+
+
+def _with_level(survey: Survey, rows: Tensor, level: Tensor | float) -> Tensor:
+    """√2·[rows, level], or the rows alone where the line goes through the origin."""
+    if survey.design.intercept:
+        last = torch.as_tensor(level, dtype=torch.float64).reshape(1)
+        rows = torch.cat([rows, last])
+    return math.sqrt(2) * rows
 
 
 def path_from(survey: Survey, bowl: Bowl, rule: Rule, first: Tensor) -> Path:
@@ -214,8 +231,7 @@ def path_from(survey: Survey, bowl: Bowl, rule: Rule, first: Tensor) -> Path:
     target = None
     if rule.weight_decay:  # the optimum, as seen from 0
         rows = survey.spectrum.coordinates(survey.optimum[:-1])
-        level = torch.tensor([survey.level], dtype=torch.float64)
-        target = bowl.left.T @ (math.sqrt(2) * torch.cat([rows, level]))
+        target = bowl.left.T @ _with_level(survey, rows, survey.level)
     return Path(
         bowl, rule, first, survey.optimum, survey.optimum_loss, amplitude, target
     )
@@ -252,8 +268,8 @@ def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
             f"{survey.tally.dropped:,} incomplete row{'s were' if many else ' was'} "
             "dropped."
         )
-    for name, levels in survey.design.levels.items():
-        if len(levels) < 2:
+    for name in survey.design.levels:
+        if not survey.design.indicated(name):
             notes.append(f"Category {name!r} has one level only and adds no term.")
     if certificate.status == Status.RANK_DEFICIENT:
         notes.append(certificate.advice)

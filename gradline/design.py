@@ -3,7 +3,8 @@
 A design says how a source's columns become the matrix X: numeric columns as they are,
 a category with levels a < b < c as the indicator columns column[b] and column[c]
 (treatment coding; the first level in sorted order is the base). There is no column of
-ones: the intercept comes from the centring that the state does.
+ones: the intercept, where there is to be one, comes from the centring that the state
+does.
 
 Everything a design learns (levels) comes from the rows it is built on, and travels
 with the model, so that prediction on raw data needs nothing else.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +48,9 @@ MANY_LEVELS, SOME_LEVELS = 1_000, 50
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _NUMBERISH = re.compile(r"[-+]{0,2}[€$£¥]?\s?\d[\d.,:/\s_-]*(e[-+]?\d+)?\s?[€$£¥%]?")
+
+#: What the coefficient of the column of ones is called.
+INTERCEPT = "Intercept"
 
 #: Codes of a category that are no level of the design.
 MISSING, UNKNOWN = -1, -2
@@ -86,6 +90,7 @@ class Design:
         levels: for each category among them, its levels in order, the base first.
         weights: the column of row weights, or None.
         missing: what to do with an incomplete row.
+        intercept: False for a line through the origin.
     """
 
     target: str
@@ -93,6 +98,12 @@ class Design:
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     weights: str | None = None
     missing: Missing = "error"
+    intercept: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all coefficients: "Intercept", if there is one, and the terms."""
+        return (INTERCEPT, *self.terms) if self.intercept else self.terms
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -100,10 +111,20 @@ class Design:
         names: list[str] = []
         for feature in self.features:
             if feature in self.levels:
-                names += [f"{feature}[{level}]" for level in self.levels[feature][1:]]
+                names += [f"{feature}[{level}]" for level in self.indicated(feature)]
             else:
                 names.append(feature)
         return tuple(names)
+
+    def indicated(self, feature: str) -> tuple[str, ...]:
+        """The levels of a category that have a column of their own: all but the base.
+
+        Without an intercept the first category has no base, as in R: its columns stand
+        for what the intercept would.
+        """
+        first = next(f for f in self.features if f in self.levels)
+        whole = not self.intercept and feature == first
+        return self.levels[feature] if whole else self.levels[feature][1:]
 
     def chunks(self, source: Source, tally: Tally | None = None) -> Iterator[Chunk]:
         """Read the source once, as numbers.
@@ -246,9 +267,11 @@ class Design:
                 continue
             codes = self._codes(batch, feature)
             all_codes[feature] = codes
-            hit = np.flatnonzero(codes > 0)  # the base, 0, is no column
-            block[hit, place + codes[hit] - 1] = 1.0
-            place += len(self.levels[feature]) - 1
+            columns = len(self.indicated(feature))
+            base = len(self.levels[feature]) - columns  # 1: the base, 0, is no column
+            hit = np.flatnonzero(codes >= base)
+            block[hit, place + codes[hit] - base] = 1.0
+            place += columns
         return block[:, :d], block[:, d:], all_codes
 
     def _codes(self, batch: Batch, feature: str) -> Codes:
@@ -341,6 +364,7 @@ def build_design(
     categories: Sequence[str] = (),
     weights: str | None = None,
     missing: Missing = "error",
+    intercept: bool = True,
 ) -> Design:
     """Choose the columns, and learn the levels of the categories in one pass.
 
@@ -352,6 +376,7 @@ def build_design(
         categories: numeric columns to treat as categories all the same.
         weights: a column of row weights.
         missing: "error" refuses a missing value, "drop" leaves such rows out.
+        intercept: False for a line through the origin.
 
     Raises:
         ColumnError: a column that is not there, not usable, or named twice.
@@ -359,6 +384,7 @@ def build_design(
         UsageError: an unknown value of `missing`.
     """
     one_of("missing", missing, "error", "drop")
+    one_of("intercept", intercept, True, False)
     check_target(source, target)
     if weights is not None and column_of(source, weights).kind != "number":
         raise ColumnError(f"the weights in {weights!r} are not numbers: give numbers")
@@ -378,11 +404,11 @@ def build_design(
             raise ColumnError(f"category {name!r} is not among the features: add it")
     kinds = {column.name: column.kind for column in source.columns}
     levelled = [n for n in chosen if kinds[n] == "category" or n in categories]
-    plain = Design(target, chosen, {}, weights, missing)
+    plain = Design(target, chosen, {}, weights, missing, intercept)
     if not levelled:
         return plain
     levels = _learn_levels(source, plain, levelled, set(categories))
-    design = Design(target, chosen, levels, weights, missing)
+    design = replace(plain, levels=levels)
     doubled = [name for name, n in Counter(design.terms).items() if n > 1]
     if doubled:
         raise ColumnError(

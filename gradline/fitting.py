@@ -48,6 +48,7 @@ def fit(
     weight_decay: float = 0.0,
     optimizer_options: dict[str, Any] | None = None,
     weights: Any = None,
+    intercept: bool = True,
     missing: Missing = "error",
     degenerate: Literal["allow", "refuse"] = "allow",
     delimiter: str | None = None,
@@ -97,6 +98,8 @@ def fit(
             the ridge solution there; the gap is that to the least-squares optimum.
         optimizer_options: further settings of the optimiser, by torch's names.
         weights: row weights of 0 or more: an array (n,), or the name of a column.
+        intercept: False fits a line through the origin; R² and F are then about 0
+            instead of the mean, as in R and statsmodels.
         missing: "error" refuses incomplete rows, "drop" leaves them out and counts.
         degenerate: "refuse" turns down fewer rows than coefficients, and a constant
             feature; "allow" gives the answer of least norm, and a status that says so.
@@ -130,7 +133,16 @@ def fit(
     chosen = _method(method, training, optimizer is not None)
     reading = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal}
     source, design = _prepare(
-        data, y, target, features, exclude, categories, weights, missing, **reading
+        data,
+        y,
+        target,
+        features,
+        exclude,
+        categories,
+        weights,
+        missing,
+        intercept,
+        **reading,
     )
     one_of("degenerate", degenerate, "allow", "refuse")
     survey = take_survey(source, design, progress, degenerate == "refuse")
@@ -149,6 +161,7 @@ def certify(
     exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
     weights: Any = None,
+    intercept: bool = True,
     missing: Missing = "error",
 ) -> Certificate:
     """Hold any linear model, however it was trained, against the exact optimum.
@@ -163,6 +176,8 @@ def certify(
         exclude: columns to leave out of them.
         categories: features to treat as categories.
         weights: row weights, (n,), or the name of a column.
+        intercept: False to compare with lines through the origin; the model's bias is
+            then 0 or None.
         missing: what to do with incomplete rows.
 
     Returns:
@@ -173,7 +188,7 @@ def certify(
     """
     _check_model("model", model)
     prepared = _prepare(
-        data, y, target, features, exclude, categories, weights, missing
+        data, y, target, features, exclude, categories, weights, missing, intercept
     )
     survey = take_survey(*prepared)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate
@@ -188,6 +203,7 @@ def _prepare(
     categories: Sequence[str],
     weights: Any,
     missing: Missing,
+    intercept: bool = True,
     **reading: Any,
 ) -> tuple[Source, Design]:
     """Data and choices as a source and the design that reads it."""
@@ -208,6 +224,7 @@ def _prepare(
         categories=categories,
         weights=table.weights,
         missing=missing,
+        intercept=intercept,
     )
     return table.source, design
 
@@ -239,12 +256,13 @@ def _method(method: str, training: Training, optimizer: bool) -> Literal["exact"
 def _check_model(name: str, model: Any) -> None:
     """Refuse what is no linear model, or one with NaN in it."""
     weight, bias = getattr(model, "weight", None), getattr(model, "bias", None)
-    if not (isinstance(weight, Tensor) and isinstance(bias, Tensor)):
+    if not (isinstance(weight, Tensor) and isinstance(bias, Tensor | None)):
         raise UsageError(
             f"{name} is a {type(model).__name__}: give a gl.LinearRegression, or a "
-            "torch.nn.Linear with a bias"
+            "torch.nn.Linear"
         )
-    if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+    fine = torch.isfinite(weight).all()
+    if not (fine and (bias is None or torch.isfinite(bias).all())):
         raise DataError(
             f"{name} has a weight or bias that is NaN or infinite: it has diverged; "
             "start again with a smaller lr"

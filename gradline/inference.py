@@ -42,7 +42,7 @@ from torch import Tensor
 from gradline.certificate import Certificate
 from gradline.checks import one_of, real
 from gradline.data import Array, Batch, Chunk, Codes, Source, column_of, shape_text
-from gradline.design import Design, Mask, Tally
+from gradline.design import INTERCEPT, Design, Mask, Tally
 from gradline.distributions import f_above, t_central_quantile, t_two_sided
 from gradline.errors import DataError, ShapeError, Status, UsageError, listed
 from gradline.solvers import Spectrum
@@ -107,6 +107,19 @@ class Line(NamedTuple):
     level: float
     certificate: Certificate
     evidence: Evidence | None
+    has_intercept: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        """Of all coefficients, the intercept first where there is one."""
+        return [*([INTERCEPT] if self.has_intercept else []), *self.terms]
+
+    @property
+    def values(self) -> Array:
+        """All coefficients, in the order of the names."""
+        if not self.has_intercept:
+            return self.slopes
+        return np.append(self.intercept, self.slopes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +140,12 @@ class Inference:
         intervals: (low, high) by term.
         rows: n, rows with a weight above 0.
         df_model: coefficients without the intercept.
-        df_resid: n - df_model - 1.
+        df_resid: n - df_model - 1; n - df_model without an intercept.
         df: degrees of freedom of t: df_resid, or the number of clusters - 1.
         clusters: how many; None unless cov is "cluster".
         residual_std: √(Σ w r² / df_resid), R's residual standard error.
-        r2: 1 - Σ w r² / Σ w (y - mean)²; NaN where y is constant.
+        r2: 1 - Σ w r² / Σ w (y - mean)²; NaN where y is constant. Without an intercept
+            Σ w y² is below, and adjusted_r2 has n for n - 1.
         adjusted_r2: 1 - (1 - r2)(n - 1) / df_resid.
         f_statistic: of all slopes being 0; of Wald's kind for a robust covariance;
             NaN where there is no slope, or no more clusters than slopes.
@@ -276,7 +290,7 @@ def infer(
         middle = meat / known.weight**2
         df = n - k if clusters is None else clusters - 1
         errors = np.sqrt(((half @ middle) * half).sum(1).clip(min=0))
-    values = np.append(line.intercept, line.slopes)
+    values = line.values
     note, perfect = None, _perfect(line, known)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.full(len(values), np.nan) if perfect else values / errors
@@ -286,7 +300,7 @@ def infer(
         )
     p = t_two_sided(t, df)
     reach = t_central_quantile(level, df) * errors
-    names = ["Intercept", *line.terms]
+    names, slopes = line.names, len(line.slopes)
     f = _f_statistic(line, known, middle, clusters, variance)
     f = math.nan if perfect else f
     tss = known.variance * known.weight
@@ -310,15 +324,15 @@ def infer(
             )
         ),
         rows=n,
-        df_model=k - 1,
+        df_model=slopes,
         df_resid=n - k,
         df=df,
         clusters=clusters,
         residual_std=math.sqrt(variance),
         r2=r2,
-        adjusted_r2=1 - (1 - r2) * (n - 1) / (n - k),
+        adjusted_r2=1 - (1 - r2) * (n - line.has_intercept) / (n - k),
         f_statistic=f,
-        f_p_value=float(f_above(f, k - 1, df)) if k > 1 else math.nan,
+        f_p_value=float(f_above(f, slopes, df)) if slopes else math.nan,
         log_likelihood=likelihood,
         aic=2 * k - 2 * likelihood,
         bic=k * math.log(n) - 2 * likelihood,
@@ -336,7 +350,7 @@ def half_widths(
     df = known.rows - line.certificate.rank
     variance = line.certificate.loss * known.weight / df
     u = _whitened(known, _centred(line, known, X))  # (rows, d)
-    share = (1 + u.square().sum(1).numpy()) / known.weight
+    share = (line.has_intercept + u.square().sum(1).numpy()) / known.weight
     spread = np.sqrt(variance * (share + (kind == "prediction")))
     return np.asarray(t_central_quantile(level, df) * spread)
 
@@ -399,8 +413,10 @@ def _sure(line: Line) -> Evidence:
 
 
 def _half(line: Line, known: Evidence) -> Array:
-    """G, (d + 1, d + 1)."""
+    """G, (d + 1, d + 1); R itself where there is no intercept."""
     root = known.root
+    if not line.has_intercept:
+        return root
     mean = line.center @ root + known.remainder @ root
     return np.block([[np.ones((1, 1)), -mean[None]], [np.zeros((len(root), 1)), root]])
 
@@ -426,7 +442,7 @@ def _f_statistic(
         explained = (known.variance - line.certificate.loss) * known.weight
         return max(0.0, explained) / q / variance if variance > 0 else math.nan
     z = np.linalg.solve(known.root, line.slopes)
-    inner = middle[1:, 1:]
+    inner = middle[-q:, -q:]
     size = np.sqrt(inner.diagonal())
     if not (size > 0).all():
         return math.nan
@@ -516,7 +532,8 @@ def _part(line: Line, known: Evidence, chunk: Chunk) -> _Part:
     w = torch.ones(len(r), dtype=torch.float64)
     if chunk.weight is not None:
         w = torch.from_numpy(np.array(chunk.weight, dtype=np.float64))
-    return _Part(u, r, w, plain, w * (1 + u.square().sum(1)) / known.weight, None)
+    leverage = w * (line.has_intercept + u.square().sum(1)) / known.weight
+    return _Part(u, r, w, plain, leverage, None)
 
 
 def _meat(
@@ -528,7 +545,7 @@ def _meat(
 ) -> tuple[Array, int | None]:
     """The middle of the sandwich in u, times W², and how many clusters there are."""
     known = _sure(line)
-    n, k = known.rows, line.certificate.rank
+    n, k, d = known.rows, line.certificate.rank, len(line.slopes)
     if not isinstance(cov, str):
         return _cluster_meat(line, design, source, cov[1], progress)
     total = torch.zeros(k, k, dtype=torch.float64)
@@ -545,11 +562,13 @@ def _meat(
                 )
             factor = factor / (free.sqrt() if cov == "HC2" else free)
         scores = part.u * factor[:, None]  # (rows, d), and factor itself before them
-        total[0, 0] += factor @ factor
-        total[0, 1:] += factor @ scores
-        total[1:, 1:] += scores.T @ scores
+        total[-d:, -d:] += scores.T @ scores
+        if line.has_intercept:
+            total[0, 0] += factor @ factor
+            total[0, 1:] += factor @ scores
         start += len(factor)
-    total[1:, 0] = total[0, 1:]
+    if line.has_intercept:
+        total[1:, 0] = total[0, 1:]
     return total.numpy() * (n / (n - k) if cov == "HC1" else 1.0), None
 
 
@@ -568,7 +587,9 @@ def _cluster_meat(
     for part in _parts(line, design, source, "cluster errors", progress, groups):
         assert part.groups is not None
         codes = torch.from_numpy(part.groups)
-        scores = torch.cat([torch.ones(len(codes), 1).double(), part.u], dim=1)
+        scores = part.u
+        if line.has_intercept:
+            scores = torch.cat([torch.ones(len(codes), 1).double(), scores], dim=1)
         scores = scores * (part.w * part.residual)[:, None]
         more = groups.count - len(sums)
         if more > 0:  # grown by half, so that many new clusters cost no more than few

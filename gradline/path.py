@@ -59,6 +59,7 @@ class Bowl:
             the axes, (d' + 1, m).
         axes: a unit step along each axis, in raw slopes and intercept, (d + 1, m).
         onto: how far along each axis raw slopes and intercept are, (m, d + 1).
+        free: how many parameters descent moves: d + 1, or d without an intercept.
     """
 
     curvature: Tensor
@@ -66,6 +67,7 @@ class Bowl:
     left: Tensor
     axes: Tensor
     onto: Tensor
+    free: int
 
     @property
     def lr_limit(self) -> float:
@@ -91,19 +93,24 @@ class Bowl:
         return self.curvature[: int((root > floor).sum())]
 
 
-def raw_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
+def raw_bowl(spectrum: Spectrum, mean: Tensor, intercept: bool = True) -> Bowl:
     """The loss over the slopes and the intercept of the data as they are.
 
     Args:
         spectrum: of the centred, scaled design.
         mean: the mean of x, (d,).
+        intercept: whether there is one; else it stays where it is, at 0.
     """
-    U, S, Vh = torch.linalg.svd(raw_root(spectrum, mean), full_matrices=False)
-    return Bowl(S.square(), S, U, Vh.T, Vh)
+    J = raw_root(spectrum, mean, intercept)
+    U, S, Vh = torch.linalg.svd(J, full_matrices=False)
+    return Bowl(S.square(), S, U, Vh.T, Vh, len(mean) + intercept)
 
 
-def raw_root(spectrum: Spectrum, mean: Tensor) -> Tensor:
-    """J with loss = optimum_loss + ½‖J·(parameters - optimum)‖², (m + 1, d + 1)."""
+def raw_root(spectrum: Spectrum, mean: Tensor, intercept: bool = True) -> Tensor:
+    """J with loss = optimum_loss + ½‖J·(parameters - optimum)‖², (m + 1, d + 1).
+
+    Without an intercept the last column is 0, and there is no last row.
+    """
     d = spectrum.columns
     sigma = spectrum.sigma
     m = sigma.numel()
@@ -111,15 +118,17 @@ def raw_root(spectrum: Spectrum, mean: Tensor) -> Tensor:
     J[:m, :d] = (spectrum.vectors * sigma).T * spectrum.scale
     J[m, :d] = mean
     J[m, d] = 1.0
-    return J.mul_(math.sqrt(2))
+    J.mul_(math.sqrt(2))
+    return J if intercept else J[:m]
 
 
-def scaled_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
+def scaled_bowl(spectrum: Spectrum, mean: Tensor, intercept: bool = True) -> Bowl:
     """The loss over slopes of standardised features and the level at their mean.
 
     Args:
         spectrum: of the centred, scaled design.
         mean: the mean of x, (d,).
+        intercept: whether there is one; else it stays where it is, at 0.
     """
     d = spectrum.columns
     sigma, vectors = spectrum.sigma, spectrum.vectors
@@ -134,9 +143,14 @@ def scaled_bowl(spectrum: Spectrum, mean: Tensor) -> Bowl:
     onto[m, :d] = mean
     onto[m, d] = 1.0
     root = math.sqrt(2) * torch.cat([sigma, torch.ones(1).double()])
+    if not intercept:
+        root, axes, onto = root[:m], axes[:, :m], onto[:m]
     order = torch.argsort(root, descending=True)
-    left = torch.eye(m + 1, dtype=torch.float64)[:, order]
-    return Bowl(root[order].square(), root[order], left, axes[:, order], onto[order])
+    left = torch.eye(len(root), dtype=torch.float64)[:, order]
+    root = root[order]
+    return Bowl(
+        root.square(), root, left, axes[:, order], onto[order], d + intercept
+    )
 
 
 @dataclass(frozen=True)
@@ -292,7 +306,7 @@ class Path:
         rows, columns = self.bowl.axes.shape
         if self.rule.weight_decay:
             return True
-        return rows == columns and len(self.bowl.live) == columns
+        return self.bowl.free == columns == len(self.bowl.live)
 
     def _powers(self, epochs: Epochs) -> tuple[Array, Array]:
         return self.rule.powers(self._curvature, epochs)

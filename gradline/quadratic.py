@@ -67,6 +67,7 @@ def quadratic(
     level: float,
     optimum_loss: float,
     scaled: bool,
+    intercept: bool = True,
 ) -> Quadratic:
     """The loss of a state, over raw or over standardised features.
 
@@ -78,17 +79,19 @@ def quadratic(
         optimum_loss: the loss there.
         scaled: whether to descend on standardised features; a constant one then
             keeps its own unit.
+        intercept: whether there is one; else its gradient is 0.
     """
-    J = raw_root(spectrum, mean)
+    J = raw_root(spectrum, mean, intercept)
     rows = spectrum.coordinates(optimum[:-1])
-    last = torch.tensor([level], dtype=torch.float64)
+    last = torch.tensor([level] if intercept else [], dtype=torch.float64)
     target = math.sqrt(2) * torch.cat([rows, last])
     ones = torch.ones_like(mean)
     if not scaled:
         return Quadratic(J, target, optimum_loss, ones, torch.zeros_like(mean))
     scale = torch.where(spectrum.scale > 0, spectrum.scale, ones)
     J[:, :-1] /= scale
-    J[-1, :-1] = 0.0  # the level is a coordinate of its own
+    if intercept:
+        J[-1, :-1] = 0.0  # the level is a coordinate of its own
     return Quadratic(J, target, optimum_loss, scale, mean)
 
 

@@ -46,7 +46,8 @@ class Scores(Mapping[str, float]):
     """How well predictions match: also a mapping, scores["r2"].
 
     Attributes:
-        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant.
+        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant. Of a fit
+            without intercept, Σ w·y² is below, as in R and statsmodels.
         rmse: root mean squared error, in units of y.
         mae: mean absolute error, in units of y. A fit of many rows measures it when it
             is first asked for, by another pass over its data; NaN where those are gone.
@@ -139,7 +140,7 @@ class Fit:
     Attributes:
         coefficients: slope by term, in the order of the design, in units of the
             target per unit of the term.
-        intercept: the prediction where every term is 0.
+        intercept: the prediction where every term is 0; 0 for a design without one.
         certificate: how far it is from the exact optimum.
         trace: the history of a descent; None for method="exact".
         metrics: scores on the training rows.
@@ -496,7 +497,7 @@ class Fit:
     def loss_surface(
         self,
         x: str | None = None,
-        y: str = "Intercept",
+        y: str | None = None,
         *,
         span: tuple[tuple[float, float], tuple[float, float]] | None = None,
         points: int = 101,
@@ -506,7 +507,7 @@ class Fit:
 
         Args:
             x: a term, or "Intercept"; the first term unless told.
-            y: another one.
+            y: another one; the intercept unless told, or the second term without one.
             span: from where to where, for both; unless told, wide enough to show the
                 start of the descent, its steps and the optimum.
             points: along each side.
@@ -591,6 +592,7 @@ class Fit:
             self.level,
             self.certificate,
             self.evidence,
+            self.design.intercept,
         )
 
     def _training(
@@ -661,7 +663,7 @@ def score(fit: Fit, design: Design, source: Source) -> Scores:
                 f"a residual of {source.name} is too large to square: the data are of "
                 "another size than those of the fit"
             )
-        if not rows:
+        if not rows and design.intercept:
             shift = float(chunk.y[0])
         rows += len(chunk.y)
         squares += float(w @ residual**2)
@@ -669,7 +671,7 @@ def score(fit: Fit, design: Design, source: Source) -> Scores:
         weight = float(w.sum())
         if weight == 0:
             continue
-        mean = float(w @ (chunk.y - shift)) / weight
+        mean = float(w @ (chunk.y - shift)) / weight * design.intercept
         spread += float(w @ (chunk.y - shift - mean) ** 2)
         spread += (mean - center) ** 2 * total * weight / (total + weight)
         center += (mean - center) * weight / (total + weight)

@@ -255,7 +255,12 @@ def _design(about: dict[str, Any]) -> Design:
         raise ValueError("a column's name is no text")
     if missing not in ("error", "drop") or not about["features"]:
         raise ValueError("the design is not complete")
-    design = Design(about["target"], tuple(about["features"]), levels, weights, missing)
+    intercept = about.get("intercept", True)
+    if not isinstance(intercept, bool):
+        raise ValueError("intercept is neither true nor false")
+    design = Design(
+        about["target"], tuple(about["features"]), levels, weights, missing, intercept
+    )
     if len(set(design.terms)) != len(design.terms):
         raise ValueError("two terms have one name")
     if any(name not in design.features for name in levels):

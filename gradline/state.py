@@ -83,6 +83,8 @@ class Moments:
     Args:
         features: d, the number of columns of X.
         targets: k; chunks have y (rows,) where it is 1, else (rows, k).
+        intercept: False for lines through the origin: nothing is centred, all means
+            count as 0 and every sum below is about 0.
 
     Attributes:
         rows: how many rows.
@@ -96,8 +98,11 @@ class Moments:
     nearest elsewhere: OnlineStats.LinReg in Julia.
     """
 
-    def __init__(self, features: int, targets: int = 1) -> None:
+    def __init__(
+        self, features: int, targets: int = 1, intercept: bool = True
+    ) -> None:
         d, k = features, targets
+        self.intercept = intercept
         self.rows = 0
         self.counted = 0
         self.weight = 0.0
@@ -128,6 +133,8 @@ class Moments:
     @property
     def delta(self) -> Array:
         """The mean of z, (d,): what the mean of x has beside the shift."""
+        if not self.intercept:
+            return np.zeros_like(self._z)
         return self._z / self.weight if self.weight else self._z
 
     @property
@@ -138,7 +145,7 @@ class Moments:
     @property
     def y_mean(self) -> Array:
         """The weighted mean of y, (k,)."""
-        if not self.weight:
+        if not (self.weight and self.intercept):
             return self.level
         return self.level + (self.delta @ self.line + self._r / self.weight)
 
@@ -156,7 +163,7 @@ class Moments:
     @property
     def rr(self) -> Array:
         """Σ w (r - mean of r)², (k,): squares about the line, at its best level."""
-        if not self.weight:
+        if not (self.weight and self.intercept):
             return self._rr
         return np.maximum(self._rr - np.square(self._r) / self.weight, 0.0)
 
@@ -218,7 +225,7 @@ class Moments:
         if first:
             # The opening rows were no guide to the rest: once more, from their mean.
             mean = self.x_mean
-            again = Moments(self.features, self.targets)
+            again = Moments(self.features, self.targets, self.intercept)
             again._begin(chunk, mean)
             again._accumulate(chunk)
             again.rows, again.counted, again.weight = len(chunk.y), counted, weight
@@ -231,10 +238,9 @@ class Moments:
     @_quiet
     def merge(self, other: Moments) -> Moments:
         """Take in another state's rows; return self. The order does not matter."""
-        if (other.features, other.targets) != (self.features, self.targets):
+        if other._kind != self._kind:
             raise ShapeError(
-                f"a state of {other.features} features and {other.targets} targets "
-                f"does not go with one of {self.features} and {self.targets}"
+                f"a state of {other._kind} does not go with one of {self._kind}"
             )
         rows = self.rows + other.rows
         if other.weight and self.weight < other.weight:
@@ -259,9 +265,15 @@ class Moments:
         self._fitted_at = self.rows
         step = _solved(self.xx, self.xr)
         rise = self._r / self.weight - self.delta @ step
-        self._move_line(step, rise)
+        self._move_line(step, rise if self.intercept else np.zeros_like(rise))
 
     # The parts.
+
+    @property
+    def _kind(self) -> str:
+        """What a state must share with another to be merged with it."""
+        without = "" if self.intercept else " without intercept"
+        return f"{self.features} features and {self.targets} targets{without}"
 
     def _check(self, chunk: Chunk) -> None:
         width = chunk.X.shape[1]
@@ -287,11 +299,11 @@ class Moments:
         with np.errstate(all="ignore"):
             x = chunk.X[rows].astype(np.float64)
             y = _columns(chunk.y[rows]).astype(np.float64)
-            near = np.average(x, axis=0, weights=w)
+            near = np.average(x, axis=0, weights=w) * self.intercept
             spread = np.sqrt(np.average(np.square(x - near), axis=0, weights=w))
             self._shifted = not bool((np.abs(near) <= NEAR * spread).all())
             self.shift = _finite(near if mean is None else mean)
-            self.level = _finite(np.average(y, axis=0, weights=w))
+            self.level = _finite(np.average(y, axis=0, weights=w)) * self.intercept
             if not self._shifted:
                 self.shift = np.zeros_like(self.shift)
             if len(y) < LINE_ROWS * (self.features + 1):
@@ -300,7 +312,7 @@ class Moments:
             z, r = x - near, y - self.level
             wz = z if w is None else z * w[:, None]
             step = _solved(wz.T @ z, wz.T @ r)
-            self.level = _finite(self.level + (self.shift - near) @ step)
+            self.level = self.level + (self.shift - near) @ step
             self.line = step
 
     def _outgrown(self) -> bool:
@@ -349,7 +361,7 @@ class Moments:
     def _is_far(self) -> bool:
         """Whether the mean lies far from the shift, by the columns' own spread."""
         squares = self._zz.diagonal()
-        moved = self.delta * self._z
+        moved = self.delta * self._z  # 0 without intercept
         return bool((moved > FAR * (squares - moved)).any())
 
     def _move_shift(self, shift: Array) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from gradline.checks import one_of, real, whole
 from gradline.data import Array
+from gradline.design import INTERCEPT
 from gradline.errors import DataError, UsageError, closest, listed
 from gradline.paraboloid import LossSurface, rise
 from gradline.path import raw_root
@@ -32,8 +33,6 @@ from gradline.survey import Survey
 if TYPE_CHECKING:
     from gradline.result import Fit
 
-INTERCEPT = "Intercept"
-
 #: The room left around what is to be seen, as a share of its width.
 MARGIN = 0.15
 
@@ -41,15 +40,17 @@ MARGIN = 0.15
 def loss_surface(
     fit: Fit,
     x: str | None,
-    y: str,
+    y: str | None,
     span: tuple[tuple[float, float], tuple[float, float]] | None,
     points: int,
     others: str,
 ) -> LossSurface:
     """The loss of a fit's data over two coefficients; see `Fit.loss_surface`."""
     terms = list(fit.coefficients)
+    if y is None:
+        y = INTERCEPT if fit.design.intercept or len(terms) < 2 else terms[1]
     names = (terms[0] if x is None else x, y)
-    columns = [_column(name, terms) for name in names]
+    columns = [_column(name, terms, fit.design.intercept) for name in names]
     if columns[0] == columns[1]:
         raise UsageError(f"x and y are both {y!r}: give two coefficients")
     points = whole("points", points, 2, 5_000)
@@ -91,7 +92,7 @@ def _paraboloid(
     survey: Survey, columns: list[int], at_fit: Tensor, fixed: bool
 ) -> tuple[tuple[float, float], float, Array]:
     """Its lowest point, the loss there, and R."""
-    J = raw_root(survey.spectrum, survey.mean)
+    J = raw_root(survey.spectrum, survey.mean, survey.design.intercept)
     A = J[:, columns]  # (m + 1, 2)
     rest = [i for i in range(J.shape[1]) if i not in columns]
     B = J[:, rest]
@@ -181,9 +182,9 @@ def _given(span: Any) -> list[tuple[float, float]]:
     return ends
 
 
-def _column(name: Any, terms: list[str]) -> int:
+def _column(name: Any, terms: list[str], intercept: bool) -> int:
     """The place of a coefficient among slopes and intercept."""
-    known = [*terms, INTERCEPT]
+    known = [*terms, INTERCEPT] if intercept else terms
     if isinstance(name, str) and name in known:
         return known.index(name)
     near = closest(str(name), known)

@@ -134,10 +134,20 @@ class Survey:
             mean = torch.cat([self.mean, torch.ones(1).double()])
             hessian = torch.outer(mean, mean)
             hessian[:-1, :-1] += torch.from_numpy(self.sums.xx) / self.sums.weight
+            if not self.design.intercept:
+                hessian = hessian[:-1, :-1]
             values = torch.linalg.eigvalsh(2 * hessian)
             return float(values[-1]), max(0.0, float(values[0]))
-        largest = largest_eigenvalue(self.curvature, size)
-        rest = largest_eigenvalue(lambda v: largest * v - self.curvature(v), size)
+        without = not self.design.intercept
+
+        def image(step: Tensor) -> Tensor:
+            if not without:
+                return self.curvature(step)
+            return self.curvature(torch.cat([step, torch.zeros(1)]))[:-1]
+
+        size -= without
+        largest = largest_eigenvalue(image, size)
+        rest = largest_eigenvalue(lambda v: largest * v - image(v), size)
         return largest, max(0.0, largest - rest)
 
 
@@ -175,7 +185,7 @@ class _Reading:
     def __init__(self, design: Design, rows: int | None) -> None:
         self.design = design
         self.tally = Tally()
-        self.moments = Moments(len(design.terms))
+        self.moments = Moments(len(design.terms), intercept=design.intercept)
         self.picker = _Picker(rows, len(design.terms))
 
     def take(self, start: int, batch: Batch) -> None:
@@ -307,14 +317,15 @@ def _improved(
     rounding left in the solution, and the loss changes by exactly what it promises.
     """
     measured = _measure(chunks, moments, slopes)
+    offset = measured.offset if moments.intercept else 0.0
     step = spectrum.newton_step(measured.gradient)
-    loss = measured.loss - float(measured.gradient @ step) - measured.offset**2
+    loss = measured.loss - float(measured.gradient @ step) - offset**2
     # What one more step would still find, by the rate at which such steps shrink.
     squared = 2 if isinstance(spectrum, Factored) else 1
     rest = min(1.0, 64 * EPS * len(slopes) * spectrum.condition**squared)
     return _Optimum(
         slopes + step,
-        float(moments.y_mean[0]) + measured.offset,
+        float(moments.y_mean[0]) + offset,
         loss,
         measured.mae,
         step.abs() * (0 if spectrum.deficient else rest),
@@ -539,20 +550,21 @@ def _check_determined(source: Source, design: Design, sums: Centred) -> None:
         )
         if scale == 0
     ]
-    constant += [(name, 0.0) for name, lev in design.levels.items() if len(lev) < 2]
+    constant += [(name, 0.0) for name in design.levels if not design.indicated(name)]
     if constant:
         name, size = constant[0]
         nearly = f", or varies less than float64 can tell near {size:.3g}"
+        same = f"constant{nearly if size > 1e12 else ''} and cannot be told from the "
         raise DataError(
-            f"column {name!r} of {source.name} is constant"
-            f"{nearly if size > 1e12 else ''} and cannot be told from the intercept: "
+            f"column {name!r} of {source.name} is "
+            f"{same + 'intercept' if design.intercept else '0 in every row'}: "
             f"leave it out of the features, {way_out}"
         )
-    if sums.counted < len(design.terms) + 1:
+    if sums.counted < len(design.names):
         most = max(design.levels, key=lambda n: len(design.levels[n]), default=None)
         levels = len(design.levels[most]) if most is not None else 0
         hint = f" ({levels:,} of them levels of {most!r})" if levels > 10 else ""
         raise DataError(
-            f"{source.name} has {sums.counted:,} rows for {len(design.terms) + 1:,} "
+            f"{source.name} has {sums.counted:,} rows for {len(design.names):,} "
             f"coefficients{hint}: give more rows or fewer features, {way_out}"
         )

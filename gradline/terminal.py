@@ -73,8 +73,8 @@ def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     names; else digits go first, and names are cut.
     """
     i = inference
-    names = ["Intercept", *fit.coefficients][:MOST_TERMS_SHOWN]
-    values = [fit.intercept, *fit.coefficients.values()]
+    names = list(fit.design.names)[:MOST_TERMS_SHOWN]
+    values = _values(fit)
     ends = [i.intervals[name] for name in names]
     marks = [stars(i.p[name]) for name in names]
     p_values = _right([p_value(i.p[name]) for name in names])
@@ -266,9 +266,15 @@ def _method(fit: Fit) -> str:
     return ", ".join(parts) + where
 
 
+def _values(fit: Fit) -> list[float]:
+    """The coefficients in the order of `design.names`."""
+    slopes = list(fit.coefficients.values())
+    return [fit.intercept, *slopes] if fit.design.intercept else slopes
+
+
 def _coefficient_lines(fit: Fit) -> list[str]:
-    names = ["Intercept", *fit.coefficients][:MOST_TERMS_SHOWN]
-    values = [fit.intercept, *fit.coefficients.values()][:MOST_TERMS_SHOWN]
+    names = list(fit.design.names)[:MOST_TERMS_SHOWN]
+    values = _values(fit)[:MOST_TERMS_SHOWN]
     lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})
     return lines + _more_terms(fit)
 

@@ -140,7 +140,7 @@ def _closed_form(survey: Survey, training: Training) -> Fit:
     automatic = training.automatic
     scaled = automatic if training.standardize is None else training.standardize
     make = scaled_bowl if scaled else raw_bowl
-    bowl = make(survey.spectrum, survey.mean)
+    bowl = make(survey.spectrum, survey.mean, survey.design.intercept)
     lr = 0.0 if automatic else float(training.lr)  # type: ignore[arg-type]
     rule = Rule(lr, **training.options)
     steepest, flattest = bowl.ends
@@ -189,6 +189,7 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         survey.level,
         survey.optimum_loss,
         scaled,
+        survey.design.intercept,
     )
     steps = walk(
         loss,
@@ -283,7 +284,8 @@ def _too_fast(
         f"give less, such as {limit / 2:.2g}"
     )
     if not is_scaled:
-        scaled: Bowl = scaled_bowl(survey.spectrum, survey.mean)
+        intercept = survey.design.intercept
+        scaled: Bowl = scaled_bowl(survey.spectrum, survey.mean, intercept)
         other = rule.limit(scaled.ends[0])
         if other > 1.01 * limit:
             message += (

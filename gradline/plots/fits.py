@@ -66,14 +66,14 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         DataError: the fit was loaded from a file, which does not hold what it needs.
         UsageError: not two coefficients, or one that is not there.
     """
-    known = [*fit.coefficients, "Intercept"]
+    known = list(fit.coefficients) + ["Intercept"] * fit.design.intercept
     if terms is None:
         terms = known[:2]
     if isinstance(terms, str) or len(terms) != 2:
         given = repr(terms) if isinstance(terms, str) else f"{len(terms)} coefficients"
         raise UsageError(
-            f"a loss surface is over two coefficients and was given {given}: give two, "
-            f"such as {known[0]!r} and {known[1]!r}"
+            f"a loss surface is over two coefficients and was given {given}: give two "
+            f"of {listed(known)}"
         )
     surface = fit.loss_surface(terms[0], terms[1], points=2)  # its corners
     others = len(known) - 2
