@@ -23,6 +23,10 @@ from gradline.solvers import EPS, Spectrum
 #: Steps at the most; a well-posed problem needs two.
 MOST_STEPS = 8
 
+#: Rounds of `whiten` at the most, and how near to 1 the last one must have begun.
+MOST_ROUNDS = 3
+NEAR = 0.01
+
 Pair = tuple[Array, Array]
 
 _SPLIT = 134_217_729.0  # 2^27 + 1
@@ -55,7 +59,7 @@ def refine(
     """Newton's method from `slopes` until float64 can hold no more of the answer.
 
     Args:
-        chunk: all rows: X (n, d), y (n,), weights (n,) or None.
+        chunk: all rows: X (n, d), y (n,), weights (n,) or None, in float64.
         spectrum: of the design, whose `newton_step` solves for a gradient.
         mean: the weighted mean of x, (d,), as a pair.
         slopes: where to begin, raw, (d,).
@@ -74,25 +78,29 @@ def refine(
         r = _residuals(X, y, b, c)
         wr = _times(r, w)
         pull = _sum(wr)  # Σ w r
-        gradient = np.array([_value(_sum(_times(wr, x)))[0] for x in X.T])
-        gradient -= (mean[0] + mean[1]) * _value(pull)
+        # Less its mean as pairs too: while the level is off, both parts are large.
+        sums = [_sum(_times(wr, x)) for x in X.T]
+        high, low = _multiply(mean, pull)
+        gradient = _value(_add(_stacked(sums), (-high, -low)))
         step = spectrum.newton_step(torch.from_numpy(gradient / total)).numpy()
         rise = float(_value(pull)[0]) / total - float(mean[0] @ step)
         both = np.abs(np.append(step, rise))
         held = np.maximum(np.abs(np.append(b[0], c[0])), natural)
         size = float(np.max(both / np.maximum(np.maximum(held, both), 1e-300)))
-        if not size < last / 2:
-            break  # as far as these factors lead
+        if not size < last / 2:  # as far as these factors and pairs lead
+            off = 4 * both if last < 0.01 else np.full_like(both, np.inf)
+            break
         b, c = (
             _add(b, (step, np.zeros_like(step))),
             _add(c, (np.array([rise]), 0 * c[0])),
         )
         # Each step leaves about the same share of the error as the one before it did.
-        share = 1.0 if last == np.inf else min(1.0, size / last)
+        share = 1.0 if last == np.inf else 2 * size / last
         off, last = both * max(share, EPS), size
         if size < EPS / 16:
             break
     r = _residuals(X, y, b, c)
+    off = off + _blur(chunk, w, spectrum, mean[0], b[0], float(c[0][0]), _value(r))
     at_mean = _value(_add(c, _dot(mean, b)))
     return Refined(
         b[0] + b[1],
@@ -102,6 +110,80 @@ def refine(
         float(w @ _value(r) ** 2) / total,
         float(w @ np.abs(_value(r))) / total,
     )
+
+
+def _blur(
+    chunk: Chunk,
+    w: Array,
+    spectrum: Spectrum,
+    mean: Array,
+    b: Array,
+    c: float,
+    residual: Array,
+) -> Array:
+    """How far off slopes and intercept may be by the rounding of pairs, (d + 1,).
+
+    Residuals are off by their parts times eps², gradients by theirs; the inverse of the
+    scatter and its root say what that does to slopes and intercept.
+    """
+    X, total = np.abs(chunk.X), float(w.sum())
+    parts = np.abs(chunk.y) + X @ np.abs(b) + abs(c)  # (n,)
+    loose = (len(b) + 4) * EPS**2 * np.sqrt(float(w @ parts**2) / total)
+    pulled = (w * np.abs(residual)) @ X / total  # (d,)
+    pulled *= (np.log2(len(parts)) + 4) * EPS**2
+    root, inverse = spectrum.root().numpy(), spectrum.inverse().numpy()
+    root = np.vstack([root, mean @ root])
+    off = np.linalg.norm(root, axis=1) * loose
+    off += np.abs(np.vstack([inverse, mean @ inverse])) @ pulled
+    off[-1] += loose
+    return np.asarray(off)
+
+
+def whiten(
+    chunk: Chunk, mean: Pair, weight: float, root: Array
+) -> tuple[Array, Array] | None:
+    """The root of the inverse scatter, right to the last digits.
+
+    From R with RRᵀ about the inverse of C = Xcᵀ diag(w) Xc / W, the rows of
+
+        U = Xc R    in pairs, for there it cancels    (n, d)
+
+    have a scatter S = UᵀU/W = LLᵀ near 1, so that R L⁻ᵀ is a root to the last digits,
+    whatever R was.
+
+    Args:
+        chunk: all rows, as for `refine`.
+        mean: the weighted mean of x, (d,), as a pair.
+        weight: W, the sum of the weights.
+        root: R, (d, d).
+
+    Returns:
+        The better R (d, d), and meanᵀR (d,), which would cancel if made from it; None
+        where R is too far off to be bettered.
+
+    Source: Fukaya et al., "CholeskyQR2", 2014, whose second round this is.
+    """
+    spread = (chunk.X, np.zeros_like(chunk.X))
+    centred = _add(spread, (-mean[0], -mean[1]))
+    w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
+    across = np.zeros(root.shape[1])
+    for _ in range(MOST_ROUNDS):
+        U = _value(_by(centred, root))
+        shift = w @ U / weight  # what the mean itself is off by
+        across = _value(_by((mean[0][None], mean[1][None]), root))[0] + shift
+        U -= shift
+        S = U.T @ (U * w[:, None]) / weight
+        if not np.isfinite(S).all():
+            return None
+        try:
+            L = np.linalg.cholesky(S)
+        except np.linalg.LinAlgError:
+            return None
+        better = np.linalg.solve(L, np.vstack([root, across]).T).T
+        root, across = better[:-1], better[-1]
+        if np.abs(S - np.eye(len(S))).max() < NEAR:
+            return root, across
+    return None
 
 
 def _residuals(X: Array, y: Array, b: Pair, c: Pair) -> Pair:
@@ -114,8 +196,27 @@ def _residuals(X: Array, y: Array, b: Pair, c: Pair) -> Pair:
 
 
 def _dot(a: Pair, b: Pair) -> Pair:
+    return _sum(_multiply(a, b))
+
+
+def _multiply(a: Pair, b: Pair) -> Pair:
+    """a·b, elementwise."""
     product, error = _product(a[0], b[0])
-    return _sum((product, error + (a[0] * b[1] + a[1] * b[0])))
+    return product, error + (a[0] * b[1] + a[1] * b[0])
+
+
+def _by(a: Pair, right: Array) -> Pair:
+    """The matrix a (n, d) times right (d, m), as a pair."""
+    total = (np.zeros((len(a[0]), right.shape[1])),) * 2
+    for j, row in enumerate(right):
+        product, error = _product(a[0][:, j, None], row)
+        total = _add(total, (product, error + a[1][:, j, None] * row))
+    return total
+
+
+def _stacked(sums: list[Pair]) -> Pair:
+    """Pairs of one number each as one pair, (d,)."""
+    return np.concatenate([s[0] for s in sums]), np.concatenate([s[1] for s in sums])
 
 
 def _value(pair: Pair) -> Array:
@@ -131,7 +232,7 @@ def _add(a: Pair, b: Pair) -> Pair:
     return high, error - (high - s)
 
 
-def _product(a: Array, b: Array | float) -> Pair:
+def _product(a: Array, b: Array) -> Pair:
     """a·b exactly, elementwise."""
     p = a * b
     t = _SPLIT * a

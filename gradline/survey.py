@@ -196,9 +196,9 @@ def _refined(survey: Survey) -> Survey:
     chunks = list(survey.design.chunks(survey.source))
     weighted = chunks[0].weight is not None
     whole = Chunk(
-        np.concatenate([c.X for c in chunks]),
-        np.concatenate([c.y for c in chunks]),
-        np.concatenate([c.weight for c in chunks if c.weight is not None])
+        np.concatenate([c.X for c in chunks], dtype=np.float64),
+        np.concatenate([c.y for c in chunks], dtype=np.float64),
+        np.concatenate([c.weight for c in chunks if c.weight is not None], dtype=float)
         if weighted
         else None,
     )
