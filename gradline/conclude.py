@@ -155,8 +155,10 @@ def _evidence(survey: Survey) -> Evidence:
         log_weights=survey.tally.log_weights,
         variance=survey.variance,
         level=float(moments.mean[-1]),
+        center=survey.mean.numpy(),
         remainder=((moments.shift - moments.mean) + moments.delta)[:-1].numpy(),
         spectrum=survey.spectrum,
+        held=survey.held,
     )
 
 

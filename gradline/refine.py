@@ -32,6 +32,13 @@ Pair = tuple[Array, Array]
 _SPLIT = 134_217_729.0  # 2^27 + 1
 
 
+class Held(NamedTuple):
+    """All the rows of a small data set, and their weighted mean as a pair, (d,)."""
+
+    chunk: Chunk
+    mean: Pair
+
+
 class Refined(NamedTuple):
     """Parameters after refinement.
 
@@ -49,9 +56,8 @@ class Refined(NamedTuple):
 
 
 def refine(
-    chunk: Chunk,
+    held: Held,
     spectrum: Spectrum,
-    mean: Pair,
     slopes: Array,
     level: float,
     natural: Array,
@@ -59,13 +65,13 @@ def refine(
     """Newton's method from `slopes` until float64 can hold no more of the answer.
 
     Args:
-        chunk: all rows: X (n, d), y (n,), weights (n,) or None, in float64.
+        held: the rows, in float64.
         spectrum: of the design, whose `newton_step` solves for a gradient.
-        mean: the weighted mean of x, (d,), as a pair.
         slopes: where to begin, raw, (d,).
         level: the prediction at the mean of x, to begin with.
         natural: sizes of slopes and intercept below which they count as 0, (d + 1,).
     """
+    chunk, mean = held
     X, y = chunk.X, chunk.y
     w = np.ones(len(y)) if chunk.weight is None else chunk.weight
     total = float(w.sum())
@@ -85,8 +91,8 @@ def refine(
         step = spectrum.newton_step(torch.from_numpy(gradient / total)).numpy()
         rise = float(_value(pull)[0]) / total - float(mean[0] @ step)
         both = np.abs(np.append(step, rise))
-        held = np.maximum(np.abs(np.append(b[0], c[0])), natural)
-        size = float(np.max(both / np.maximum(np.maximum(held, both), 1e-300)))
+        own = np.maximum(np.abs(np.append(b[0], c[0])), natural)
+        size = float(np.max(both / np.maximum(np.maximum(own, both), 1e-300)))
         if not size < last / 2:  # as far as these factors and pairs lead
             off = 4 * both if last < 0.01 else np.full_like(both, np.inf)
             break
@@ -140,7 +146,7 @@ def _blur(
 
 
 def whiten(
-    chunk: Chunk, mean: Pair, weight: float, root: Array
+    held: Held, weight: float, root: Array
 ) -> tuple[Array, Array] | None:
     """The root of the inverse scatter, right to the last digits.
 
@@ -152,8 +158,7 @@ def whiten(
     whatever R was.
 
     Args:
-        chunk: all rows, as for `refine`.
-        mean: the weighted mean of x, (d,), as a pair.
+        held: the rows, in float64.
         weight: W, the sum of the weights.
         root: R, (d, d).
 
@@ -163,6 +168,7 @@ def whiten(
 
     Source: Fukaya et al., "CholeskyQR2", 2014, whose second round this is.
     """
+    chunk, mean = held
     spread = (chunk.X, np.zeros_like(chunk.X))
     centred = _add(spread, (-mean[0], -mean[1]))
     w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight

@@ -22,7 +22,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.refine import refine
+from gradline.refine import Held, refine
 from gradline.result import Sample
 from gradline.solvers import (
     EPS,
@@ -47,6 +47,9 @@ SMALLEST = 1e-140
 REFINE_NUMBERS = 200_000
 HARD_CONDITION = 100.0
 
+#: Standard errors get their last digits from up to so many numbers times columns.
+HELD_NUMBERS = 10_000_000
+
 #: A fit keeps this many rows to draw.
 SAMPLE_ROWS = 2_000
 
@@ -69,6 +72,7 @@ class Survey:
         error: how far each number of `optimum` may be off, (d + 1,).
         sample: some rows to draw.
         refined: whether the optimum is right to the last digits, see refine.py.
+        held: the rows, where they are few enough to have the last digits of more.
     """
 
     source: Source
@@ -84,6 +88,7 @@ class Survey:
     error: Tensor
     sample: Sample
     refined: bool = False
+    held: Held | None = None
 
     @property
     def mean(self) -> Tensor:
@@ -206,10 +211,10 @@ def _refined(survey: Survey) -> Survey:
     parts = abs(survey.level) + float((slopes * survey.mean).abs().sum())
     spread = survey.variance**0.5
     natural = torch.cat([spread / survey.spectrum.scale, torch.tensor([parts])])
+    held = Held(whole, (moments.shift[:-1].numpy(), moments.delta[:-1].numpy()))
     found = refine(
-        whole,
+        held,
         survey.spectrum,
-        (moments.shift[:-1].numpy(), moments.delta[:-1].numpy()),
         slopes.numpy(),
         survey.level,
         1e-6 * natural.numpy(),
@@ -224,6 +229,7 @@ def _refined(survey: Survey) -> Survey:
         optimum_mae=found.mae,
         error=torch.from_numpy(found.off),
         refined=True,
+        held=held if whole.X.size * whole.X.shape[1] <= HELD_NUMBERS else None,
     )
 
 
