@@ -78,6 +78,9 @@ def refine(
     b: Pair = (slopes.copy(), np.zeros_like(slopes))
     high, low = _dot(mean, b)
     c = _add((np.array([level]), np.zeros(1)), (-high, -low))
+    scale, inverse = spectrum.scale.numpy(), spectrum.inverse().numpy()
+    inverse = np.vstack([inverse, mean[0] @ inverse])  # (d + 1, d)
+    reach = np.linalg.norm(inverse * scale, axis=1)
     last = np.inf
     off = np.full(len(slopes) + 1, np.inf)
     for _ in range(MOST_STEPS):
@@ -90,7 +93,9 @@ def refine(
         gradient = _value(_add(_stacked(sums), (-high, -low)))
         step = spectrum.newton_step(torch.from_numpy(gradient / total)).numpy()
         rise = float(_value(pull)[0]) / total - float(mean[0] @ step)
-        both = np.abs(np.append(step, rise))
+        # Rounding in the gradient and the factors may hide, or make, as much of a step.
+        doubt = 4 * EPS * reach * np.linalg.norm(gradient / total / scale)
+        both = np.abs(np.append(step, rise)) + doubt
         own = np.maximum(np.abs(np.append(b[0], c[0])), natural)
         size = float(np.max(both / np.maximum(np.maximum(own, both), 1e-300)))
         if not size < last / 2:  # as far as these factors and pairs lead
@@ -100,13 +105,15 @@ def refine(
             _add(b, (step, np.zeros_like(step))),
             _add(c, (np.array([rise]), 0 * c[0])),
         )
-        # Each step leaves about the same share of the error as the one before it did.
-        share = 1.0 if last == np.inf else 2 * size / last
+        # Each step leaves about the same share of the error as the one before, or more.
+        share = 1.0 if last == np.inf else 4 * size / last
         off, last = both * max(share, EPS), size
         if size < EPS / 16:
             break
     r = _residuals(X, y, b, c)
-    off = off + _blur(chunk, w, spectrum, mean[0], b[0], float(c[0][0]), _value(r))
+    root = spectrum.root().numpy()
+    root = np.vstack([root, mean[0] @ root])
+    off += _blur(chunk, w, root, inverse, np.append(b[0], c[0]), _value(r))
     at_mean = _value(_add(c, _dot(mean, b)))
     return Refined(
         b[0] + b[1],
@@ -119,28 +126,20 @@ def refine(
 
 
 def _blur(
-    chunk: Chunk,
-    w: Array,
-    spectrum: Spectrum,
-    mean: Array,
-    b: Array,
-    c: float,
-    residual: Array,
+    chunk: Chunk, w: Array, root: Array, inverse: Array, at: Array, residual: Array
 ) -> Array:
     """How far off slopes and intercept may be by the rounding of pairs, (d + 1,).
 
     Residuals are off by their parts times eps², gradients by theirs; the inverse of the
-    scatter and its root say what that does to slopes and intercept.
+    scatter and its root, with a row for the mean each, say what that does to slopes and
+    intercept, which are `at`.
     """
     X, total = np.abs(chunk.X), float(w.sum())
-    parts = np.abs(chunk.y) + X @ np.abs(b) + abs(c)  # (n,)
-    loose = (len(b) + 4) * EPS**2 * np.sqrt(float(w @ parts**2) / total)
+    parts = np.abs(chunk.y) + X @ np.abs(at[:-1]) + abs(at[-1])  # (n,)
+    loose = (len(at) + 4) * EPS**2 * np.sqrt(float(w @ parts**2) / total)
     pulled = (w * np.abs(residual)) @ X / total  # (d,)
     pulled *= (np.log2(len(parts)) + 4) * EPS**2
-    root, inverse = spectrum.root().numpy(), spectrum.inverse().numpy()
-    root = np.vstack([root, mean @ root])
-    off = np.linalg.norm(root, axis=1) * loose
-    off += np.abs(np.vstack([inverse, mean @ inverse])) @ pulled
+    off = np.linalg.norm(root, axis=1) * loose + np.abs(inverse) @ pulled
     off[-1] += loose
     return np.asarray(off)
 
