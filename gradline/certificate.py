@@ -118,6 +118,8 @@ def digits_to_trust(
 
         eps · ( ‖row j of V Σ⁻¹‖ (σmax ‖u‖ + ‖y‖) + ‖row j of V Σ⁻²‖ σmax ‖r‖ )
 
+    and, where many solutions fit, by what picking the one of least norm adds.
+
     Args:
         spectrum: of the design.
         slopes: the coefficients, raw, (d,).
@@ -150,6 +152,8 @@ def digits_to_trust(
     # One refinement keeps the moments' solution near that of the triangle's.
     factor = 16.0 * math.sqrt(len(u) + 1) * (2.0 if solver == "moments" else 1.0)
     moved = EPS * u.abs() if refined else factor * EPS * (first + second)  # scaled
+    if spectrum.deficient:
+        moved = moved + factor * EPS * spectrum.looseness() * scale
     off = error[:-1].abs() * scale + moved
     natural = spread if spread > 4 * EPS * abs(level) else abs(level)
     size = (u.abs() - off).clamp(min=max(1e-6 * natural, 1e-300))
