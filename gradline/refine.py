@@ -144,9 +144,7 @@ def _blur(
     return np.asarray(off)
 
 
-def whiten(
-    held: Held, weight: float, root: Array
-) -> tuple[Array, Array] | None:
+def whiten(held: Held, weight: float, root: Array) -> tuple[Array, Array] | None:
     """The root of the inverse scatter, right to the last digits.
 
     From R with RRᵀ about the inverse of C = Xcᵀ diag(w) Xc / W, the rows of

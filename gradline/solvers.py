@@ -305,13 +305,14 @@ class Singular(_Base):
         norms = null.norm(dim=0)
         N, R = torch.linalg.qr(null / norms)
         unit = torch.eye(len(norms), dtype=torch.float64)
-        inverse = torch.linalg.solve_triangular(R, unit, upper=True)
+        inverse: Tensor = torch.linalg.solve_triangular(R, unit, upper=True)
         once = self.sensitivity()[0] * self.largest / self._safe_scale
         per = (1 / norms) @ inverse.abs()  # E is at most once ⊗ per
         s = self._vectors[:, : self.rank] @ self._rotated[: self.rank]
         free = N.T @ (s / self._safe_scale)
         held = once @ self.solve().abs()
-        return once * (per @ free.abs()) + N.abs() @ per * held
+        loose: Tensor = once * (per @ free.abs()) + N.abs() @ per * held
+        return loose
 
     def _raw(self, u: Tensor) -> Tensor:
         """Scaled slopes as raw ones, (d,); of least norm where they are not unique."""

@@ -64,6 +64,22 @@ def test_coefficients(record: dict[str, Any]) -> None:
         assert fit.certificate.optimum_loss < 1e-25
 
 
+@pytest.mark.parametrize("record", WITH_INTERCEPT, ids=lambda r: r["name"])
+def test_standard_errors(record: dict[str, Any]) -> None:
+    inference = gl.fit(*design(record)).inference()
+    truth = record["recomputed_40_digits"]
+    least = attainable(record, "sd") - SLACK
+    if not float(truth["rss"]):  # Wampler1 and 2: every residual is 0
+        assert max(inference.standard_errors.values()) < 1e-9
+        return
+    found = list(inference.standard_errors.values())
+    worst = min(digits(e, t) for e, t in zip(found, truth["sd"], strict=True))
+    assert worst >= least
+    assert digits(inference.residual_std, truth["rsd"]) >= least
+    rss = inference.residual_std**2 * inference.df_resid
+    assert digits(rss, truth["rss"]) >= least
+
+
 def test_all_but_the_sets_without_intercept_are_here() -> None:
     left_out = {r["name"] for r in SETS} - {r["name"] for r in WITH_INTERCEPT}
     assert left_out == {"NoInt1", "NoInt2"}
