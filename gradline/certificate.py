@@ -119,6 +119,8 @@ def digits_to_trust(
 
         eps · ( ‖row j of V Σ⁻¹‖ (σmax ‖u‖ + ‖y‖) + ‖row j of V Σ⁻²‖ σmax ‖r‖ )
 
+    and, where many solutions fit, by what picking the one of least norm adds.
+
     Args:
         spectrum: of the design.
         slopes: the coefficients, raw, (d,).
@@ -132,13 +134,15 @@ def digits_to_trust(
 
     Returns:
         Between 0 and 15.9. A coefficient below a millionth of its natural size counts
-        as a millionth: no digits are lost over a zero.
+        as a millionth: no digits are lost over a zero. That size is the spread of y
+        (its level, where y is constant) over the spread of x for a slope, and
+        |level| + Σ |slope·mean| for the intercept.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem
     20.1, by component.
     """
     live = spectrum.scale > 0
-    if not bool(live.any()) or spread == 0 or spectrum.rank == 0:
+    if not bool(live.any()) or spectrum.rank == 0:
         return _digits(_intercept_error(slopes, mean, level, error))
     scale = torch.where(live, spectrum.scale, 1.0)
     once, twice = spectrum.sensitivity()
@@ -149,15 +153,16 @@ def digits_to_trust(
     # One refinement keeps the moments' solution near that of the triangle's.
     factor = 16.0 * math.sqrt(len(u) + 1) * (2.0 if solver == "moments" else 1.0)
     moved = EPS * u.abs() if refined else factor * EPS * (first + second)  # scaled
-    size = torch.maximum(u.abs(), torch.tensor(1e-6 * spread))
+    if spectrum.deficient:
+        moved = moved + factor * EPS * spectrum.looseness() * scale
     off = error[:-1].abs() * scale + moved
+    natural = spread if spread > 4 * EPS * abs(level) else abs(level)
+    size = (u.abs() - off).clamp(min=max(1e-6 * natural, 1e-300))
     worst = float((off / size)[live].max())
-    raw_error = torch.cat([off / scale, error[-1:].abs()])
     if refined:  # the intercept was refined with the slopes, not made from them
-        parts = abs(level) + float((slopes * mean).abs().sum())
-        held = abs(level - float(slopes @ mean))
-        rounded = float(error[-1]) / max(held, 1e-6 * parts, 1e-300) + EPS
-        return _digits(max(worst, rounded))
+        own = float(error[-1].abs())
+        return _digits(max(worst, _of_intercept(slopes, mean, level, own) + EPS))
+    raw_error = torch.cat([off / scale, error[-1:].abs()])
     return _digits(max(worst, _intercept_error(slopes, mean, level, raw_error)))
 
 
@@ -165,13 +170,21 @@ def _intercept_error(
     slopes: Tensor, mean: Tensor, level: float, error: Tensor
 ) -> float:
     """The relative error of the intercept, level - mean·slopes."""
+    off = 4 * EPS * (abs(level) + float((slopes * mean).abs().sum()))
+    off += float(error[-1].abs()) + float((error[:-1] * mean).abs().sum())
+    return _of_intercept(slopes, mean, level, off)
+
+
+def _of_intercept(slopes: Tensor, mean: Tensor, level: float, off: float) -> float:
+    """An error as a share of the intercept without it, or of a millionth of its parts.
+
+    Without it: the true intercept may be the smaller one by as much.
+    """
     parts = abs(level) + float((slopes * mean).abs().sum())
-    if parts == 0:
+    if off == 0:
         return 0.0
-    intercept = abs(level - float(slopes @ mean))
-    off = 4 * EPS * parts + float(error[-1].abs())
-    off += float((error[:-1] * mean).abs().sum())
-    return off / max(intercept, 1e-6 * parts)
+    left = abs(level - float(slopes @ mean)) - off
+    return off / max(left, 1e-6 * parts, 1e-300)
 
 
 def _digits(relative_error: float) -> float:

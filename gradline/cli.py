@@ -187,6 +187,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         weight_decay=arguments.weight_decay,
         optimizer_options=settings(arguments.optimizer_option),
         weights=arguments.weights,
+        intercept=not arguments.no_intercept,
         missing=arguments.missing,
         degenerate="allow" if arguments.minimum_norm else "refuse",
         progress=progress_bar,

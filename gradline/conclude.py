@@ -87,7 +87,7 @@ def conclude(
     if not spectrum.deficient:
         dependent = ()
     columns = len(design.names)
-    level_counts = int(design.intercept)
+    ones = int(design.intercept)  # the column of ones
     decay = settings.get("weight_decay")
     certificate = Certificate(
         status=status,
@@ -102,7 +102,7 @@ def conclude(
             dependent=dependent,
             rows=survey.tally.rows,
             columns=columns,
-            rank=spectrum.rank + level_counts,
+            rank=spectrum.rank + ones,
             lr=None if path is None else settings["lr"],
             epochs_needed=needed,
             best=best,
@@ -113,12 +113,12 @@ def conclude(
         relative_gap=share,
         gradient_norm=float(survey.curvature(off).norm()),
         condition=spectrum.condition,
-        rank=spectrum.rank + level_counts,
+        rank=spectrum.rank + ones,
         columns=columns,
         dependent=dependent,
         digits=digits,
         lr_limit=2 / steepest,
-        lr_limit_standardized=1 / max(float(level_counts), spectrum.largest**2),
+        lr_limit_standardized=1 / max(float(ones), spectrum.largest**2),
         best_lr=min(2 / (steepest + flattest), 0.99999 * 2 / steepest),
         epochs_needed=needed,
         solver=survey.solver,
@@ -160,8 +160,10 @@ def _evidence(survey: Survey) -> Evidence:
         log_weights=survey.tally.log_weights,
         variance=survey.variance,
         level=float(survey.sums.y_mean[0]),
+        center=survey.mean.numpy(),
         remainder=(moments.shift - survey.sums.x_mean) + moments.delta,
         spectrum=survey.spectrum,
+        held=survey.held,
     )
 
 
@@ -268,9 +270,11 @@ def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
             f"{survey.tally.dropped:,} incomplete row{'s were' if many else ' was'} "
             "dropped."
         )
-    for name in survey.design.levels:
-        if not survey.design.indicated(name):
-            notes.append(f"Category {name!r} has one level only and adds no term.")
+    notes += [
+        f"Category {name!r} has one level only and adds no term."
+        for name in survey.design.levels
+        if not survey.design.indicated(name)
+    ]
     if certificate.status == Status.RANK_DEFICIENT:
         notes.append(certificate.advice)
     return tuple(notes)

@@ -102,7 +102,7 @@ class Design:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all coefficients: "Intercept", if there is one, and the terms."""
+        """Of all coefficients: "Intercept", where there is one, and the terms."""
         return (INTERCEPT, *self.terms) if self.intercept else self.terms
 
     @property

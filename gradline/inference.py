@@ -45,6 +45,7 @@ from gradline.data import Array, Batch, Chunk, Codes, Source, column_of, shape_t
 from gradline.design import INTERCEPT, Design, Mask, Tally
 from gradline.distributions import f_above, t_central_quantile, t_two_sided
 from gradline.errors import DataError, ShapeError, Status, UsageError, listed
+from gradline.refine import Held, whiten
 from gradline.solvers import Spectrum
 
 #: ("cluster", column), or ("cluster", array) with one value per row of the data.
@@ -70,10 +71,11 @@ class Evidence:
         log_weights: Σ log w over those rows; 0 without weights.
         variance: of the target, weighted, over W.
         level: the mean of the target.
-        remainder: what rounding took from the mean of the terms, (d,): the true mean
-            is Fit.center + remainder.
+        center: the mean of the terms, (d,).
+        remainder: what rounding took from it, (d,): the true mean is the sum.
         spectrum: of the design; None once loaded from a file.
-        saved: the root, in a file; None where there is a spectrum.
+        held: the rows, where they are few enough for the last digits.
+        saved: R and meanᵀR, from a file; None where there is a spectrum.
     """
 
     rows: int
@@ -81,17 +83,39 @@ class Evidence:
     log_weights: float
     variance: float
     level: float
+    center: Array
     remainder: Array
     spectrum: Spectrum | None = None
-    saved: Array | None = None
+    held: Held | None = None
+    saved: tuple[Array, Array] | None = None
 
-    @cached_property
+    def __getstate__(self) -> dict[str, Any]:
+        if self.held is None:
+            return self.__dict__
+        saved = self._roots  # a copy leaves the rows behind
+        return self.__dict__ | {"spectrum": None, "held": None, "saved": saved}
+
+    @property
     def root(self) -> Array:
         """R above, (d, d), in the units of the input; made when first asked for."""
-        if self.spectrum is not None:
-            return np.asarray(self.spectrum.root().numpy())
-        assert self.saved is not None
-        return self.saved
+        return self._roots[0]
+
+    @property
+    def across(self) -> Array:
+        """meanᵀR above, (d,)."""
+        return self._roots[1]
+
+    @cached_property
+    def _roots(self) -> tuple[Array, Array]:
+        if self.spectrum is None:
+            assert self.saved is not None
+            return self.saved
+        root = np.asarray(self.spectrum.root().numpy())
+        if self.held is not None:
+            found = whiten(self.held, self.weight, root)
+            if found is not None:
+                return found
+        return root, self.center @ root + self.remainder @ root
 
 
 class Line(NamedTuple):
@@ -349,7 +373,7 @@ def half_widths(
     known = _sure(line)
     df = known.rows - line.certificate.rank
     variance = line.certificate.loss * known.weight / df
-    u = _whitened(known, _centred(line, known, X))  # (rows, d)
+    u = _whitened(known, _centred(known, X))  # (rows, d)
     share = (line.has_intercept + u.square().sum(1).numpy()) / known.weight
     spread = np.sqrt(variance * (share + (kind == "prediction")))
     return np.asarray(t_central_quantile(level, df) * spread)
@@ -414,11 +438,10 @@ def _sure(line: Line) -> Evidence:
 
 def _half(line: Line, known: Evidence) -> Array:
     """G, (d + 1, d + 1); R itself where there is no intercept."""
-    root = known.root
+    root, across = known.root, known.across[None]
     if not line.has_intercept:
         return root
-    mean = line.center @ root + known.remainder @ root
-    return np.block([[np.ones((1, 1)), -mean[None]], [np.zeros((len(root), 1)), root]])
+    return np.block([[np.ones((1, 1)), -across], [np.zeros((len(root), 1)), root]])
 
 
 def _perfect(line: Line, known: Evidence) -> bool:
@@ -465,10 +488,10 @@ class _Part(NamedTuple):
     groups: Codes | None
 
 
-def _centred(line: Line, known: Evidence, X: Array) -> Array:
+def _centred(known: Evidence, X: Array) -> Array:
     """X minus its mean, as a new array, (rows, d)."""
     # In two subtractions: the first is exact for numbers that are near the mean.
-    xc = np.subtract(X, line.center, dtype=np.float64)
+    xc = np.subtract(X, known.center, dtype=np.float64)
     xc -= known.remainder
     return xc
 
@@ -525,7 +548,7 @@ def _parts(
 
 
 def _part(line: Line, known: Evidence, chunk: Chunk) -> _Part:
-    xc = _centred(line, known, chunk.X)
+    xc = _centred(known, chunk.X)
     u = _whitened(known, xc)
     r = torch.from_numpy((chunk.y - line.level) - xc @ line.slopes)
     plain = chunk.weight is None

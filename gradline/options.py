@@ -103,6 +103,11 @@ def _add_fit(commands: Any) -> None:
     add("--exclude", metavar="A,B", action="append", help="columns to leave out")
     add("--weights", metavar="COLUMN", help="a column of row weights")
     add(
+        "--no-intercept",
+        action="store_true",
+        help="fit through the origin; R² and F are then about 0",
+    )
+    add(
         "--missing",
         choices=["error", "drop"],
         default="error",

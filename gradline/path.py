@@ -148,9 +148,7 @@ def scaled_bowl(spectrum: Spectrum, mean: Tensor, intercept: bool = True) -> Bow
     order = torch.argsort(root, descending=True)
     left = torch.eye(len(root), dtype=torch.float64)[:, order]
     root = root[order]
-    return Bowl(
-        root.square(), root, left, axes[:, order], onto[order], d + intercept
-    )
+    return Bowl(root.square(), root, left, axes[:, order], onto[order], d + intercept)
 
 
 @dataclass(frozen=True)
@@ -303,9 +301,9 @@ class Path:
     @cached_property
     def _whole(self) -> bool:
         """Whether the fixed point is one point, whatever the start."""
-        rows, columns = self.bowl.axes.shape
         if self.rule.weight_decay:
             return True
+        columns = self.bowl.axes.shape[1]
         return self.bowl.free == columns == len(self.bowl.live)
 
     def _powers(self, epochs: Epochs) -> tuple[Array, Array]:

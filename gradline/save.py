@@ -58,6 +58,7 @@ def save(fit: Fit, path: str | Path) -> None:
     if known is not None:
         tensors["remainder"] = np.ascontiguousarray(known.remainder)
         tensors["root"] = np.ascontiguousarray(known.root)
+        tensors["across"] = np.ascontiguousarray(known.across)
     about = {
         "format": FORMAT,
         "design": dataclasses.asdict(fit.design),
@@ -230,8 +231,12 @@ def _evidence(
         log_weights=log_weights,
         variance=variance,
         level=level,
+        center=_tensor(tensors, "center", (d,)),
         remainder=_tensor(tensors, "remainder", (d,)),
-        saved=_tensor(tensors, "root", (d, d)),
+        saved=(
+            _tensor(tensors, "root", (d, d)),
+            _tensor(tensors, "across", (d,)),
+        ),
     )
 
 

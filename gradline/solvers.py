@@ -97,6 +97,9 @@ class Spectrum(Protocol):
     def sensitivity(self) -> tuple[Tensor, Tensor]:
         """Row norms of V Σ⁻¹ and of V Σ⁻², (d,) each, for perturbation bounds."""
 
+    def looseness(self) -> Tensor:
+        """How far the choice of least norm is off, raw, per unit of rounding, (d,)."""
+
 
 class _Base:
     """What both spectra have in common."""
@@ -208,6 +211,9 @@ class Factored(_Base):
     def sensitivity(self) -> tuple[Tensor, Tensor]:
         return self._inverse.diagonal().sqrt(), self._inverse.norm(dim=1)
 
+    def looseness(self) -> Tensor:
+        return torch.zeros_like(self.scale)
+
 
 class Singular(_Base):
     """The spectrum by singular values.
@@ -280,6 +286,24 @@ class Singular(_Base):
     def sensitivity(self) -> tuple[Tensor, Tensor]:
         rows = self._rows
         return rows.norm(dim=1), (rows / self._sigma[: self.rank]).norm(dim=1)
+
+    def looseness(self) -> Tensor:
+        # With N an orthonormal basis of what is free, and b = s - N Nᵀ s, an error E in
+        # N moves b by E Nᵀ s + N Eᵀ b; E has a row for each of b.
+        if self.rank == self._vectors.shape[1]:
+            return torch.zeros_like(self.scale)
+        null = self._vectors[:, self.rank :] / self._safe_scale[:, None]
+        norms = null.norm(dim=0)
+        N, R = torch.linalg.qr(null / norms)
+        unit = torch.eye(len(norms), dtype=torch.float64)
+        inverse: Tensor = torch.linalg.solve_triangular(R, unit, upper=True)
+        once = self.sensitivity()[0] * self.largest / self._safe_scale
+        per = (1 / norms) @ inverse.abs()  # E is at most once ⊗ per
+        s = self._vectors[:, : self.rank] @ self._rotated[: self.rank]
+        free = N.T @ (s / self._safe_scale)
+        held = once @ self.solve().abs()
+        loose: Tensor = once * (per @ free.abs()) + N.abs() @ per * held
+        return loose
 
     def _raw(self, u: Tensor) -> Tensor:
         """Scaled slopes as raw ones, of least norm where they are not unique."""

@@ -98,9 +98,7 @@ class Moments:
     nearest elsewhere: OnlineStats.LinReg in Julia.
     """
 
-    def __init__(
-        self, features: int, targets: int = 1, intercept: bool = True
-    ) -> None:
+    def __init__(self, features: int, targets: int = 1, intercept: bool = True) -> None:
         d, k = features, targets
         self.intercept = intercept
         self.rows = 0

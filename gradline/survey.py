@@ -25,7 +25,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Batch, Chunk, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.refine import refine
+from gradline.refine import Held, hold, refine
 from gradline.result import Sample
 from gradline.solvers import (
     WIDE,
@@ -63,6 +63,9 @@ MAE_NUMBERS = 4_000_000
 #: In memory, so many numbers are worth waking a thread for each core.
 SHARED_NUMBERS = 1_000_000
 
+#: Standard errors get their last digits from up to so many numbers times columns.
+HELD_NUMBERS = 10_000_000
+
 #: A fit keeps this many rows to draw.
 SAMPLE_ROWS = 2_000
 
@@ -86,6 +89,7 @@ class Survey:
         error: how far each number of `optimum` may be off, (d + 1,).
         sample: some rows to draw.
         refined: whether the optimum is right to the last digits, see refine.py.
+        held: the rows, where they are few enough to have the last digits of more.
     """
 
     source: Source
@@ -102,6 +106,7 @@ class Survey:
     error: Tensor
     sample: Sample
     refined: bool = False
+    held: Held | None = None
 
     @property
     def mean(self) -> Tensor:
@@ -345,20 +350,20 @@ def _refined(survey: Survey) -> Survey:
     chunks = list(survey.design.chunks(survey.source))
     weighted = chunks[0].weight is not None
     whole = Chunk(
-        np.concatenate([c.X for c in chunks]),
-        np.concatenate([c.y for c in chunks]),
-        np.concatenate([c.weight for c in chunks if c.weight is not None])
+        np.concatenate([c.X for c in chunks], dtype=np.float64),
+        np.concatenate([c.y for c in chunks], dtype=np.float64),
+        np.concatenate([c.weight for c in chunks if c.weight is not None], dtype=float)
         if weighted
         else None,
     )
-    moments, slopes = survey.moments, survey.optimum[:-1]
+    slopes = survey.optimum[:-1]
     parts = abs(survey.level) + float((slopes * survey.mean).abs().sum())
     spread = survey.variance**0.5
     natural = torch.cat([spread / survey.spectrum.scale, torch.tensor([parts])])
+    held = hold(whole, survey.design.intercept)
     found = refine(
-        whole,
+        held,
         survey.spectrum,
-        (moments.shift, moments.delta),
         slopes.numpy(),
         survey.level,
         1e-6 * natural.numpy(),
@@ -373,6 +378,7 @@ def _refined(survey: Survey) -> Survey:
         optimum_mae=found.mae,
         error=torch.from_numpy(found.off),
         refined=True,
+        held=held if whole.X.size * whole.X.shape[1] <= HELD_NUMBERS else None,
     )
 
 

@@ -46,15 +46,16 @@ def attainable(record: dict[str, Any], what: str) -> float:
     return min([15.0, *(v for v in found if isinstance(v, float))])
 
 
-WITH_INTERCEPT = [r for r in SETS if r["form"]["intercept"]]
+def fitted(record: dict[str, Any]) -> gl.Fit:
+    return gl.fit(*design(record), intercept=record["form"]["intercept"])
 
 
-@pytest.mark.parametrize("record", WITH_INTERCEPT, ids=lambda r: r["name"])
+@pytest.mark.parametrize("record", SETS, ids=lambda r: r["name"])
 def test_coefficients(record: dict[str, Any]) -> None:
-    X, y = design(record)
-    fit = gl.fit(X, y)
+    fit = fitted(record)
     truth = record["recomputed_40_digits"]["beta"]
-    found = [fit.intercept, *fit.coefficients.values()]
+    found = [fit.intercept] if record["form"]["intercept"] else []
+    found += fit.coefficients.values()
     worst = min(digits(b, t) for b, t in zip(found, truth, strict=True))
     assert worst >= attainable(record, "beta") - SLACK
     rss = float(record["rss"])
@@ -64,6 +65,33 @@ def test_coefficients(record: dict[str, Any]) -> None:
         assert fit.certificate.optimum_loss < 1e-25
 
 
-def test_all_but_the_sets_without_intercept_are_here() -> None:
-    left_out = {r["name"] for r in SETS} - {r["name"] for r in WITH_INTERCEPT}
-    assert left_out == {"NoInt1", "NoInt2"}
+@pytest.mark.parametrize("record", SETS, ids=lambda r: r["name"])
+def test_standard_errors(record: dict[str, Any]) -> None:
+    inference = fitted(record).inference()
+    truth = record["recomputed_40_digits"]
+    least = attainable(record, "sd") - SLACK
+    if not float(truth["rss"]):  # Wampler1 and 2: every residual is 0
+        assert max(inference.standard_errors.values()) < 1e-9
+        return
+    found = list(inference.standard_errors.values())
+    worst = min(digits(e, t) for e, t in zip(found, truth["sd"], strict=True))
+    assert worst >= least
+    assert digits(inference.residual_std, truth["rsd"]) >= least
+    rss = inference.residual_std**2 * inference.df_resid
+    assert digits(rss, truth["rss"]) >= least
+
+
+def test_all_eleven_sets_are_here() -> None:
+    assert len(SETS) == 11
+    without = {r["name"] for r in SETS if not r["form"]["intercept"]}
+    assert without == {"NoInt1", "NoInt2"}
+
+
+@pytest.mark.parametrize("record", SETS, ids=lambda r: r["name"])
+def test_r2_and_f(record: dict[str, Any]) -> None:
+    found = fitted(record).inference()
+    truth = record["recomputed_40_digits"]
+    off = abs(found.r2 - float(truth["r2"]))  # a share of 1, so not relative
+    assert off <= 10 ** (SLACK - attainable(record, "beta"))
+    if float(truth["rss"]):
+        assert found.f_statistic == pytest.approx(float(record["F"]), rel=1e-7)

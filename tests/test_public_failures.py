@@ -24,6 +24,7 @@ def test_pytorch_180157_rank_deficient_input_is_said_to_be_so() -> None:
         np.testing.assert_allclose(fit.predict(data), y, rtol=1e-12)
         least = np.linalg.lstsq(X - X.mean(0), y - y.mean(), rcond=1e-10)[0]
         np.testing.assert_allclose(fit.slopes, least, rtol=1e-9)
+        assert fit.intercept == pytest.approx(y.mean() - X.mean(0) @ least, rel=1e-9)
 
 
 def test_scikit_learn_33032_float32_with_half_a_million_rows() -> None:
@@ -36,13 +37,20 @@ def test_scikit_learn_33032_float32_with_half_a_million_rows() -> None:
     wide = gl.fit(X.astype(np.float64), y.astype(np.float64))
     np.testing.assert_allclose(fit.slopes, wide.slopes, rtol=1e-12)
     assert fit.intercept == pytest.approx(wide.intercept, rel=1e-10)
+    X, y = X.astype(np.float64), y.astype(np.float64)
+    theirs = np.linalg.lstsq(X - X.mean(0), y - y.mean())[0]
+    np.testing.assert_allclose(fit.slopes, theirs, rtol=1e-11)
+    assert fit.intercept == pytest.approx(y.mean() - X.mean(0) @ theirs, rel=1e-8)
+    assert fit.intercept == pytest.approx(5, abs=1e-3)  # what rounding y left of it
 
 
 def test_scikit_learn_9073_collinear_columns_give_no_3e11() -> None:
     x = np.random.default_rng(0).normal(size=100)
     X = np.column_stack([x, 2 * x, x + 1e-16])
     fit = gl.fit(X, 3 * x + 1)
-    assert np.abs(fit.slopes).max() < 3
+    # Of all b1 + 2 b2 + b3 = 3, the least.
+    np.testing.assert_allclose(fit.slopes, [0.5, 1.0, 0.5], rtol=1e-12)
+    assert fit.intercept == pytest.approx(1, rel=1e-12)
     np.testing.assert_allclose(fit.predict(X), 3 * x + 1, rtol=1e-12)
     assert fit.certificate.status == "rank_deficient"
     assert "'x1', 'x2', 'x3'" in fit.certificate.advice
@@ -67,7 +75,12 @@ def test_scikit_learn_19451_sgd_on_unscaled_features() -> None:
     assert ((theirs.predict(X) - y) ** 2).mean() > 1e15
     ours = gl.fit(X, y, method="gd")
     assert ours.certificate.status == "converged"
-    np.testing.assert_allclose(ours.slopes, gl.fit(X, y).slopes, rtol=1e-9)
+    found = [ours.intercept, *ours.slopes]
+    best = np.linalg.lstsq(np.column_stack([np.ones(200), X]), y)[0]
+    np.testing.assert_allclose(found, best, rtol=1e-9)
+    np.testing.assert_allclose(found[1:], [3, 0.002], rtol=0.05)
+    exact = gl.fit(X, y)
+    np.testing.assert_allclose([exact.intercept, *exact.slopes], best, rtol=1e-10)
     with pytest.raises(gl.DivergenceError, match="stability limit is"):
         gl.fit(X, y, method="gd", lr=0.01, epochs=50)
 
@@ -81,6 +94,12 @@ def test_pytorch_109104_sgd_says_how_far_from_least_squares_it_is() -> None:
     for _ in gl.descend(model, X, y[:, None], lr=1e-5, epochs=100):
         pass
     certificate = gl.certify(model, X, y)
+    ones = np.column_stack([np.ones(100), X])
+    best = np.linalg.lstsq(ones, y)[0]
+    left = np.array([model.bias.item(), *model.weight.detach().numpy()[0]])
+    assert np.abs(left / best - 1).max() > 0.5  # not even close
+    gap = ((ones @ (left - best)) ** 2).mean()
+    assert certificate.gap == pytest.approx(gap, rel=1e-9)
     assert certificate.status == "not_converged"
     assert certificate.relative_gap > 0.5
     short = gl.fit(X, y, method="gd", lr=1e-5, epochs=100)
@@ -88,4 +107,8 @@ def test_pytorch_109104_sgd_says_how_far_from_least_squares_it_is() -> None:
         short.certificate.epochs_needed > 1e5
     )
     assert "lr='auto'" in short.certificate.advice
-    assert gl.fit(X, y, method="gd").certificate.status == "converged"
+    off = ones @ ([short.intercept, *short.slopes] - best)
+    assert short.certificate.gap == pytest.approx((off**2).mean(), rel=1e-9)
+    done = gl.fit(X, y, method="gd")
+    assert done.certificate.status == "converged"
+    np.testing.assert_allclose([done.intercept, *done.slopes], best, rtol=1e-9)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from gradline.errors import DataError, UsageError
+from gradline.errors import DataError, UsageError, listed
 from gradline.plots.figures import fit_figure, predicted_figure
 from gradline.plots.surface import surface_figure
 
