@@ -45,6 +45,11 @@ def map_merge(
         BaseException: what `take` or `parts` raised for the first part that failed, in
             the order of the parts, once all workers have stopped.
     """
+    if workers == 1:
+        state = make()
+        for part in parts():
+            take(state, part)
+        return state
     states = [make() for _ in range(workers)]
     failures: dict[int, BaseException] = {}
     failed_at = [float("inf")]  # the first part that failed so far

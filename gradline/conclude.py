@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,8 +36,12 @@ def conclude(
     path: Path | None = None,
     settings: dict[str, Any] | None = None,
     notes: tuple[str, ...] = (),
+    origin: Any = None,
 ) -> Fit:
-    """Any slopes and intercept as a Fit, certified against the survey's optimum.
+    """Any slopes and intercept as a Fit.
+
+    It is judged when it is first asked for what only a judgement can tell: its
+    certificate, metrics, notes, or what inference needs.
 
     Args:
         survey: of the data.
@@ -47,7 +51,60 @@ def conclude(
         path: the descent, which knows how many epochs are still needed.
         settings: what to remember of how it was fitted.
         notes: what to tell beside it.
+        origin: what `Fit.at` and `Fit.loss_surface` go back to; see retrace.py.
     """
+    slopes, mean = parameters[:-1], survey.mean
+    level = survey.level if method == "exact" else float(parameters[-1] + slopes @ mean)
+    settings = {"lr": None, "epochs": None, **(settings or {})}
+    judged = partial(judge, survey, parameters, method, level, path, settings, notes)
+    return Fit.judged_later(
+        judged,
+        coefficients=dict(zip(survey.design.terms, slopes.tolist(), strict=True)),
+        intercept=float(parameters[-1]),
+        trace=trace,
+        method=method,
+        rows=survey.tally.rows,
+        dropped=survey.tally.dropped,
+        design=survey.design,
+        settings={"data": survey.source.name, **settings},
+        center=mean.numpy(),
+        level=level,
+        sample=survey.sample,
+        _source=survey.source,
+        _origin=origin,
+    )
+
+
+class Judgement(NamedTuple):
+    """What a fit is found to be: fields of a Fit."""
+
+    certificate: Certificate
+    metrics: Scores
+    notes: tuple[str, ...]
+    evidence: Evidence
+
+
+def judge(
+    survey: Survey,
+    parameters: Tensor,
+    method: Literal["exact", "gd"],
+    level: float,
+    path: Path | None,
+    settings: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Judgement:
+    """Hold slopes and intercept, (d + 1,), against the survey's optimum.
+
+    Args:
+        survey: of the data.
+        parameters: raw slopes and intercept, (d + 1,).
+        method: how they were found.
+        level: their prediction at the mean of x.
+        path: the descent, which knows how many epochs are still needed.
+        settings: of the fit, lr and epochs among them.
+        notes: what to tell beside it.
+    """
+    survey = survey.best
     spectrum, design = survey.spectrum, survey.design
     slopes = parameters[:-1]
     off = parameters - survey.optimum
@@ -55,11 +112,6 @@ def conclude(
     steepest, flattest = survey.curvatures
     share = relative_gap(gap, survey.optimum_loss, survey.floor)
     loss = survey.optimum_loss + gap
-    level = (
-        survey.level
-        if method == "exact"
-        else float(parameters[-1] + slopes @ survey.mean)
-    )
     digits = digits_to_trust(
         spectrum,
         slopes=slopes,
@@ -72,7 +124,6 @@ def conclude(
         refined=survey.refined,
     )
     status = _status(survey, method, share)
-    settings = {"lr": None, "epochs": None, **(settings or {})}
     needed = None
     best: tuple[float, int | None] | None = None
     if path is not None:
@@ -127,27 +178,15 @@ def conclude(
     if method == "exact":
         mae = survey.optimum_mae
     if mae is None:
-        mae = partial(mean_absolute_error, survey, slopes, level)
+        mae = partial(mean_absolute_error, survey, slopes, level, loss)
         if survey.tally.rows * columns <= MAE_NUMBERS:
             mae = mae()
     r2 = 1 - loss / survey.variance if survey.variance > 0 else math.nan
-    return Fit(
-        coefficients=dict(zip(design.terms, slopes.tolist(), strict=True)),
-        intercept=float(parameters[-1]),
-        certificate=certificate,
-        trace=trace,
-        metrics=Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
-        method=method,
-        rows=survey.tally.rows,
-        dropped=survey.tally.dropped,
-        design=design,
-        settings={"data": survey.source.name, **settings},
-        notes=notes + _notes(survey, certificate),
-        center=survey.mean.numpy(),
-        level=level,
-        sample=survey.sample,
-        evidence=_evidence(survey),
-        _source=survey.source,
+    return Judgement(
+        certificate,
+        Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
+        notes + _notes(survey, certificate),
+        _evidence(survey),
     )
 
 
@@ -202,9 +241,10 @@ def starting_point(
     if survey.spectrum.deficient:
         slopes, level = torch.zeros(d, dtype=torch.float64), 0.0
     else:
+        # As LinearRegression draws: first the weights, then the bias.
         source = torch.Generator().manual_seed(seed or 0)
-        drawn = LinearRegression(d, dtype=torch.float64, generator=source)
-        slopes, level = drawn.weight.detach()[0], float(drawn.bias.detach())
+        slopes = torch.randn(1, d, dtype=torch.float64, generator=source)[0]
+        level = float(torch.randn(1, dtype=torch.float64, generator=source))
         level *= survey.design.intercept
     if not scaled:
         return torch.cat([slopes, torch.tensor([level], dtype=torch.float64)])

@@ -147,7 +147,7 @@ def fit(
     one_of("degenerate", degenerate, "allow", "refuse")
     survey = take_survey(source, design, progress, degenerate == "refuse")
     if chosen == "exact":
-        return solved(survey)
+        return solved(survey.best)
     return descend_on(survey, training)
 
 

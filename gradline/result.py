@@ -133,6 +133,10 @@ class Sample(NamedTuple):
     y: Array
 
 
+#: Fields of a Fit that a judgement brings, see conclude.py.
+_LATE = frozenset(["certificate", "metrics", "notes", "evidence"])
+
+
 @dataclass(frozen=True, repr=False)
 class Fit:
     """A fitted line (or plane), its certificate and its history.
@@ -168,15 +172,43 @@ class Fit:
     dropped: int
     design: Design
     settings: dict[str, Any]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
     center: Array = field(default_factory=lambda: np.zeros(0), repr=False)
     level: float = 0.0
     sample: Sample | None = field(default=None, repr=False, compare=False)
-    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(
+        default_factory=lambda: None, repr=False, compare=False
+    )
     _source: Source | None = field(default=None, repr=False, compare=False)
     _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
 
+    @classmethod
+    def judged_later(cls, judge: Callable[[], Any], **known: Any) -> Fit:
+        """A fit whose remaining fields are found out when one is first asked for.
+
+        Args:
+            judge: returns a named tuple of them.
+            **known: the other fields.
+        """
+        fit = object.__new__(cls)
+        fit.__dict__.update(known, _judge=judge)
+        return fit
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there: fields that the judgement will bring.
+        judge = self.__dict__.get("_judge")
+        if judge is None or name.startswith("__") or name not in _LATE:
+            raise AttributeError(f"a Fit has no attribute {name!r}")
+        del self.__dict__["_judge"]
+        try:
+            self.__dict__.update(judge()._asdict())
+        except BaseException:
+            self.__dict__["_judge"] = judge
+            raise
+        return self.__dict__[name]
+
     def __getstate__(self) -> dict[str, Any]:
+        _ = self.certificate  # a pickled fit is a judged one
         return self.__dict__ | {"_source": None, "_origin": None}
 
     @property

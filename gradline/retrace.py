@@ -46,8 +46,7 @@ class Origin:
 
 def solved(survey: Survey) -> Fit:
     """The optimum itself."""
-    fit = conclude(survey, survey.optimum, method="exact")
-    return dataclasses.replace(fit, _origin=Origin(survey))
+    return conclude(survey, survey.optimum, method="exact", origin=Origin(survey))
 
 
 def trained(survey: Survey, path: Path, epochs: int, settings: dict[str, Any]) -> Fit:
@@ -61,15 +60,15 @@ def trained(survey: Survey, path: Path, epochs: int, settings: dict[str, Any]) -
     """
     kept = epochs_to_keep(epochs, len(survey.design.terms))
     losses, parameters = path.trace(kept)
-    fit = conclude(
+    return conclude(
         survey,
         torch.from_numpy(parameters[-1].copy()),
         method="gd",
         trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1]),
         path=path,
         settings=settings | {"epochs": epochs},
+        origin=Origin(survey, path),
     )
-    return dataclasses.replace(fit, _origin=Origin(survey, path))
 
 
 def walked(survey: Survey, walk: Walk, settings: dict[str, Any]) -> Fit:
@@ -80,7 +79,7 @@ def walked(survey: Survey, walk: Walk, settings: dict[str, Any]) -> Fit:
         notes = (
             f"stopped by Ctrl-C after {epochs:,} epochs; what they learned is kept",
         )
-    fit = conclude(
+    return conclude(
         survey,
         torch.from_numpy(walk.parameters[-1].copy()),
         method="gd",
@@ -92,8 +91,8 @@ def walked(survey: Survey, walk: Walk, settings: dict[str, Any]) -> Fit:
         ),
         settings=settings | {"epochs": epochs},
         notes=notes,
+        origin=Origin(survey),
     )
-    return dataclasses.replace(fit, _origin=Origin(survey))
 
 
 def at(fit: Fit, epoch: int) -> Fit:
@@ -109,14 +108,14 @@ def at(fit: Fit, epoch: int) -> Fit:
     short = Trace(*(getattr(trace, f.name)[: last + 1] for f in _TRACE))
     if isinstance(origin, Origin):
         parameters = np.append(trace.weights[last], trace.intercepts[last])
-        again = conclude(
+        return conclude(
             origin.survey,
             torch.from_numpy(parameters),
             method="gd",
             trace=short,
             settings=settings | {"epochs": epoch, "interrupted": False},
+            origin=origin,
         )
-        return dataclasses.replace(again, _origin=origin)
     return fit if last == len(trace) - 1 else _from_trace(fit, short, epoch)
 
 

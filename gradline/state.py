@@ -297,19 +297,21 @@ class Moments:
         with np.errstate(all="ignore"):
             x = chunk.X[rows].astype(np.float64)
             y = _columns(chunk.y[rows]).astype(np.float64)
-            near = np.average(x, axis=0, weights=w) * self.intercept
-            spread = np.sqrt(np.average(np.square(x - near), axis=0, weights=w))
-            self._shifted = not bool((np.abs(near) <= NEAR * spread).all())
+            share = np.full(len(y), 1.0 / len(y)) if w is None else w / w.sum()
+            near = share @ x * self.intercept
+            z = x - near
+            squares = share @ np.square(z)
+            self._shifted = bool((np.square(near) > NEAR**2 * squares).any())
+            self._shifted |= not bool(np.isfinite(squares).all())
             self.shift = _finite(near if mean is None else mean)
-            self.level = _finite(np.average(y, axis=0, weights=w)) * self.intercept
+            self.level = _finite(share @ y) * self.intercept
             if not self._shifted:
                 self.shift = np.zeros_like(self.shift)
             if len(y) < LINE_ROWS * (self.features + 1):
                 return
             self._fitted_at = len(y)
-            z, r = x - near, y - self.level
-            wz = z if w is None else z * w[:, None]
-            step = _solved(wz.T @ z, wz.T @ r)
+            wz = z.T * share
+            step = _solved(wz @ z, wz @ (y - self.level))
             self.level = self.level + (self.shift - near) @ step
             self.line = step
 
@@ -404,7 +406,7 @@ def _columns(y: Array) -> Array:
 
 def _finite(values: Array) -> Array:
     """What is not finite, as 0: a place to measure from must be."""
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _plain(x: Array) -> bool:
@@ -426,14 +428,11 @@ def _solved(xx: Array, xr: Array) -> Array:
     scale = np.where(scale > 0, scale, 1.0)
     shape = xx / scale / scale[:, None]
     shape[np.diag_indices_from(shape)] += 1e-9
-    try:
-        factor = np.linalg.cholesky(shape)
-    except np.linalg.LinAlgError:
+    factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(shape))
+    if int(failed):
         return np.zeros_like(xr)
-    solve = torch.cholesky_solve(
-        torch.from_numpy(xr / scale[:, None]), torch.from_numpy(factor)
-    )
-    return _finite(np.asarray(solve.numpy() / scale[:, None]))
+    solved = torch.cholesky_solve(torch.from_numpy(xr / scale[:, None]), factor)
+    return _finite(solved.numpy() / scale[:, None])
 
 
 def centred(

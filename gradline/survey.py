@@ -30,6 +30,7 @@ from gradline.result import Sample
 from gradline.solvers import (
     WIDE,
     Factored,
+    Solution,
     Spectrum,
     column_scale,
     from_moments,
@@ -89,6 +90,7 @@ class Survey:
         error: how far each number of `optimum` may be off, (d + 1,).
         sample: some rows to draw.
         refined: whether the optimum is right to the last digits, see refine.py.
+        rows: all of them, where they are few.
         held: the rows, where they are few enough to have the last digits of more.
     """
 
@@ -106,7 +108,13 @@ class Survey:
     error: Tensor
     sample: Sample
     refined: bool = False
+    rows: Chunk | None = None
     held: Held | None = None
+
+    @cached_property
+    def best(self) -> Survey:
+        """With the last digits of the optimum too, where they are to be had."""
+        return _refined(self) if _worth_refining(self) else self
 
     @property
     def mean(self) -> Tensor:
@@ -192,6 +200,7 @@ class _Reading:
         self.tally = Tally()
         self.moments = Moments(len(design.terms), intercept=design.intercept)
         self.picker = _Picker(rows, len(design.terms))
+        self.rows: list[Chunk] | None = []  # copies of all, while they are few
 
     def take(self, start: int, batch: Batch) -> None:
         """Take in a batch, before which `start` rows came."""
@@ -199,12 +208,35 @@ class _Reading:
         if found is not None:
             self.moments.add(found[0])
             self.picker.add(found[0], start)
+            self._hold(found[0])
 
     def merge(self, other: _Reading) -> None:
         """Take in what another has read."""
         self.tally.merge(other.tally)
         self.moments.merge(other.moments)
         self.picker.merge(other.picker)
+        self.rows = None  # there is more than one because there are many
+
+    def _hold(self, chunk: Chunk) -> None:
+        if self.tally.rows * (chunk.X.shape[1] + 1) > REFINE_NUMBERS:
+            self.rows = None
+        if self.rows is not None:
+            weight = None if chunk.weight is None else np.array(chunk.weight)
+            self.rows.append(
+                Chunk(np.array(chunk.X, float), np.array(chunk.y, float), weight)
+            )
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    """All rows in one chunk."""
+    if len(chunks) == 1:
+        return chunks[0]
+    weights = [c.weight for c in chunks if c.weight is not None]
+    return Chunk(
+        np.concatenate([c.X for c in chunks], dtype=np.float64),
+        np.concatenate([c.y for c in chunks], dtype=np.float64),
+        np.concatenate(weights, dtype=np.float64) if weights else None,
+    )
 
 
 def _read(
@@ -238,7 +270,6 @@ def _survey(
     refuse_degenerate: bool,
     readers: int,
 ) -> Survey:
-    d = len(design.terms)
     reading = _read(source, design, progress, readers)
     tally, moments = reading.tally, reading.moments
     _check_enough(source, design, tally, moments)
@@ -247,12 +278,14 @@ def _survey(
     if refuse_degenerate:
         _check_determined(source, design, sums)
     factored = from_moments(sums)
-    found = None if factored is None else _from_state(moments, factored)
+    found: _Optimum | None = None
     spectrum: Spectrum
     solver: Literal["moments", "triangle"]
     if factored is not None:
         spectrum, solver = factored, "moments"
-        slopes = torch.from_numpy(solve_moments(moments, factored).slopes[:, 0])
+        solution = solve_moments(moments, factored)
+        slopes = torch.from_numpy(solution.slopes[:, 0])
+        found = _from_state(solution, factored)
     else:
         solver = "triangle"
         triangle = Triangle(moments, triangle_scale(sums))
@@ -278,13 +311,10 @@ def _survey(
         found.mae,
         torch.cat([found.error, torch.zeros(1)]),
         reading.picker.done(),
+        rows=None if reading.rows is None else _joined(reading.rows),
     )
-    if _worth_refining(survey):
-        return _refined(survey)
-    if survey.optimum_mae is None and tally.rows * (d + 1) <= MAE_NUMBERS:
-        mae = mean_absolute_error(survey, found.slopes, found.level)
-        return replace(survey, optimum_mae=mae)
-    return survey
+    # What is not held must be read again at once: who knows what it is later.
+    return survey if survey.rows is not None else survey.best
 
 
 class _Optimum(NamedTuple):
@@ -301,9 +331,8 @@ class _Optimum(NamedTuple):
     error: Tensor
 
 
-def _from_state(moments: Moments, spectrum: Factored) -> _Optimum | None:
-    """The optimum from the state alone; None where that would have lost digits."""
-    found = solve_moments(moments, spectrum)
+def _from_state(found: Solution, spectrum: Factored) -> _Optimum | None:
+    """The optimum from the state alone; None where that has lost digits."""
     loss, moved = float(found.loss[0]), float(found.moved[0])
     if spectrum.condition * moved > LINE_OFF * loss**0.5:
         return None
@@ -347,15 +376,9 @@ def _worth_refining(survey: Survey) -> bool:
 
 def _refined(survey: Survey) -> Survey:
     """The survey with its optimum right to the last digits float64 can hold."""
-    chunks = list(survey.design.chunks(survey.source))
-    weighted = chunks[0].weight is not None
-    whole = Chunk(
-        np.concatenate([c.X for c in chunks], dtype=np.float64),
-        np.concatenate([c.y for c in chunks], dtype=np.float64),
-        np.concatenate([c.weight for c in chunks if c.weight is not None], dtype=float)
-        if weighted
-        else None,
-    )
+    whole = survey.rows
+    if whole is None:
+        whole = _joined(list(survey.design.chunks(survey.source)))
     slopes = survey.optimum[:-1]
     parts = abs(survey.level) + float((slopes * survey.mean).abs().sum())
     spread = survey.variance**0.5
@@ -419,18 +442,17 @@ class _Picker:
 
     def __init__(self, rows: int | None, columns: int) -> None:
         self._most = max(50, min(SAMPLE_ROWS, 2_000_000 // max(1, columns)))
-        self._random = np.random.default_rng(0)
         self._wanted: np.ndarray[Any, np.dtype[np.int64]] | None = None
-        if rows is not None:
-            few = rows <= self._most
-            chosen = (
-                np.arange(rows) if few else self._random.choice(rows, self._most, False)
-            )
-            self._wanted = np.sort(chosen)
+        if rows is not None and rows > self._most:
+            self._wanted = np.sort(self._random.choice(rows, self._most, False))
         self._share = 1.0
         self._kept = 0
         self._X: list[Any] = []
         self._y: list[Any] = []
+
+    @cached_property
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng(0)
 
     def add(self, chunk: Chunk, start: int) -> None:
         """Pick from a chunk, before which `start` rows came."""
@@ -464,27 +486,45 @@ class _Picker:
 
     def _thin(self, most: int) -> None:
         """Join what was kept, and leave an even choice of `most` rows of it."""
-        X, y = np.concatenate(self._X), np.concatenate(self._y)
+        X, y = self._X[0], self._y[0]
+        if len(self._y) > 1:
+            X, y = np.concatenate(self._X), np.concatenate(self._y)
         if len(y) > most:
             rows = np.sort(self._random.choice(len(y), most, False))
             X, y = X[rows], y[rows]
         self._X, self._y, self._kept = [X], [y], len(y)
 
 
-def mean_absolute_error(survey: Survey, slopes: Tensor, level: float) -> float:
-    """The weighted mean of |residual|, in one more pass.
+def mean_absolute_error(
+    survey: Survey, slopes: Tensor, level: float, loss: float
+) -> float:
+    """The weighted mean of |residual|, in one more pass where rows are not held.
 
     Args:
         survey: of the data.
         slopes: raw, (d,).
         level: the prediction at the mean of x.
+        loss: the mean squared residual, by which the data are known again.
+
+    Raises:
+        DataError: the data have changed since.
     """
-    total = 0.0
+    total = squares = 0.0
     w, center = slopes.numpy(), survey.mean.numpy()
-    for chunk in survey.design.chunks(survey.source):
-        r = np.abs((chunk.y - level) - (chunk.X - center) @ w)
-        total += float(r.sum() if chunk.weight is None else chunk.weight @ r)
-    return total / survey.moments.weight
+    held = survey.rows
+    for chunk in survey.design.chunks(survey.source) if held is None else [held]:
+        r = (chunk.y - level) - (chunk.X - center) @ w
+        wr = np.abs(r) if chunk.weight is None else np.abs(r) * chunk.weight
+        total += float(wr.sum())
+        squares += float(wr @ np.abs(r))
+    W = survey.moments.weight
+    size = survey.variance + float(survey.sums.y_mean[0]) ** 2
+    if held is None and abs(squares / W - loss) > 1e-3 * loss + 1e-20 * size:
+        raise DataError(
+            f"{survey.source.name} has changed since the fit: its residuals are not "
+            "those of the fit any more; fit again"
+        )
+    return total / W
 
 
 def _pass(

@@ -19,7 +19,7 @@ from gradline.quadratic import quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.retrace import epochs_kept, trained, walked
-from gradline.survey import Survey
+from gradline.survey import HARD_CONDITION, Survey
 
 #: An optimiser that is to go on until converged gives up after so many epochs.
 MOST_STEPS = 100_000
@@ -137,6 +137,8 @@ def descend_on(survey: Survey, training: Training) -> Fit:
 
 
 def _closed_form(survey: Survey, training: Training) -> Fit:
+    if survey.spectrum.condition > HARD_CONDITION:
+        survey = survey.best  # else its last digits can wait for the certificate
     automatic = training.automatic
     scaled = automatic if training.standardize is None else training.standardize
     make = scaled_bowl if scaled else raw_bowl
@@ -172,6 +174,7 @@ def _closed_form(survey: Survey, training: Training) -> Fit:
 
 
 def _stepping(survey: Survey, training: Training) -> Fit:
+    survey = survey.best
     scaled = bool(training.standardize)
     seed = training.seed
     if training.start is None:

@@ -1,6 +1,7 @@
 """fit(): whatever comes in, the least-squares answer in the units of the input."""
 
-from __future__ import annotations
+from __future__ import math
+import annotations
 
 from pathlib import Path
 from typing import Any
@@ -725,3 +726,23 @@ def test_reprs_are_short() -> None:
     assert repr(gl.fit(x, y)) == "<Fit of 'y' on 1 terms, 100 rows, exact, exact>"
     step = next(gl.descend(gl.LinearRegression(), x, y))
     assert repr(step).startswith("<Step epoch 1, loss ")
+
+
+def test_data_that_change_after_the_fit_are_noticed_or_do_not_matter() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(3_000_000, 1))
+    y = 2 * X[:, 0] + random.normal(size=len(X))
+    few_x, few_y = X[:500].copy(), y[:500].copy()
+    known = gl.fit(few_x, few_y, method="gd", lr=0.1, epochs=20)
+    small = gl.fit(few_x, few_y, method="gd", lr=0.1, epochs=20)
+    assert known.certificate.optimum_loss > 0
+    large, again = gl.fit(X, y), gl.fit(X, y)
+    assert large.metrics.mae == pytest.approx(np.abs(y - large.predict(X)).mean())
+    few_x *= 3
+    X *= 3
+    assert small.certificate == known.certificate
+    assert small.metrics.mae == known.metrics.mae
+    assert math.isfinite(again.metrics.rmse)
+    assert math.isnan(again.metrics.at_hand["mae"])
+    with pytest.raises(gl.DataError, match="the data has changed since the fit"):
+        _ = again.metrics.mae

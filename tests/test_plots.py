@@ -521,9 +521,9 @@ def test_the_slice_of_a_surface_is_named() -> None:
 def test_mistakes_about_surfaces_are_named(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(30, 2))
     fit = gl.fit(X, X.sum(axis=1))
-    with pytest.raises(UsageError, match="was given 1 coefficients: give two, such as"):
+    with pytest.raises(UsageError, match="was given 1 coefficients: give two of"):
         fit.plot_surface(terms=["x1"])
-    with pytest.raises(UsageError, match="was given 'x1': give two, such as 'x1' and"):
+    with pytest.raises(UsageError, match="was given 'x1': give two of 'x1', "):
         fit.plot_surface(terms="x1")
     with pytest.raises(UsageError, match="no coefficient 'intercept': did you mean"):
         fit.plot_surface(terms=("x1", "intercept"))

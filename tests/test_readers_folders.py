@@ -136,7 +136,9 @@ def test_partitions_in_a_fit_and_its_predictions(tmp_path: Path) -> None:
     fit = gl.fit(tmp_path, target="y")
     assert fit.coefficients == pytest.approx({"x": 2, "town[b]": 10, "town[c]": 20})
     np.testing.assert_allclose(
-        fit.predict(tmp_path / "town=*"), numbers(open_source(tmp_path), ["y"])[:, 0]
+        fit.predict(tmp_path / "town=*"),
+        numbers(open_source(tmp_path), ["y"])[:, 0],
+        atol=1e-12,
     )
 
 
