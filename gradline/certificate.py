@@ -143,7 +143,7 @@ def digits_to_trust(
     """
     live = spectrum.scale > 0
     if not bool(live.any()) or spectrum.rank == 0:
-        return _digits(_intercept_error(slopes, mean, level, error))
+        return _digits(_intercept_error(slopes, mean, level, spread, error))
     scale = torch.where(live, spectrum.scale, 1.0)
     once, twice = spectrum.sensitivity()
     u = slopes * spectrum.scale
@@ -163,14 +163,15 @@ def digits_to_trust(
         own = float(error[-1].abs())
         return _digits(max(worst, _of_intercept(slopes, mean, level, own) + EPS))
     raw_error = torch.cat([off / scale, error[-1:].abs()])
-    return _digits(max(worst, _intercept_error(slopes, mean, level, raw_error)))
+    off_zero = _intercept_error(slopes, mean, level, spread, raw_error)
+    return _digits(max(worst, off_zero))
 
 
 def _intercept_error(
-    slopes: Tensor, mean: Tensor, level: float, error: Tensor
+    slopes: Tensor, mean: Tensor, level: float, spread: float, error: Tensor
 ) -> float:
     """The relative error of the intercept, level - mean·slopes."""
-    off = 4 * EPS * (abs(level) + float((slopes * mean).abs().sum()))
+    off = 4 * EPS * (abs(level) + spread + float((slopes * mean).abs().sum()))
     off += float(error[-1].abs()) + float((error[:-1] * mean).abs().sum())
     return _of_intercept(slopes, mean, level, off)
 

@@ -22,7 +22,7 @@ from gradline.solvers import Spectrum
 from gradline.state import EPS
 
 #: Steps at the most; a well-posed problem needs two.
-MOST_STEPS = 8
+MOST_STEPS = 12
 
 #: Rounds of `whiten` at the most, and how near to 1 the last one must have begun.
 MOST_ROUNDS = 3
@@ -101,7 +101,7 @@ def refine(
     scale, inverse = spectrum.scale.numpy(), spectrum.inverse().numpy()
     inverse = np.vstack([inverse, mean[0] @ inverse])  # (d + 1, d)
     reach = np.linalg.norm(inverse * scale, axis=1)
-    last = np.inf
+    last, share = np.inf, 0.0
     off = np.full(len(slopes) + 1, np.inf)
     for _ in range(MOST_STEPS):
         r = _residuals(X, y, b, c)
@@ -128,9 +128,9 @@ def refine(
             _add(b, (step, np.zeros_like(step))),
             _add(c, (np.array([rise]), 0 * c[0])),
         )
-        # Each step leaves about the same share of the error as the one before, or more.
-        share = 1.0 if last == np.inf else 4 * size / last
-        off, last = both * max(share, EPS), size
+        # A step leaves about the share of the error that the worst one before it left.
+        share = max(share, size / last)
+        off, last = both * (1.0 if last == np.inf else max(4 * share, EPS)), size
         if size < EPS / 16:
             break
     r = _residuals(X, y, b, c)
