@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
+    from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
         ColumnError,
@@ -37,12 +38,15 @@ if TYPE_CHECKING:
     from gradline.readers import open_source
     from gradline.result import Fit, Scores, Trace
     from gradline.save import load
+    from gradline.solvers import Solution, solve
+    from gradline.state import Moments
     from gradline.synth import sample_linear_data
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Certificate": "certificate",
+    "Chunk": "data",
     "ColumnError": "errors",
     "DataError": "errors",
     "DivergenceError": "errors",
@@ -58,8 +62,10 @@ _HOME = {
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
     "ModelFileError": "errors",
+    "Moments": "state",
     "Scores": "result",
     "ShapeError": "errors",
+    "Solution": "solvers",
     "Status": "errors",
     "Step": "descent",
     "Trace": "result",
@@ -70,10 +76,12 @@ _HOME = {
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
+    "solve": "solvers",
 }
 
 __all__ = [
     "Certificate",
+    "Chunk",
     "ColumnError",
     "DataError",
     "DivergenceError",
@@ -89,8 +97,10 @@ __all__ = [
     "MissingExtraError",
     "MissingValueError",
     "ModelFileError",
+    "Moments",
     "Scores",
     "ShapeError",
+    "Solution",
     "Status",
     "Step",
     "Trace",
@@ -101,6 +111,7 @@ __all__ = [
     "load",
     "open_source",
     "sample_linear_data",
+    "solve",
 ]
 
 

@@ -47,6 +47,8 @@ BLOCK_BYTES = 1 << 20
 CODE_BYTES = 256 << 10
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+#: What may be a code such as 01067; not 1.05, 1e-05 or 2024-01-05.
+_CODE = re.compile(rb"(?<![\d.eE+-])[-+]?0\d")
 _MISFIT = re.compile(
     r"CSV column #(\d+): .*?conversion error to .*?: invalid value '(.*)'", re.DOTALL
 )
@@ -174,11 +176,11 @@ class CsvFile:
 
     def _codes(self, body: bytes) -> list[str]:
         """Columns with values such as 01067: codes, whose zeros no number keeps."""
+        if not _CODE.search(body):
+            return []
         import pyarrow as pa
         import pyarrow.compute as compute
 
-        if b"0" not in body:
-            return []
         known = set(self._text)
         texts = self._parsed(body, dict.fromkeys(self._names, pa.string()))
         numbers = self._parsed(body)

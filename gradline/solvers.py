@@ -27,6 +27,7 @@ from torch import Tensor
 
 from gradline.curvature import largest_eigenvalue
 from gradline.data import Array
+from gradline.errors import DataError
 from gradline.state import EPS, Centred, Moments, Triangle
 
 #: Moments square the condition number; past this they would lose half the digits.
@@ -346,17 +347,21 @@ def from_moments(sums: Centred) -> Factored | None:
 class Solution(NamedTuple):
     """The least-squares optimum of every target, as a state gives it.
 
-    slopes (d, k): raw. level (k,): the prediction at the mean of x. loss (k,): the mean
-    squared residual. moved (k,): √ of how much of the loss about the state's line the
-    step to the optimum took away: small beside √loss where nothing was lost.
-    loss_error (k,): what rounding may have done to the loss.
+    slopes (d, k): raw. intercept (k,): the prediction at 0. level (k,): that at the
+    mean of x. loss (k,): the mean squared residual. moved (k,): √ of how much of the
+    loss about the state's line the step to the optimum took away: small beside √loss
+    where nothing was lost. loss_error (k,): what rounding may have done to the loss.
+    rank: of the design, its ones included; condition: of its scaled columns.
     """
 
     slopes: Array
+    intercept: Array
     level: Array
     loss: Array
     moved: Array
     loss_error: Array
+    rank: int
+    condition: float
 
 
 def solve_moments(moments: Moments, spectrum: Spectrum) -> Solution:
@@ -373,13 +378,62 @@ def solve_moments(moments: Moments, spectrum: Spectrum) -> Solution:
     step = spectrum.newton_step(torch.from_numpy(gradient)).numpy()
     drop = (step * gradient).sum(0).clip(min=0)
     about = moments.rr / W
+    slopes = moments.line + step
+    if spectrum.deficient:  # the line need not be the one of least norm
+        whole = (moments.xr + moments.xx @ moments.line) / W
+        slopes = spectrum.newton_step(torch.from_numpy(whole)).numpy()
     return Solution(
-        moments.line + step,
+        slopes,
+        moments.y_mean - moments.x_mean @ slopes,
         moments.y_mean,
         np.maximum(about - drop, 0.0),
         np.sqrt(drop),
         moments.rr_error / W + EPS * drop,
+        spectrum.rank + moments.intercept,
+        spectrum.condition,
     )
+
+
+def solve(moments: Moments) -> Solution:
+    """The least-squares optimum of every target, from a state alone.
+
+    Args:
+        moments: the state of at least one row with a weight above 0.
+
+    Returns:
+        A Solution. Where columns depend on one another, that of least norm. From a
+        condition of 1e4 on, digits are lost that only another pass over the rows could
+        bring back: `gl.fit` makes that pass.
+
+    Raises:
+        DataError: the state has no rows, or numbers too large to square.
+
+    Equivalent: numpy.linalg.lstsq on the rows, for all targets at once.
+    """
+    sums = moments.value()
+    if sums.weight <= 0:
+        raise DataError("the state has no rows of a weight above 0: add some first")
+    if not (np.isfinite(sums.xx).all() and np.isfinite(sums.yy).all()):
+        raise DataError(
+            "the state holds numbers too large to square: divide the columns by a "
+            "power of ten first"
+        )
+    return solve_moments(moments, from_moments(sums) or from_scatter(sums))
+
+
+def from_scatter(sums: Centred) -> Singular:
+    """The spectrum by the eigenvalues of the scatter: half the digits of R."""
+    scale = column_scale(sums)[:-1]
+    live = scale > 0
+    safe = torch.where(live, scale, 1.0)
+    correlation = torch.from_numpy(sums.xx) / (sums.weight * safe[:, None] * safe)
+    values, vectors = torch.linalg.eigh(correlation[live][:, live])
+    sigma = values.flip(0).clamp(min=0).sqrt()
+    full = torch.zeros(len(scale), len(sigma), dtype=torch.float64)
+    full[live] = vectors.flip(1)
+    top = float(sigma[0]) if len(sigma) else 0.0
+    rank = int((sigma > top * (16 * EPS * max(1, len(sigma))) ** 0.5).sum())
+    return Singular(scale, sigma, full, torch.zeros_like(sigma), rank)
 
 
 def triangle_scale(sums: Centred) -> Tensor:

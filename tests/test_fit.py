@@ -1,8 +1,8 @@
 """fit(): whatever comes in, the least-squares answer in the units of the input."""
 
-from __future__ import math
-import annotations
+from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 

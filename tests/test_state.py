@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gradline as gl
 from gradline.data import Chunk
 from gradline.errors import ShapeError
 from gradline.solvers import from_moments, solve_moments, triangle_scale
@@ -221,3 +222,38 @@ def test_float32_is_summed_in_float64() -> None:
     narrow = Chunk(chunk.X.astype(np.float32), chunk.y.astype(np.float32), None)
     wide = Chunk(narrow.X.astype(np.float64), narrow.y.astype(np.float64), None)
     check(Moments(3).add(narrow), wide)
+
+
+def test_a_state_is_solved_where_columns_depend_on_one_another() -> None:
+    random = np.random.default_rng(3)
+    A = random.normal(size=(500, 2))
+    X = np.column_stack([A, A[:, 0] - 2 * A[:, 1], np.full(500, 7.0)])
+    Y = X @ random.normal(size=(4, 2)) + random.normal(size=(500, 2))
+    found = gl.solve(gl.Moments(4, targets=2).add(gl.Chunk(X, Y, None)))
+    least = np.linalg.lstsq(X - X.mean(0), Y - Y.mean(0), rcond=1e-10)[0]
+    np.testing.assert_allclose(found.slopes, least, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.intercept, Y.mean(0) - X.mean(0) @ least)
+    assert (found.rank, found.condition) == (3, np.inf)
+
+
+def test_a_state_without_intercept_is_solved_about_0() -> None:
+    chunk = rows(6, 4_000, 3, weighted=True, offset=2.0)
+    halves = [slice(0, 2_500), slice(2_500, 4_000)]
+    first, second = (
+        gl.Moments(3, intercept=False).add(part(chunk, half)) for half in halves
+    )
+    found = gl.solve(first.merge(second))
+    root = np.sqrt(chunk.weight)
+    least = np.linalg.lstsq(chunk.X * root[:, None], chunk.y * root)[0]
+    np.testing.assert_allclose(found.slopes[:, 0], least, rtol=RTOL)
+    assert found.intercept[0] == 0
+    with pytest.raises(ShapeError, match="without intercept"):
+        first.merge(gl.Moments(3))
+
+
+def test_what_cannot_be_solved_is_said() -> None:
+    with pytest.raises(gl.DataError, match="no rows of a weight above 0"):
+        gl.solve(gl.Moments(2))
+    huge = gl.Chunk(np.full((3, 1), 1e200) * [[1], [2], [3]], np.ones(3), None)
+    with pytest.raises(gl.DataError, match="too large to square"):
+        gl.solve(gl.Moments(1).add(huge))
