@@ -208,6 +208,14 @@ def test_a_column_that_only_rows_of_no_weight_change_is_constant() -> None:
     np.testing.assert_allclose(fit.slopes, once.slopes, rtol=1e-13)
 
 
+def test_a_constant_column_beside_other_dependent_ones_gets_no_slope() -> None:
+    """The first row of a basis that should have been 0 was 1e-16."""
+    X = np.array([[8192.0, 8196.5, 8191.75, 8192.125], [8192.0, 8186.5, 8192, 8194.25]])
+    for order in ([0, 1, 2, 3], [1, 0, 2, 3], [1, 2, 3, 0]):
+        fit = gl.fit(X[:, order], [2060.5, 2063.5], weights=[1.8, 0.2])
+        assert fit.slopes[order.index(0)] == 0
+
+
 @pytest.mark.parametrize("factor", [0.1, 1 / 3, 1e-5, 7e11])
 def test_multiples_that_are_rounded_depend_all_the_same(factor: float) -> None:
     a, b, _ = np.random.default_rng(0).normal(size=(3, 50))
