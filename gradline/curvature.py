@@ -15,6 +15,9 @@ from torch import Tensor, nn
 #: Lanczos steps at the most; the largest eigenvalue is found long before.
 LANCZOS_STEPS = 128
 
+#: Looking whether the eigenvalue is there costs as much as a few of them.
+LOOK_EVERY = 8
+
 
 def stability_limit(
     model: nn.Module, criterion: nn.Module, x: Tensor, y: Tensor
@@ -74,29 +77,29 @@ def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
     seed = torch.Generator().manual_seed(0)
     vector = torch.randn(size, generator=seed, dtype=torch.float64)
     vector = vector / vector.norm()
-    basis = torch.empty(0, size, dtype=torch.float64)
+    most = min(LANCZOS_STEPS, size)
+    known = torch.empty(most, size, dtype=torch.float64)  # the basis so far
+    small = torch.zeros(most, most, dtype=torch.float64)  # its upper triangle
     found = -math.inf
-    small = torch.zeros(0, 0, dtype=torch.float64)
-    for step in range(min(LANCZOS_STEPS, size)):
-        basis = torch.cat([basis, vector[None]])
+    for step in range(most):
+        known[step] = vector
+        basis = known[: step + 1]
         image = product(vector)
-        column = torch.zeros(step + 1, dtype=torch.float64)
         for _ in range(2):  # twice is enough to keep the basis orthogonal
             share = basis @ image
-            column += share
+            small[: step + 1, step] += share
             image = image - basis.T @ share
-        grown = torch.zeros(step + 1, step + 1, dtype=torch.float64)
-        grown[:step, :step] = small
-        grown[: step + 1, step] = column  # symmetric; the upper triangle is filled
-        small = grown
-        if not torch.isfinite(small).all():
-            return math.nan
-        values, vectors = torch.linalg.eigh(small, UPLO="U")
         length = float(image.norm())
-        found = float(values[-1])
-        # The residual of the Ritz pair bounds its error, quadratically.
-        if length * abs(float(vectors[-1, -1])) <= 1e-6 * abs(found):
-            break
+        if not math.isfinite(length):
+            return math.nan
+        ended = step + 1 == most or length <= 1e-12 * float(small[step, step].abs())
+        if ended or step % LOOK_EVERY == LOOK_EVERY - 1:
+            part = small[: step + 1, : step + 1]
+            values, vectors = torch.linalg.eigh(part, UPLO="U")
+            found = float(values[-1])
+            # The residual of the Ritz pair bounds its error, quadratically.
+            if ended or length * abs(float(vectors[-1, -1])) <= 1e-5 * abs(found):
+                break
         vector = image / length
     return found
 

@@ -30,7 +30,7 @@ BATCH_BYTES = 32 << 20
 
 #: Batches of what is in memory already: small enough to stay in the cache for all that
 #: is done with them, of rows enough to keep all cores at peak.
-CACHE_BYTES = 4 << 20
+CACHE_BYTES = 8 << 20
 CACHE_ROWS = 2048
 
 
@@ -194,7 +194,7 @@ class _JoinedBatch:
         self.rows = rows
 
     def numbers(self, names: Sequence[str]) -> Array:
-        if self._batch is not None and not any(n in self._extra for n in names):
+        if self._batch is not None and self._extra.keys().isdisjoint(names):
             return self._batch.numbers(names)
         if len(names) == 1:
             return self._extra[names[0]][:, None]

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -105,7 +106,7 @@ class Design:
         """Of all coefficients: "Intercept", where there is one, and the terms."""
         return (INTERCEPT, *self.terms) if self.intercept else self.terms
 
-    @property
+    @cached_property
     def terms(self) -> tuple[str, ...]:
         """The names of X's columns: "distance", "carrier[AA]", "carrier[AS]"."""
         names: list[str] = []
@@ -219,7 +220,10 @@ class Design:
             complete &= values != MISSING
         self._refuse_unknown(batch, codes, complete, start)
         _refuse_infinity(X, self.terms, start)
-        X[~complete] = np.nan
+        if not complete.all():
+            X = np.where(
+                complete[:, None], X, np.nan
+            )  # a new one: X may be the caller's
         return X, complete
 
     def check_columns(self, source: Source) -> None:
@@ -335,7 +339,7 @@ def _all_finite(values: Array) -> bool:
     """Whether all are finite, by their squares; False also where those overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         flat = values.ravel(order="K")  # no copy where they lie in one piece
-        return bool(np.isfinite(flat @ flat))
+        return bool(np.isfinite(np.dot(flat, flat)))  # lets other threads run
 
 
 def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:

@@ -343,20 +343,24 @@ class Moments:
             else:
                 z = x
             np.subtract(Y[start:stop].T, self.level[:, None], out=r)
-            if k == 1 and d == 1:
+            if k == d == 1:
                 r[0] -= z[:, 0] * self.line[0, 0]
+            elif k == 1:
+                r[0] -= np.dot(z, self.line[:, 0])
             else:
-                r -= self.line.T @ z.T
+                r -= np.dot(self.line.T, z.T)
             if w is not None:
                 np.sqrt(w, out=side[0])
                 z *= side[0][:, None]
                 r *= side[0]
-            self._zz += z.T @ z  # NumPy sees that it is symmetric: half the work
-            sums = side @ z  # (1 + k, d)
+            # NumPy sees that this is symmetric, and does half the work. np.dot, not @:
+            # it lets other threads run meanwhile, whatever the shapes.
+            self._zz += np.dot(z.T, z)
+            sums = np.dot(side, z)  # (1 + k, d)
             self._z += sums[0]
             self._zr += sums[1:].T
-            self._r += r @ side[0]
-            self._rr += (r[0] @ r[0]) if k == 1 else np.einsum("kb,kb->k", r, r)
+            self._r += np.dot(r, side[0])
+            self._rr += np.dot(r[0], r[0]) if k == 1 else np.einsum("kb,kb->k", r, r)
 
     def _is_far(self) -> bool:
         """Whether the mean lies far from the shift, by the columns' own spread."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import torch
 
@@ -25,10 +27,16 @@ def blas_threads(most: int | None = None) -> Iterator[None]:
     if wanted >= _cores():  # what BLAS takes anyway
         yield
         return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=wanted, user_api="blas"):
+    with _libraries().limit(limits=wanted, user_api="blas"):
         yield
+
+
+@cache
+def _libraries() -> Any:
+    """The BLAS libraries of this process: looking for them takes some milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _cores() -> int:

@@ -746,3 +746,12 @@ def test_data_that_change_after_the_fit_are_noticed_or_do_not_matter() -> None:
     assert math.isnan(again.metrics.at_hand["mae"])
     with pytest.raises(gl.DataError, match="the data has changed since the fit"):
         _ = again.metrics.mae
+
+
+def test_predicting_leaves_the_callers_array_as_it_is() -> None:
+    x, y = np.arange(20.0).reshape(10, 2) ** 1.5, np.arange(10.0)
+    fit = gl.fit(x, y)
+    new = np.array([[1.0, np.nan], [2.0, 3.0]])
+    before = new.copy()
+    assert np.isnan(fit.predict(new, missing="nan")).tolist() == [True, False]
+    np.testing.assert_array_equal(new, before)
