@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from gradline.tables import (
     PARQUET_SUFFIXES,
     ArrowSource,
     Opened,
+    Part,
     check_unique,
     kept,
 )
@@ -121,7 +123,9 @@ def _path_source(
         if found.held_bytes:  # in memory as it is
             return ArrowSource(file.name, found.schema, found.rows, found.read)
         read = kept(found.read, file.reading)
-        return ArrowSource(file.name, found.schema, found.rows, read, ahead=True)
+        return ArrowSource(
+            file.name, found.schema, found.rows, read, ahead=True, parts=found.parts
+        )
     folder = Folder(members, opened, text)
     return ArrowSource(
         one_line(Path(path).name or str(path)),
@@ -195,21 +199,31 @@ def _parquet(file: InputFile) -> Opened:
             page_checksum_verification=True,
         )
 
-    def read(names: Sequence[str], rows: int) -> Iterator[Any]:
+    def read(
+        names: Sequence[str], rows: int, groups: list[int] | None = None
+    ) -> Iterator[Any]:
         with file.reading(), opened() as parquet:
             # In one thread: a second one computes meanwhile, and waking more costs a
             # tenth of the decoding (5 M x 11 float64).
             for batch in parquet.iter_batches(
-                batch_size=rows, columns=list(names), use_threads=False
+                batch_size=rows,
+                row_groups=groups,
+                columns=list(names),
+                use_threads=False,
             ):
                 batch.validate(full=True)
                 yield batch
 
     with file.reading(), opened() as parquet:
         rows = parquet.metadata.num_rows
+        sizes = [
+            parquet.metadata.row_group(i).num_rows
+            for i in range(parquet.metadata.num_row_groups)
+        ]
         schema = parquet.schema_arrow
         check_unique(schema.names, file.name)  # in here: names may be damaged too
-    return Opened(schema, rows, read)
+    parts = [Part(size, partial(read, groups=[i])) for i, size in enumerate(sizes)]
+    return Opened(schema, rows, read, parts=tuple(parts))
 
 
 def _ipc(file: InputFile) -> Opened:

@@ -315,7 +315,7 @@ class Singular(_Base):
             basis = torch.linalg.qr(null / null.norm(dim=0)).Q
             for _ in range(2):  # the second time takes away what rounding left
                 slopes = slopes - basis @ (basis.T @ slopes)
-            slopes = torch.where(self.scale > 0, slopes, 0.0)  # the basis is rounded
+            slopes = torch.where(scale > 0, slopes, 0.0)  # the basis is rounded
         return slopes
 
 

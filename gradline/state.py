@@ -414,8 +414,11 @@ def _finite(values: Array) -> Array:
 
 
 def _plain(x: Array) -> bool:
-    """Whether BLAS can work on x where it lies: float64, one stride of one number."""
-    return x.dtype == np.float64 and x.flags.aligned and x.itemsize in x.strides
+    """Whether BLAS can work on x where it lies: float64 in one piece.
+
+    np.dot would copy others, each of its operands, and not see that they are the same.
+    """
+    return x.dtype == np.float64 and x.flags.aligned and x.flags.forc
 
 
 def _shaped_as(x: Array, space: Array) -> Array:

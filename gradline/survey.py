@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -171,7 +171,7 @@ def take_survey(
     refuse_degenerate: bool = False,
 ) -> Survey:
     """Read the data: the state, the optimum, and the residuals at the optimum."""
-    workers = _workers(source, len(design.terms))
+    workers = _workers(source, design)
     with blas_threads(workers.blas):
         return _survey(source, design, progress, refuse_degenerate, workers.readers)
 
@@ -183,13 +183,42 @@ class _Workers(NamedTuple):
     blas: int | None
 
 
-def _workers(source: Source, terms: int) -> _Workers:
-    cores = torch.get_num_threads()
+def _workers(source: Source, design: Design) -> _Workers:
+    cores, terms = torch.get_num_threads(), len(design.terms)
+    if _side_by_side(source, design):
+        return _Workers(cores, 1)
     if getattr(source, "ahead", False):  # a thread decodes a file meanwhile
         return _Workers(1, max(1, cores - 1) if terms <= WIDE else None)
     if source.rows is None or source.rows * (terms + 1) < SHARED_NUMBERS:
         return _Workers(1, None)
     return _Workers(cores, 1)
+
+
+#: How many rows come before some batches, and what begins these.
+_Stretch = tuple[int, Callable[[], Iterator[Batch]]]
+
+
+def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
+    """Stretches of a file that several threads may read; [] where there are none."""
+    split = getattr(source, "side_by_side", None)
+    found: list[_Stretch] = []
+    start = 0
+    for rows, begin in split(design.reading()) if split is not None else []:
+        found.append((start, begin))
+        start += rows
+    return found
+
+
+def _stretches(source: Source, design: Design) -> Iterator[_Stretch]:
+    """All rows in stretches: those of the file, or a batch each."""
+    found = _side_by_side(source, design)
+    if found:
+        yield from found
+        return
+    start = 0
+    for batch in source.batches(design.reading()):
+        yield start, partial(iter, [batch])
+        start += batch.rows
 
 
 class _Reading:
@@ -243,23 +272,21 @@ def _read(
     source: Source, design: Design, progress: Progress | None, readers: int
 ) -> _Reading:
     """The first pass."""
-    names = design.reading()
-
-    def batches() -> Iterator[tuple[int, Batch]]:
-        start = 0
-        for batch in source.batches(names):
-            yield start, batch
-            start += batch.rows
-
     shown = progress("reading", source.rows) if progress else nullcontext(int)
     with shown as advance:
 
-        def take(state: _Reading, part: tuple[int, Batch]) -> None:
-            state.take(*part)
-            advance(part[1].rows)
+        def take(state: _Reading, stretch: _Stretch) -> None:
+            start, begin = stretch
+            for batch in begin():
+                state.take(start, batch)
+                start += batch.rows
+                advance(batch.rows)
 
         return map_merge(
-            batches, lambda: _Reading(design, source.rows), take, workers=readers
+            lambda: _stretches(source, design),
+            lambda: _Reading(design, source.rows),
+            take,
+            workers=readers,
         )
 
 

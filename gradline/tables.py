@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -21,8 +22,9 @@ from gradline.data import (
 from gradline.errors import ColumnError, DataError, listed
 from gradline.prefetch import prefetched
 
-#: Rows in a batch, fewer where the columns are many (see data.BATCH_BYTES).
-BATCH_ROWS = 32_768
+#: Rows in a batch, fewer where the columns are many (see data.BATCH_BYTES). No power of
+#: two: columns so far apart would fight for the same lines of the cache.
+BATCH_ROWS = 40_008
 
 #: Record batches of up to so many bytes in all are kept after the first pass.
 KEPT_BYTES = 64 << 20
@@ -31,21 +33,33 @@ KEPT_BYTES = 64 << 20
 PARQUET_SUFFIXES = {".parquet", ".pq"}
 ARROW_SUFFIXES = {".arrow", ".feather", ".ipc"}
 
+#: How many rows, and what begins their batches.
+Rows = tuple[int, Callable[[], Iterator["ArrowBatch"]]]
+
 #: Reads all rows once: the named columns, in batches of about so many rows.
 Read = Callable[[Sequence[str], int], Iterator[Any]]
+
+
+class Part(NamedTuple):
+    """Consecutive rows of a file: how many, and what reads them alone."""
+
+    rows: int
+    read: Read
 
 
 class Opened(NamedTuple):
     """A file that has been looked at.
 
     schema: the pyarrow.Schema; rows: how many, None where only reading would tell;
-    read: gives its record batches; held_bytes: what it holds in memory.
+    read: gives its record batches; held_bytes: what it holds in memory; parts: where
+    it consists of several that can be read side by side, in order.
     """
 
     schema: Any
     rows: int | None
     read: Read
     held_bytes: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 class ArrowBatch:
@@ -111,6 +125,7 @@ class ArrowSource:
         read: gives the record batches of some columns, all rows, from the start.
         refused: columns Arrow cannot hold, and why; asking for one is an error.
         ahead: whether a thread reads while the caller computes. Worth it for files.
+        parts: what the rows consist of, where that can be read side by side.
 
     Raises:
         ColumnError: two columns have one name.
@@ -125,6 +140,7 @@ class ArrowSource:
         read: Read,
         refused: Mapping[str, str] | None = None,
         ahead: bool = False,
+        parts: Sequence[Part] = (),
     ) -> None:
         self.name = name
         self.schema = schema
@@ -132,6 +148,7 @@ class ArrowSource:
         self._read = read
         self._refused = dict(refused or {})
         self.ahead = ahead
+        self._parts = tuple(parts)
         if not schema.names:
             raise DataError(f"{name} has no columns: give at least a target")
         check_unique(schema.names, name)
@@ -144,6 +161,33 @@ class ArrowSource:
 
     def batches(self, columns: Sequence[str]) -> Iterator[ArrowBatch]:
         """Read all rows once, the named columns only; see `ArrowBatch.arrow` too."""
+        names = self._checked(columns)
+        parts = self._regrouped(self._read, names)
+        with closing(prefetched(parts) if self.ahead else parts) as batches:
+            for batch in batches:
+                yield ArrowBatch(batch.select(names))
+
+    def side_by_side(self, columns: Sequence[str]) -> list[Rows]:
+        """The same rows in parts that different threads may read; [] if there are none.
+
+        Each part is a number of rows and a function that begins their batches.
+        """
+        names = self._checked(columns)
+        if len(self._parts) < 2 or (self.rows or 0) * len(names) * 8 <= KEPT_BYTES:
+            return []
+
+        def begin(part: Part) -> Iterator[ArrowBatch]:
+            for batch in self._regrouped(part.read, names):
+                yield ArrowBatch(batch.select(names))
+
+        return [(part.rows, partial(begin, part)) for part in self._parts]
+
+    def _regrouped(self, read: Read, names: list[str]) -> Generator[Any, None, None]:
+        rows = min(BATCH_ROWS, max(1, BATCH_BYTES // (8 * len(names))))
+        return _regrouped(read(names, rows), rows)
+
+    def _checked(self, columns: Sequence[str]) -> list[str]:
+        """The columns to read, each once, none of them of no use."""
         names = list(dict.fromkeys(columns)) or [self.columns[0].name]
         for name in names:
             column_of(self, name)
@@ -153,11 +197,7 @@ class ArrowSource:
                     f"types ({self._refused[name]}): make them one type, such as with "
                     ".astype(str), or leave the column out"
                 )
-        rows = min(BATCH_ROWS, max(1, BATCH_BYTES // (8 * len(names))))
-        parts = _regrouped(self._read(names, rows), rows)
-        with closing(prefetched(parts) if self.ahead else parts) as batches:
-            for batch in batches:
-                yield ArrowBatch(batch.select(names))
+        return names
 
 
 def kept(read: Read, unchanged: Callable[[], AbstractContextManager[None]]) -> Read:

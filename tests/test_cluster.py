@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gradline as gl
 from gradline.cluster import map_merge
+from gradline.state import Moments
 
 
 class Seen:
@@ -66,3 +70,59 @@ def test_the_first_missing_row_is_named_whoever_finds_it() -> None:
     X[200_123, 1] = np.nan
     with pytest.raises(gl.MissingValueError, match=r"'x2' .* first in row 200,124"):
         gl.fit(X, X[:, 0])
+
+
+def grouped(path: Path, rows: int, group: int) -> pa.Table:
+    random = np.random.default_rng(2)
+    X = random.normal(size=(rows, 5))
+    table = pa.table(
+        {
+            **{f"x{i}": X[:, i] for i in range(5)},
+            "g": np.array(["u", "v", "w"])[np.arange(rows) % 3],
+            "y": X @ [1.0, -2.0, 0.5, 0.0, 3.0] + random.normal(size=rows),
+        }
+    )
+    pq.write_table(table, path, row_group_size=group)
+    return table
+
+
+def test_row_groups_are_read_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradline.tables.KEPT_BYTES", 0)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    path = tmp_path / "t.parquet"
+    table = grouped(path, 50_000, 7_000)
+    seen = set()
+    add = Moments.add
+
+    def noting(self: Moments, chunk: gl.Chunk) -> Moments:
+        seen.add(threading.current_thread().name)
+        return add(self, chunk)
+
+    monkeypatch.setattr(Moments, "add", noting)
+    split = gl.fit(path, target="y")
+    assert len(seen) == 3
+    whole = gl.fit(table, target="y")
+    np.testing.assert_allclose(split.slopes, whole.slopes, rtol=1e-12)
+    assert split.rows == whole.rows == 50_000
+    loss = whole.certificate.loss
+    assert split.certificate.loss == pytest.approx(loss, rel=1e-12)
+    assert split.sample is not None
+    assert len(split.sample.y) == 2_000
+
+
+def test_the_first_fault_of_a_file_is_named_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradline.tables.KEPT_BYTES", 0)
+    path = tmp_path / "t.parquet"
+    table = grouped(path, 30_000, 5_000)
+    holes = table.column("x2").to_numpy().copy()
+    holes[[12_345, 7_001, 25_000]] = np.nan
+    table = table.set_column(2, "x2", pa.array(holes))
+    pq.write_table(table, path, row_group_size=5_000)
+    with pytest.raises(gl.MissingValueError, match=r"'x2' .* first in row 7,002"):
+        gl.fit(path, target="y")
+    fit = gl.fit(path, target="y", missing="drop")
+    assert (fit.rows, fit.dropped) == (29_997, 3)
