@@ -1,8 +1,8 @@
 """fit(): from data to a certified line. "auto" lives here, and nowhere below.
 
 Data become a source, a source gets a design, one pass leaves a state, the state gives
-the optimum; a second pass measures the residuals there and refines it. Descent then
-starts from the state (path.py) and never reads the data again.
+the optimum and its loss; only where that would lose digits are the data read again.
+Descent starts from the state too (path.py) and never sees the data.
 """
 
 from __future__ import annotations

@@ -37,7 +37,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gradline.certificate import Certificate
 from gradline.checks import one_of, real
@@ -47,6 +46,7 @@ from gradline.distributions import f_above, t_central_quantile, t_two_sided
 from gradline.errors import DataError, ShapeError, Status, UsageError, listed
 from gradline.refine import Held, whiten
 from gradline.solvers import Spectrum
+from gradline.threads import blas_threads
 
 #: ("cluster", column), or ("cluster", array) with one value per row of the data.
 Cov = Literal["classic", "HC0", "HC1", "HC2", "HC3"] | tuple[str, Any]
@@ -374,7 +374,7 @@ def half_widths(
     df = known.rows - line.certificate.rank
     variance = line.certificate.loss * known.weight / df
     u = _whitened(known, _centred(known, X))  # (rows, d)
-    share = (line.has_intercept + u.square().sum(1).numpy()) / known.weight
+    share = (line.has_intercept + _squares(u)) / known.weight
     spread = np.sqrt(variance * (share + (kind == "prediction")))
     return np.asarray(t_central_quantile(level, df) * spread)
 
@@ -396,9 +396,9 @@ def influence(
     s = math.sqrt(line.certificate.loss * known.weight / df)
     leverages, residuals, roots = [], [], []
     for part in _parts(line, design, source, "influence", progress):
-        leverages.append(part.leverage.numpy())
-        residuals.append(part.residual.numpy())
-        roots.append(np.ones(len(part.w)) if part.plain else part.w.sqrt().numpy())
+        leverages.append(part.leverage)
+        residuals.append(part.residual)
+        roots.append(np.sqrt(part.w))
     h, r = np.concatenate(leverages), np.concatenate(residuals)
     free = np.where(1 - h > ALONE, 1 - h, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -480,11 +480,10 @@ def _f_statistic(
 class _Part(NamedTuple):
     """Some rows, with all that is made of them."""
 
-    u: Tensor  # (rows, d), without the leading 1
-    residual: Tensor  # (rows,)
-    w: Tensor  # (rows,)
-    plain: bool  # no weights: w is all ones
-    leverage: Tensor  # (rows,)
+    u: Array  # (rows, d), without the leading 1
+    residual: Array  # (rows,)
+    w: Array  # (rows,), ones where there are no weights
+    leverage: Array  # (rows,)
     groups: Codes | None
 
 
@@ -496,9 +495,10 @@ def _centred(known: Evidence, X: Array) -> Array:
     return xc
 
 
-def _whitened(known: Evidence, xc: Array) -> Tensor:
+def _whitened(known: Evidence, xc: Array) -> Array:
     """Rᵀ xc for each row, (rows, d)."""
-    return torch.from_numpy(xc) @ torch.from_numpy(known.root)
+    u: Array = np.dot(xc, known.root)
+    return u
 
 
 def _parts(
@@ -523,13 +523,16 @@ def _parts(
     tally, weight, rss = Tally(), 0.0, 0.0
     column = () if groups is None or groups.column is None else (groups.column,)
     shown = progress(title, source.rows) if progress else nullcontext(int)
-    with shown as advance:
+    # A file is decoded by another thread meanwhile, which needs a core.
+    busy = bool(getattr(source, "ahead", False))
+    most = max(1, torch.get_num_threads() - 1) if busy else None
+    with shown as advance, blas_threads(most):
         for chunk, batch, keep in design.chunks_of(source, tally, column):
             part = _part(line, known, chunk)
             if groups is not None:
                 part = part._replace(groups=groups.codes(batch, keep))
             weight += float(part.w.sum())
-            rss += float(part.w @ part.residual.square())
+            rss += float(part.w @ np.square(part.residual))
             yield part
             advance(len(chunk.y))
     if groups is not None:
@@ -550,13 +553,16 @@ def _parts(
 def _part(line: Line, known: Evidence, chunk: Chunk) -> _Part:
     xc = _centred(known, chunk.X)
     u = _whitened(known, xc)
-    r = torch.from_numpy((chunk.y - line.level) - xc @ line.slopes)
-    plain = chunk.weight is None
-    w = torch.ones(len(r), dtype=torch.float64)
-    if chunk.weight is not None:
-        w = torch.from_numpy(np.array(chunk.weight, dtype=np.float64))
-    leverage = w * (line.has_intercept + u.square().sum(1)) / known.weight
-    return _Part(u, r, w, plain, leverage, None)
+    r = (chunk.y - line.level) - np.dot(xc, line.slopes)
+    w = np.ones(len(r)) if chunk.weight is None else np.array(chunk.weight, float)
+    leverage = w * (line.has_intercept + _squares(u)) / known.weight
+    return _Part(u, r, w, leverage, None)
+
+
+def _squares(u: Array) -> Array:
+    """The squared length of each row, (rows,)."""
+    lengths: Array = np.einsum("ij,ij->i", u, u)
+    return lengths
 
 
 def _meat(
@@ -571,7 +577,7 @@ def _meat(
     n, k, d = known.rows, line.certificate.rank, len(line.slopes)
     if not isinstance(cov, str):
         return _cluster_meat(line, design, source, cov[1], progress)
-    total = torch.zeros(k, k, dtype=torch.float64)
+    total = np.zeros((k, k))
     start = 0
     for part in _parts(line, design, source, f"{cov} errors", progress):
         factor = part.w * part.residual
@@ -579,20 +585,20 @@ def _meat(
             free = 1 - part.leverage
             if (free < ALONE).any():
                 raise DataError(
-                    f"row {start + int(torch.argmin(free)) + 1:,} of those used has "
+                    f"row {start + int(np.argmin(free)) + 1:,} of those used has "
                     f"leverage 1, it determines a coefficient alone, so {cov} is not "
                     "defined: give cov='HC1', or leave the row out"
                 )
-            factor = factor / (free.sqrt() if cov == "HC2" else free)
+            factor = factor / (np.sqrt(free) if cov == "HC2" else free)
         scores = part.u * factor[:, None]  # (rows, d), and factor itself before them
-        total[-d:, -d:] += scores.T @ scores
+        total[-d:, -d:] += np.dot(scores.T, scores)  # symmetric: half the work
         if line.has_intercept:
             total[0, 0] += factor @ factor
             total[0, 1:] += factor @ scores
         start += len(factor)
     if line.has_intercept:
         total[1:, 0] = total[0, 1:]
-    return total.numpy() * (n / (n - k) if cov == "HC1" else 1.0), None
+    return total * (n / (n - k) if cov == "HC1" else 1.0), None
 
 
 def _cluster_meat(
@@ -610,15 +616,15 @@ def _cluster_meat(
     for part in _parts(line, design, source, "cluster errors", progress, groups):
         assert part.groups is not None
         codes = torch.from_numpy(part.groups)
-        scores = part.u
+        factor = (part.w * part.residual)[:, None]
+        scores = torch.from_numpy(part.u * factor)
         if line.has_intercept:
-            scores = torch.cat([torch.ones(len(codes), 1).double(), scores], dim=1)
-        scores = scores * (part.w * part.residual)[:, None]
+            scores = torch.cat([torch.from_numpy(factor), scores], dim=1)
         more = groups.count - len(sums)
         if more > 0:  # grown by half, so that many new clusters cost no more than few
             sums = torch.cat([sums, sums.new_zeros(max(more, len(sums) // 2), k)])
         sums.index_add_(0, codes, scores)
-        counted.update(np.unique(part.groups[part.w.numpy() > 0]).tolist())
+        counted.update(np.unique(part.groups[part.w > 0]).tolist())
     m = len(counted)
     if m < 2:
         raise DataError(

@@ -48,9 +48,10 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], An
 #: Columns and weights whose squares come near to nothing are refused.
 SMALLEST = 1e-140
 
-#: Up to so many numbers the last digits are always worth their price; ten times as many
-#: where the columns are so nearly dependent.
-REFINE_NUMBERS = 200_000
+#: Up to so many numbers the last digits are always worth their price (some
+#: milliseconds), and of more where the columns are so nearly dependent.
+REFINE_NUMBERS = 50_000
+HARD_NUMBERS = 2_000_000
 HARD_CONDITION = 100.0
 
 #: A state whose line was so far off, as shares of the residuals, has lost digits: a
@@ -397,7 +398,7 @@ def _worth_refining(survey: Survey) -> bool:
     """Whether the last digits are to be had for little."""
     numbers = survey.tally.rows * len(survey.optimum)
     hard = survey.spectrum.condition > HARD_CONDITION
-    most = REFINE_NUMBERS * (10 if hard else 1)
+    most = HARD_NUMBERS if hard else REFINE_NUMBERS
     return numbers <= most and not survey.spectrum.deficient
 
 

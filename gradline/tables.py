@@ -108,11 +108,18 @@ class ArrowBatch:
         if kind == "other":
             raise _no_use(name, column.type, "a category")
         if kind == "number" and not pa.types.is_integer(column.type):
-            return levels_of_numbers(_doubles(column, name).to_numpy(False))
+            return levels_of_numbers(_unpacked(_doubles(column, name)))
         # Texts, true and false, integers: Arrow's hash table is the fastest.
-        encoded = column.dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(False).astype(np.int64)
-        return codes, [str(level) for level in encoded.dictionary.to_pylist()]
+        encoded = column.dictionary_encode(null_encoding="encode")
+        codes = _unpacked(encoded.indices).astype(np.int64)
+        levels = encoded.dictionary.to_pylist()
+        if None in levels:
+            place = levels.index(None)
+            levels.pop(place)
+            missing = codes == place
+            codes -= codes > place
+            codes[missing] = -1
+        return codes, [str(level) for level in levels]
 
 
 class ArrowSource:
@@ -289,8 +296,19 @@ def _plain_numbers(column: Any, name: str) -> Any:
     is_ = pa.types
     whole = is_.is_integer(column.type) and not column.null_count
     if whole or is_.is_float32(column.type) or is_.is_float16(column.type):
-        return column.to_numpy(zero_copy_only=False)  # turned into float64 once
-    return _doubles(column, name).to_numpy(zero_copy_only=False)
+        return _unpacked(column)  # turned into float64 once
+    return _unpacked(_doubles(column, name))
+
+
+def _unpacked(column: Any) -> Any:
+    """A column of integers or floats as an array, NaN where missing.
+
+    By way of a tensor, because `Array.to_numpy` imports pandas where it is installed.
+    """
+    import pyarrow as pa
+
+    batch = pa.RecordBatch.from_arrays([column], ["x"])
+    return batch.to_tensor(null_to_nan=True, row_major=False).to_numpy()[:, 0]
 
 
 def _no_use(name: str, found: Any, wanted: str) -> ColumnError:

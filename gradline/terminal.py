@@ -223,12 +223,13 @@ def scores_line(scores: Scores) -> str:
 def certificate_lines(fit: Fit) -> list[str]:
     """The certificate, a fact a line, the advice first."""
     c = fit.certificate
+    again = ", so solved by QR" if c.solver == "triangle" else ""
     pairs = [
         ("loss", f"{number(c.loss)} (mean squared error)"),
         ("exact optimum", number(c.optimum_loss)),
         ("gap", f"{number(c.gap, 3)} ({number(c.relative_gap, 3)} of the optimum)"),
         ("gradient norm", number(c.gradient_norm, 3)),
-        ("condition", f"{number(c.condition, 4)} (standardised design)"),
+        ("condition", f"{number(c.condition, 4)} (standardised design{again})"),
         ("rank", f"{c.rank} of {c.columns} columns"),
         (
             "digits to trust",

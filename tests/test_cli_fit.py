@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import gradline as gl
-from commands import run, write_houses
+from commands import python, run, write_houses
 from gradline.options import build_parser
 from helpers import CERTIFICATE
 
@@ -334,3 +334,32 @@ def test_a_picture_that_cannot_be_leaves_nothing(
     assert message in err
     assert len(err.splitlines()) == 1
     assert os.listdir() == ["houses.csv"]  # noqa: PTH208
+
+
+def test_a_fit_loads_nothing_that_it_does_not_use() -> None:
+    write_houses()
+    unused = [
+        "matplotlib", "pandas", "polars", "scipy", "sklearn", "threadpoolctl",
+        "torch._dynamo",
+    ]  # fmt: skip
+    code = (
+        "import sys; from gradline.cli import main; "
+        "main(['fit', 'houses.csv', '--target', 'price']); "
+        f"print('loaded:', *[m for m in {unused} if m in sys.modules])"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].strip() == "loaded:"
+
+
+def test_the_table_says_where_moments_did_not_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.linspace(0, 1, 40)
+    frame = pd.DataFrame({f"x{k}": x**k for k in range(1, 8)}).assign(y=np.sin(9 * x))
+    frame.to_csv("powers.csv", index=False)
+    _, out, _ = run(capsys, "fit", "powers.csv", "--target", "y")
+    assert "(standardised design, so solved by QR)" in out
+    frame[["x1", "y"]].to_csv("one.csv", index=False)
+    _, out, _ = run(capsys, "fit", "one.csv", "--target", "y")
+    assert "(standardised design)" in out
