@@ -23,22 +23,22 @@ T = TypeVar("T")
 
 
 def map_merge(
-    parts: Callable[[], Iterable[T]],
+    parts: Callable[[], Iterable[Iterable[T]]],
     make: Callable[[], S],
     take: Callable[[S, T], object],
     workers: int = 1,
 ) -> S:
-    """All parts in one state, by one thread or several.
+    """The items of all parts in one state, by one thread or several.
 
     Worker i of k takes the parts i, i + k, i + 2k and so on into a state of its own,
     and the states are merged in the order of the workers: for a number of workers the
     result is the same to the last bit, however they take turns.
 
     Args:
-        parts: begins the parts anew; each worker goes through all and takes its own, so
-            going to the next one should cost little.
+        parts: begins the parts anew; each worker goes through all and takes the items
+            of its own, so going to the next part should cost little.
         make: an empty state.
-        take: takes a part into a state.
+        take: takes an item into a state.
         workers: how many threads, this one included.
 
     Raises:
@@ -48,7 +48,8 @@ def map_merge(
     if workers == 1:
         state = make()
         for part in parts():
-            take(state, part)
+            for item in part:
+                take(state, item)
         return state
     states = [make() for _ in range(workers)]
     failures: dict[int, BaseException] = {}
@@ -59,14 +60,16 @@ def map_merge(
         index = -1
         try:
             for index, part in enumerate(parts()):
-                if index >= failed_at[0]:
-                    return
-                if index % workers == worker:
-                    take(states[worker], part)
+                for item in part if index % workers == worker else ():
+                    if index > failed_at[0]:
+                        return
+                    take(states[worker], item)
         except BaseException as error:
             with lock:
                 failures.setdefault(index, error)
-                failed_at[0] = min(failed_at[0], index)
+                # A fault lets earlier parts go on, for theirs is told; Ctrl-C does not.
+                at = index if isinstance(error, Exception) else -1
+                failed_at[0] = min(failed_at[0], at)
 
     threads = [
         threading.Thread(target=work, args=(i,), name=f"gradline-{i}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -210,16 +210,21 @@ def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
     return found
 
 
-def _stretches(source: Source, design: Design) -> Iterator[_Stretch]:
+def _placed(start: int, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
+    """Batches, each with how many rows come before it."""
+    for batch in batches:
+        yield start, batch
+        start += batch.rows
+
+
+def _stretches(source: Source, design: Design) -> Iterator[Iterable[tuple[int, Batch]]]:
     """All rows in stretches: those of the file, or a batch each."""
     found = _side_by_side(source, design)
-    if found:
-        yield from found
-        return
-    start = 0
-    for batch in source.batches(design.reading()):
-        yield start, partial(iter, [batch])
-        start += batch.rows
+    for start, begin in found:
+        yield _placed(start, begin())
+    if not found:
+        for placed in _placed(0, source.batches(design.reading())):
+            yield [placed]
 
 
 class _Reading:
@@ -276,12 +281,9 @@ def _read(
     shown = progress("reading", source.rows) if progress else nullcontext(int)
     with shown as advance:
 
-        def take(state: _Reading, stretch: _Stretch) -> None:
-            start, begin = stretch
-            for batch in begin():
-                state.take(start, batch)
-                start += batch.rows
-                advance(batch.rows)
+        def take(state: _Reading, placed: tuple[int, Batch]) -> None:
+            state.take(*placed)
+            advance(placed[1].rows)
 
         return map_merge(
             lambda: _stretches(source, design),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,12 @@ class Seen:
 def test_every_part_is_taken_once_and_in_an_order_that_does_not_vary(
     workers: int,
 ) -> None:
-    found = map_merge(lambda: range(20), Seen, lambda s, p: s.parts.append(p), workers)
-    expected = [p for w in range(workers) for p in range(w, 20, workers)]
+    def parts() -> list[list[int]]:
+        return [[2 * part, 2 * part + 1] for part in range(20)]
+
+    found = map_merge(parts, Seen, lambda s, p: s.parts.append(p), workers)
+    order = [p for w in range(workers) for p in range(w, 20, workers)]
+    expected = [item for part in order for item in (2 * part, 2 * part + 1)]
     assert found.parts == expected
 
 
@@ -42,8 +47,24 @@ def test_the_first_failure_is_the_one_that_is_told(workers: int) -> None:
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="part 9"):
-        map_merge(lambda: range(40), Seen, take, workers)
+        map_merge(lambda: [[p] for p in range(40)], Seen, take, workers)
     assert threading.active_count() == before
+
+
+def test_an_interrupt_stops_every_worker_in_the_midst_of_its_part() -> None:
+    taken: list[int] = []
+
+    def take(_: Seen, item: int) -> None:
+        taken.append(item)
+        if item == 5:  # of the first worker
+            raise KeyboardInterrupt
+        time.sleep(0.002)
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        map_merge(lambda: [[0], range(100, 10_000), [5]], Seen, take, workers=2)
+    assert threading.active_count() == before
+    assert len(taken) < 1_000
 
 
 def test_a_fit_does_not_depend_on_who_reads(monkeypatch: pytest.MonkeyPatch) -> None:
