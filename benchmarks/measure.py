@@ -31,6 +31,10 @@ CORES = len(os.sched_getaffinity(0))
 #: A turn lasts this many seconds or more: quick work is repeated, and its mean counts.
 TURN = 0.05
 
+#: Between turns: threads of the rival before, which wait for more work by spinning,
+#: would take a core from the next one.
+REST = 0.2
+
 #: Runs a command and prints what it took: seconds, and its peak memory in MB. A child
 #: inherits the peak of the process that starts it, so a small one has to stand between.
 _BETWEEN = """
@@ -112,6 +116,7 @@ class Report:
             for name, rival in rivals.items():
                 if turn >= turns[name]:
                     continue
+                time.sleep(REST)
                 start = time.perf_counter()
                 for _ in range(repeats[name]):
                     answers[name] = rival.run()

@@ -198,7 +198,10 @@ class CsvFile:
         """The types to stream with: wider where the sample may have seen too little."""
         import pyarrow as pa
 
-        types = {f.name: _streaming_type(f.type) for f in sample.schema}
+        types = {
+            f.name: _streaming_type(f.type, sample.column(f.name))
+            for f in sample.schema
+        }
         unseen = [f.name for f in sample.schema if pa.types.is_null(f.type)]
         if unseen:
             types |= self._types_further_on(unseen)
@@ -221,7 +224,7 @@ class CsvFile:
                 options = pc.ConvertOptions(decimal_point=self._decimal)
                 unthreaded = pc.ReadOptions(use_threads=False)
                 again = pc.read_csv(sink.getvalue(), unthreaded, None, options)
-                found[name] = _streaming_type(again.schema.field(0).type)
+                found[name] = _streaming_type(again.schema.field(0).type, again[name])
             if len(found) == len(names):
                 break
         return found
@@ -355,10 +358,19 @@ class CsvFile:
         )
 
 
-def _streaming_type(found: Any) -> Any:
-    """Numbers as float64, so that 1 and later 1.5 is no surprise; the rest as found."""
+def _streaming_type(found: Any, values: Any) -> Any:
+    """Numbers as float64, so that 1 and later 1.5 is no surprise; the rest as found.
+
+    Integers too large for float64 stay what they are: whoever wants numbers is told.
+    """
     import pyarrow as pa
 
+    if pa.types.is_integer(found) and len(values):
+        import pyarrow.compute as compute
+
+        ends = compute.min_max(values).as_py()
+        if max(abs(ends["min"] or 0), abs(ends["max"] or 0)) > 2**53:
+            return found
     number = pa.types.is_integer(found) or pa.types.is_null(found)
     return pa.float64() if number else found
 

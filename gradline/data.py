@@ -161,7 +161,7 @@ class ArrayBatch:
             picked = self._matrix
         else:
             picked = self._matrix[:, places]
-        return to_float64(picked)
+        return exact_float64(picked, names)
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
         return levels_of_numbers(self.numbers([name])[:, 0])
@@ -272,6 +272,35 @@ def to_float64(values: Any) -> Array:
     if is_tensor(values):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, dtype=np.float64)
+
+
+def exact_float64(values: Any, names: Sequence[str]) -> Array:
+    """Numbers as float64, where that changes none of them.
+
+    Args:
+        values: a NumPy array or torch tensor of real numbers, (n,) or (n, d).
+        names: of the columns, for the message.
+
+    Raises:
+        DataError: an integer of more than 53 bits, which float64 would round.
+    """
+    found = to_float64(values)
+    if str(values.dtype).removeprefix("torch.") not in ("int64", "uint64"):
+        return found
+    if not found.size or np.abs(found).max() <= 2.0**53:
+        return found
+    whole = values.detach().cpu().numpy() if is_tensor(values) else values
+    top = 2.0 ** (64 if whole.dtype == np.uint64 else 63)  # which it cannot hold
+    with np.errstate(invalid="ignore"):
+        rounded = (found.astype(whole.dtype) != whole) | (found >= top)
+    if rounded.any():
+        place = np.unravel_index(int(np.argmax(rounded)), rounded.shape)
+        name = names[int(place[1]) if len(place) > 1 else 0]
+        raise DataError(
+            f"column {name!r} holds {whole[place]}, a whole number of more digits than "
+            "float64 has: subtract a number near it from all of them first, as integers"
+        )
+    return found
 
 
 def real_array(data: Any, what: str) -> Any:

@@ -14,9 +14,9 @@ from gradline.data import (
     JoinedSource,
     Source,
     array_source,
+    exact_float64,
     real_array,
     shape_text,
-    to_float64,
 )
 from gradline.errors import (
     ColumnError,
@@ -168,4 +168,4 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
             f"{what} has shape {shape_text(array)}{beside}: {what} must be {rows}, "
             f"give {hint}"
         )
-    return name, to_float64(array)
+    return name, exact_float64(array, [name or what])

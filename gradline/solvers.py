@@ -402,14 +402,14 @@ def solve(moments: Moments) -> Solution:
         moments: the state of at least one row with a weight above 0.
 
     Returns:
-        A Solution. Where columns depend on one another, that of least norm. From a
-        condition of 1e4 on, digits are lost that only another pass over the rows could
-        bring back: `gl.fit` makes that pass.
+        A Solution. Where columns depend on one another, that with the slopes of least
+        Euclidean norm, the intercept left free. From a condition of 1e4 on, digits are
+        lost that only another pass over the rows could bring back: `gl.fit` makes it.
 
     Raises:
         DataError: the state has no rows, or numbers too large to square.
 
-    Equivalent: numpy.linalg.lstsq on the rows, for all targets at once.
+    Equivalent: numpy.linalg.lstsq on the centred rows, for all targets at once.
     """
     sums = moments.value()
     if sums.weight <= 0:

@@ -30,8 +30,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradline.data import Array, Chunk
-from gradline.errors import ShapeError
+from gradline.checks import whole
+from gradline.data import Array, Chunk, real_array, to_float64
+from gradline.errors import DataError, MissingValueError, ShapeError
 
 #: Numbers in a block: it stays in the cache while products are made of it.
 BLOCK_NUMBERS = 1 << 19
@@ -99,8 +100,8 @@ class Moments:
     """
 
     def __init__(self, features: int, targets: int = 1, intercept: bool = True) -> None:
-        d, k = features, targets
-        self.intercept = intercept
+        d, k = whole("features", features, 1), whole("targets", targets, 1)
+        self.intercept = bool(intercept)
         self.rows = 0
         self.counted = 0
         self.weight = 0.0
@@ -195,14 +196,23 @@ class Moments:
 
     # How it grows.
 
-    @_quiet
     def add(self, chunk: Chunk) -> Moments:
         """Take in more rows; return self.
 
+        Args:
+            chunk: X (rows, d) and y (rows,), or (rows, k) for k targets, and weights
+                (rows,) or None: arrays or tensors of any real type, none missing.
+
         Raises:
-            ShapeError: the chunk has another number of columns, or of targets.
+            ShapeError: shapes that do not belong together, or not to this state.
+            MissingValueError: NaN or infinity; its row and column are named.
+            DataError: no numbers, or a negative weight.
         """
-        self._check(chunk)
+        return self.add_checked(self._checked(chunk))
+
+    @_quiet
+    def add_checked(self, chunk: Chunk) -> Moments:
+        """As `add`, for float64 arrays that are known to fit: those of a design."""
         w = chunk.weight
         weight = float(len(chunk.y)) if w is None else float(w.sum())
         counted = len(chunk.y) if w is None else int(np.count_nonzero(w > 0))
@@ -273,19 +283,42 @@ class Moments:
         without = "" if self.intercept else " without intercept"
         return f"{self.features} features and {self.targets} targets{without}"
 
-    def _check(self, chunk: Chunk) -> None:
-        width = chunk.X.shape[1]
-        if width != self.features:
+    def _checked(self, chunk: Chunk) -> Chunk:
+        """A chunk from outside as float64 arrays that go with this state."""
+        X, y = (
+            to_float64(real_array(values, name))
+            for values, name in ((chunk.X, "X"), (chunk.y, "y"))
+        )
+        if X.ndim != 2 or X.shape[1] != self.features:
             raise ShapeError(
-                f"a chunk of {width} columns does not go with a state of "
-                f"{self.features}: build it with Moments(d) for d columns"
+                f"a chunk of X with shape {X.shape} does not go with a state of "
+                f"{self.features} features: give X of shape (rows, {self.features}), "
+                "or build the state with Moments(d) for d columns"
             )
-        targets = 1 if chunk.y.ndim == 1 else chunk.y.shape[1]
-        if targets != self.targets:
+        wanted = (len(X),) if self.targets == 1 else (len(X), self.targets)
+        if y.shape != wanted:
             raise ShapeError(
-                f"a chunk of {targets} targets does not go with a state of "
-                f"{self.targets}: build it with Moments(d, targets=k) for k of them"
+                f"a chunk of X with shape {X.shape} and y with shape {y.shape} does "
+                f"not go with a state of targets={self.targets}: give y of shape "
+                f"{wanted}"
             )
+        _refuse_gaps(X, "X")
+        _refuse_gaps(_columns(y), "y")
+        if chunk.weight is None:
+            return Chunk(X, y, None)
+        weight = to_float64(real_array(chunk.weight, "weight"))
+        if weight.shape != (len(X),):
+            raise ShapeError(
+                f"weight has shape {weight.shape} and X {X.shape}: give one per row, "
+                f"({len(X)},)"
+            )
+        _refuse_gaps(weight[:, None], "weight")
+        if len(weight) and weight.min() < 0:
+            raise DataError(
+                f"a weight of row {int(np.argmin(weight)) + 1:,} is "
+                f"{weight.min():g}: give weights of 0 or more"
+            )
+        return Chunk(X, y, weight)
 
     def _begin(self, chunk: Chunk, mean: Array | None = None) -> None:
         """Choose where to measure from, by the opening rows that count."""
@@ -377,12 +410,29 @@ class Moments:
         self._zz += W * np.outer(step, step)
         self._zr = self._zr + np.outer(step, self._r)
         self._z = self._z + W * step
-        self.level = self.level - step @ self.line
         self.shift = shift.copy()
         self._shifted = bool(shift.any())
+        # The level moves along the line. What float64 cannot put into it is no part of
+        # the line that later rows are measured from, so it has to leave the sums too.
+        along = step @ self.line
+        level = self.level - along
+        self._take_off(np.zeros_like(self.line), (level - self.level) + along)
+        self.level = level
 
     def _move_line(self, line: Array, level: Array) -> None:
-        """Measure residuals from a line that lies higher by these, (d, k) and (k,)."""
+        """Measure residuals from a line that lies higher by these, (d, k) and (k,).
+
+        By what the numbers really move, that is: a level of 1e12 moves in steps of
+        1e-4, and the sums must not be told otherwise.
+        """
+        line = (self.line + line) - self.line
+        level = (self.level + level) - self.level
+        self._take_off(line, level)
+        self.line = self.line + line
+        self.level = self.level + level
+
+    def _take_off(self, line: Array, level: Array) -> None:
+        """Take z·line + level off every residual."""
         bent = self._zz @ line
         before = self._rr
         drop = (line * (2 * self._zr - bent)).sum(0)
@@ -391,16 +441,25 @@ class Moments:
         self._blur = self._blur + EPS * (before + np.abs(drop))
         self._zr = self._zr - bent - np.outer(self._z, level)
         self._r = self._r - self._z @ line - self.weight * level
-        self.line = self.line + line
-        self.level = self.level + level
 
     def _copy(self) -> Moments:
         """A state of the same rows; its arrays are replaced, not written into."""
-        copy = Moments(0)
+        copy = object.__new__(Moments)
         copy.__dict__.update(self.__dict__)
         for name in ("_z", "_zz", "_zr", "_r", "_rr"):
             setattr(copy, name, getattr(self, name).copy())
         return copy
+
+
+def _refuse_gaps(values: Array, name: str) -> None:
+    """Refuse NaN and infinity, by the first row that has one."""
+    if np.isfinite(values).all():
+        return
+    row, column = divmod(int(np.argmin(np.isfinite(values))), values.shape[1])
+    where = f"{name}[{row}, {column}]" if values.shape[1] > 1 else f"{name}[{row}]"
+    raise MissingValueError(
+        f"{where} is {values[row, column]}: leave the row out, or fill it in"
+    )
 
 
 def _columns(y: Array) -> Array:

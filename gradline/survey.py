@@ -241,7 +241,7 @@ class _Reading:
         """Take in a batch, before which `start` rows came."""
         found = self.design.chunk(batch, start, self.tally)
         if found is not None:
-            self.moments.add(found[0])
+            self.moments.add_checked(found[0])
             self.picker.add(found[0], start)
             self._hold(found[0])
 

@@ -17,6 +17,7 @@ from gradline.data import (
     Column,
     Kind,
     column_of,
+    exact_float64,
     levels_of_numbers,
 )
 from gradline.errors import ColumnError, DataError, listed
@@ -296,7 +297,10 @@ def _plain_numbers(column: Any, name: str) -> Any:
     is_ = pa.types
     whole = is_.is_integer(column.type) and not column.null_count
     if whole or is_.is_float32(column.type) or is_.is_float16(column.type):
-        return _unpacked(column)  # turned into float64 once
+        found = _unpacked(column)
+        return exact_float64(found, [name]) if whole else found
+    if is_.is_integer(column.type):
+        exact_float64(_unpacked(column.drop_null()), [name])
     return _unpacked(_doubles(column, name))
 
 
@@ -308,7 +312,8 @@ def _unpacked(column: Any) -> Any:
     import pyarrow as pa
 
     batch = pa.RecordBatch.from_arrays([column], ["x"])
-    return batch.to_tensor(null_to_nan=True, row_major=False).to_numpy()[:, 0]
+    gaps = bool(column.null_count)  # else integers stay what they are
+    return batch.to_tensor(null_to_nan=gaps, row_major=False).to_numpy()[:, 0]
 
 
 def _no_use(name: str, found: Any, wanted: str) -> ColumnError:

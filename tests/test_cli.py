@@ -444,7 +444,7 @@ def test_ctrl_c_while_reading_says_that_nothing_was_written(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradline.state.Moments.add", interrupted)
+    monkeypatch.setattr("gradline.state.Moments.add_checked", interrupted)
     code, out, err = run(capsys, "fit", "houses.csv", "--target", "price")
     assert (code, out) == (130, "")
     assert "stopped by Ctrl-C" in err
