@@ -334,9 +334,9 @@ def _check_outputs(outputs: list[str], inputs: list[str]) -> None:
         check_place(output)
         for real, name in taken:
             if os.path.realpath(output) == real:
+                what = "is named twice" if output == name else f"is {name!r} itself"
                 raise UsageError(
-                    f"{output!r} is {name!r} itself and would be overwritten: name "
-                    "another file"
+                    f"{output!r} {what} and would be overwritten: name another file"
                 )
         taken.append((os.path.realpath(output), output))
 

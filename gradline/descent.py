@@ -277,8 +277,14 @@ def make_optimizer(
     _check_options(kind, options)
     try:
         return kind(parameters, **options)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(f"torch.optim.{kind.__name__} refuses: {error}") from None
+    except TypeError:  # it speaks of Python's operators, not of settings
+        given = ", ".join(f"{k}={v!r}" for k, v in options.items())
+        raise UsageError(
+            f"torch.optim.{kind.__name__} cannot work with {given}: give numbers where "
+            "it wants numbers, such as betas=(0.9, 0.99) (betas=0.9,0.99)"
+        ) from None
 
 
 def _check_options(kind: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:

@@ -75,7 +75,8 @@ def fit(
             descends where lr, epochs, standardize, start, seed, optimizer or one of
             its settings is given, else solves.
         lr: the learning rate of "gd". "auto", the default, is the fastest for these
-            data and this momentum β, 2(1 + β)/(λmax + λmin), on standardised features.
+            data and this momentum β, on standardised features: 2(1 + β)/(λmax + λmin),
+            or, with Nesterov's, where the steepest and the flattest shrink alike.
             A number is taken as it is, on the data as they are: weights and losses
             are those of torch.optim.SGD. Another optimiser has its own default, and
             takes the data as they are.

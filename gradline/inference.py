@@ -205,6 +205,25 @@ class Inference:
     _half: Array = field(repr=False)  # covariance = half·middle·halfᵀ
     _middle: Array | None = field(repr=False)
 
+    def __str__(self) -> str:
+        """A line for each coefficient, and what the numbers rest on."""
+        rows = [["", "estimate", "std. error", "t", "p", "low", "high"]]
+        for name, error in self.standard_errors.items():
+            low, high = self.intervals[name]
+            values = ((low + high) / 2, error, self.t[name], self.p[name], low, high)
+            rows.append([name, *(f"{v:.5g}" for v in values)])
+        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(row, wide, strict=True))
+            )
+            for row in rows
+        ]
+        kind = self.cov if self.clusters is None else f"{self.clusters:,} clusters"
+        lines.append(f"{kind} standard errors, t on {self.df:,} df, R² {self.r2:.6g}")
+        return "\n".join(lines + ([self.note] if self.note else []))
+
     @cached_property
     def covariance(self) -> Array:
         """Of the coefficients, (d + 1, d + 1), the intercept first."""

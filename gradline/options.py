@@ -24,6 +24,10 @@ _EPILOG = """examples:
 gradline COMMAND --help says more."""
 
 
+#: What DATA may be.
+_DATA = "a CSV, Parquet, Arrow or .npy file, a folder of such, or a 'pattern*'"
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
@@ -86,7 +90,7 @@ def _add_sample(commands: Any) -> None:
 def _add_fit(commands: Any) -> None:
     parser = _command(commands, "fit", "fit a line, certify it, save the model")
     add = parser.add_argument
-    add("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
+    add("data", metavar="DATA", help=_DATA)
     add("--target", metavar="COLUMN", help="the column to predict")
     add(
         "--features",
@@ -173,7 +177,7 @@ def _add_fit(commands: Any) -> None:
 def _add_predict(commands: Any) -> None:
     parser = _command(commands, "predict", "predict with a saved model")
     parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
-    parser.add_argument("data", metavar="DATA", help="a CSV, Parquet or Arrow file")
+    parser.add_argument("data", metavar="DATA", help=_DATA)
     parser.add_argument(
         "--missing",
         choices=["error", "nan"],

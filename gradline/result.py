@@ -463,7 +463,8 @@ class Fit:
         Args:
             data: as in `predict`, with the target among its columns unless y is given.
             y: the targets, (n,).
-            **reading: missing="error" or "drop", and as in `predict`.
+            **reading: missing="error" or "drop", as the fit had it unless told; and as
+                in `predict`.
 
         Returns:
             R², RMSE and MAE, weighted as the fit was where the weights are there.
@@ -516,8 +517,8 @@ class Fit:
         """The fit after `epoch` epochs of its descent, certified and scored.
 
         Args:
-            epoch: any from 0 for SGD, beyond the last one too; a recorded one, for
-                another optimiser and for a fit that was loaded.
+            epoch: any from 0 to 10 million for SGD, beyond the last one too; one that
+                was recorded, for another optimiser and for a fit that was loaded.
 
         Raises:
             DataError: the fit is exact; or that epoch was not recorded.

@@ -533,3 +533,15 @@ def test_quantile(level: float, df: float) -> None:
         with mpmath.workdps(80):
             inside = float(1 - exact_t(found, df))
         close(inside, level, 1e-12)
+
+
+def test_an_inference_prints_as_a_table() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    fit = gl.fit(X, X @ [1.0, 2.0] + np.random.default_rng(1).normal(size=40))
+    found = fit.inference("HC1")
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["Intercept", "x1", "x2"]
+    assert lines[2].split()[1] == f"{fit.coefficients['x1']:.5g}"
+    assert lines[2].split()[2] == f"{found.standard_errors['x1']:.5g}"
+    assert lines[-1].startswith("HC1 standard errors, t on 37 df, R² 0.")
+    assert "3 clusters" in str(fit.inference(("cluster", np.arange(40) % 3)))

@@ -67,6 +67,11 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         UsageError: not two coefficients, or one that is not there.
     """
     known = list(fit.coefficients) + ["Intercept"] * fit.design.intercept
+    if len(known) < 2:
+        raise UsageError(
+            "a loss surface is over two coefficients and this fit has one: draw its "
+            "loss with plot_loss (--plot-loss), or fit with more"
+        )
     if terms is None:
         terms = known[:2]
     if isinstance(terms, str) or len(terms) != 2:
