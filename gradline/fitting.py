@@ -21,9 +21,10 @@ from gradline.design import Design, Missing, build_design
 from gradline.errors import DataError, UsageError
 from gradline.intake import open_table
 from gradline.model import LinearRegression
+from gradline.reading import Progress
 from gradline.result import Fit
 from gradline.retrace import solved
-from gradline.survey import Progress, take_survey
+from gradline.survey import take_survey
 from gradline.training import Training, descend_on, optimizer_settings
 
 

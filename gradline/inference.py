@@ -51,7 +51,7 @@ from gradline.threads import blas_threads
 #: ("cluster", column), or ("cluster", array) with one value per row of the data.
 Cov = Literal["classic", "HC0", "HC1", "HC2", "HC3"] | tuple[str, Any]
 
-#: As survey.Progress: a bar of rows.
+#: As reading.Progress: a bar of rows.
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
 
 #: Residuals below this share of the target are rounding (R warns at 1e-15).

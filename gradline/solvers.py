@@ -28,7 +28,8 @@ from torch import Tensor
 from gradline.curvature import largest_eigenvalue
 from gradline.data import Array
 from gradline.errors import DataError
-from gradline.state import EPS, Centred, Moments, Triangle
+from gradline.state import EPS, Centred, Moments
+from gradline.triangle import Triangle
 
 #: Moments square the condition number; past this they would lose half the digits.
 SAFE_CONDITION = 1e4

@@ -9,22 +9,22 @@ at the optimum and refines it by their own gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gradline.certificate import TOLERANCE
-from gradline.cluster import map_merge
 from gradline.curvature import largest_eigenvalue
-from gradline.data import Batch, Chunk, Source
+from gradline.data import Chunk, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
+from gradline.reading import Progress, joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.result import Sample
 from gradline.solvers import (
@@ -38,12 +38,9 @@ from gradline.solvers import (
     solve_moments,
     triangle_scale,
 )
-from gradline.state import EPS, Centred, Moments, Triangle, centre, centred
+from gradline.state import EPS, Centred, Moments
 from gradline.threads import blas_threads
-
-#: Called with a title and the rows to come (or None): a context manager that gives a
-#: function to call with each number of rows done. terminal.py has one with a bar.
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
+from gradline.triangle import Triangle, centre, centred
 
 #: Columns and weights whose squares come near to nothing are refused.
 SMALLEST = 1e-140
@@ -62,14 +59,8 @@ LOSS_OFF = 1e-12
 #: Of so many numbers the mean absolute error is measured at once, of more when asked.
 MAE_NUMBERS = 4_000_000
 
-#: In memory, so many numbers are worth waking a thread for each core.
-SHARED_NUMBERS = 1_000_000
-
 #: Standard errors get their last digits from up to so many numbers times columns.
 HELD_NUMBERS = 10_000_000
-
-#: A fit keeps this many rows to draw.
-SAMPLE_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -172,125 +163,9 @@ def take_survey(
     refuse_degenerate: bool = False,
 ) -> Survey:
     """Read the data: the state, the optimum, and the residuals at the optimum."""
-    workers = _workers(source, design)
-    with blas_threads(workers.blas):
-        return _survey(source, design, progress, refuse_degenerate, workers.readers)
-
-
-class _Workers(NamedTuple):
-    """How the cores are shared: threads that read, and what BLAS takes in each."""
-
-    readers: int
-    blas: int | None
-
-
-def _workers(source: Source, design: Design) -> _Workers:
-    cores, terms = torch.get_num_threads(), len(design.terms)
-    if _side_by_side(source, design):
-        return _Workers(cores, 1)
-    if getattr(source, "ahead", False):  # a thread decodes a file meanwhile
-        return _Workers(1, max(1, cores - 1) if terms <= WIDE else None)
-    if source.rows is None or source.rows * (terms + 1) < SHARED_NUMBERS:
-        return _Workers(1, None)
-    return _Workers(cores, 1)
-
-
-#: How many rows come before some batches, and what begins these.
-_Stretch = tuple[int, Callable[[], Iterator[Batch]]]
-
-
-def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
-    """Stretches of a file that several threads may read; [] where there are none."""
-    split = getattr(source, "side_by_side", None)
-    found: list[_Stretch] = []
-    start = 0
-    for rows, begin in split(design.reading()) if split is not None else []:
-        found.append((start, begin))
-        start += rows
-    return found
-
-
-def _placed(start: int, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
-    """Batches, each with how many rows come before it."""
-    for batch in batches:
-        yield start, batch
-        start += batch.rows
-
-
-def _stretches(source: Source, design: Design) -> Iterator[Iterable[tuple[int, Batch]]]:
-    """All rows in stretches: those of the file, or a batch each."""
-    found = _side_by_side(source, design)
-    for start, begin in found:
-        yield _placed(start, begin())
-    if not found:
-        for placed in _placed(0, source.batches(design.reading())):
-            yield [placed]
-
-
-class _Reading:
-    """What the first pass collects: the state, the tally, and some rows to draw."""
-
-    def __init__(self, design: Design, rows: int | None) -> None:
-        self.design = design
-        self.tally = Tally()
-        self.moments = Moments(len(design.terms), intercept=design.intercept)
-        self.picker = _Picker(rows, len(design.terms))
-        self.rows: list[Chunk] | None = []  # copies of all, while they are few
-
-    def take(self, start: int, batch: Batch) -> None:
-        """Take in a batch, before which `start` rows came."""
-        found = self.design.chunk(batch, start, self.tally)
-        if found is not None:
-            self.moments.add_checked(found[0])
-            self.picker.add(found[0], start)
-            self._hold(found[0])
-
-    def merge(self, other: _Reading) -> None:
-        """Take in what another has read."""
-        self.tally.merge(other.tally)
-        self.moments.merge(other.moments)
-        self.picker.merge(other.picker)
-        self.rows = None  # there is more than one because there are many
-
-    def _hold(self, chunk: Chunk) -> None:
-        if self.tally.rows * (chunk.X.shape[1] + 1) > REFINE_NUMBERS:
-            self.rows = None
-        if self.rows is not None:
-            weight = None if chunk.weight is None else np.array(chunk.weight)
-            self.rows.append(
-                Chunk(np.array(chunk.X, float), np.array(chunk.y, float), weight)
-            )
-
-
-def _joined(chunks: list[Chunk]) -> Chunk:
-    """All rows in one chunk."""
-    if len(chunks) == 1:
-        return chunks[0]
-    weights = [c.weight for c in chunks if c.weight is not None]
-    return Chunk(
-        np.concatenate([c.X for c in chunks], dtype=np.float64),
-        np.concatenate([c.y for c in chunks], dtype=np.float64),
-        np.concatenate(weights, dtype=np.float64) if weights else None,
-    )
-
-
-def _read(
-    source: Source, design: Design, progress: Progress | None, readers: int
-) -> _Reading:
-    """The first pass."""
-    shown = progress("reading", source.rows) if progress else nullcontext(int)
-    with shown as advance:
-
-        def take(state: _Reading, placed: tuple[int, Batch]) -> None:
-            state.take(*placed)
-            advance(placed[1].rows)
-
-        return map_merge(
-            lambda: _stretches(source, design),
-            lambda: _Reading(design, source.rows),
-            take,
-            workers=readers,
-        )
+    shared = share_cores(source, design)
+    with blas_threads(shared.blas):
+        return _survey(source, design, progress, refuse_degenerate, shared.readers)
 
 
 def _survey(
@@ -300,7 +175,7 @@ def _survey(
     refuse_degenerate: bool,
     readers: int,
 ) -> Survey:
-    reading = _read(source, design, progress, readers)
+    reading = read_once(source, design, progress, readers=readers, hold=REFINE_NUMBERS)
     tally, moments = reading.tally, reading.moments
     _check_enough(source, design, tally, moments)
     sums = moments.value()
@@ -341,7 +216,7 @@ def _survey(
         found.mae,
         torch.cat([found.error, torch.zeros(1)]),
         reading.picker.done(),
-        rows=None if reading.rows is None else _joined(reading.rows),
+        rows=None if reading.rows is None else joined(reading.rows),
     )
     # What is not held must be read again at once: who knows what it is later.
     return survey if survey.rows is not None else survey.best
@@ -408,7 +283,7 @@ def _refined(survey: Survey) -> Survey:
     """The survey with its optimum right to the last digits float64 can hold."""
     whole = survey.rows
     if whole is None:
-        whole = _joined(list(survey.design.chunks(survey.source)))
+        whole = joined(list(survey.design.chunks(survey.source)))
     slopes = survey.optimum[:-1]
     parts = abs(survey.level) + float((slopes * survey.mean).abs().sum())
     spread = survey.variance**0.5
@@ -461,68 +336,6 @@ def _measure(chunks: Iterable[Chunk], moments: Moments, slopes: Tensor) -> _Meas
             gradient += X @ wr
     W = moments.weight
     return _Measured(squares / W, absolutes / W, gradient / W, offset / W)
-
-
-class _Picker:
-    """Keeps a seeded, even choice of rows to draw.
-
-    Where their number is known the choice is made at once; else each row is kept with
-    a probability that is halved whenever too many have been.
-    """
-
-    def __init__(self, rows: int | None, columns: int) -> None:
-        self._most = max(50, min(SAMPLE_ROWS, 2_000_000 // max(1, columns)))
-        self._wanted: np.ndarray[Any, np.dtype[np.int64]] | None = None
-        if rows is not None and rows > self._most:
-            self._wanted = np.sort(self._random.choice(rows, self._most, False))
-        self._share = 1.0
-        self._kept = 0
-        self._X: list[Any] = []
-        self._y: list[Any] = []
-
-    @cached_property
-    def _random(self) -> np.random.Generator:
-        return np.random.default_rng(0)
-
-    def add(self, chunk: Chunk, start: int) -> None:
-        """Pick from a chunk, before which `start` rows came."""
-        rows = self._pick(len(chunk.y), start)
-        self._X.append(np.array(chunk.X[rows]))  # not a view, which keeps them all
-        self._y.append(np.array(chunk.y[rows]))
-        self._kept += len(self._y[-1])
-
-    def done(self) -> Sample:
-        self._thin(self._most)
-        return Sample(self._X[0], self._y[0])
-
-    def merge(self, other: _Picker) -> None:
-        """Keep what the other has kept, too."""
-        self._X += other._X
-        self._y += other._y
-        self._kept += other._kept
-
-    def _pick(self, rows: int, start: int) -> Any:
-        """Which of so many rows to keep."""
-        if self._wanted is not None:
-            low, high = np.searchsorted(self._wanted, [start, start + rows])
-            return self._wanted[low:high] - start
-        while self._kept + self._share * rows > 2 * self._most:
-            self._share /= 2
-            if self._kept:
-                self._thin(self._kept // 2)
-        if self._share == 1.0:
-            return slice(None)
-        return np.flatnonzero(self._random.random(rows) < self._share)
-
-    def _thin(self, most: int) -> None:
-        """Join what was kept, and leave an even choice of `most` rows of it."""
-        X, y = self._X[0], self._y[0]
-        if len(self._y) > 1:
-            X, y = np.concatenate(self._X), np.concatenate(self._y)
-        if len(y) > most:
-            rows = np.sort(self._random.choice(len(y), most, False))
-            X, y = X[rows], y[rows]
-        self._X, self._y, self._kept = [X], [y], len(y)
 
 
 def mean_absolute_error(

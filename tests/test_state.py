@@ -15,7 +15,8 @@ import gradline as gl
 from gradline.data import Chunk
 from gradline.errors import ShapeError
 from gradline.solvers import from_moments, solve_moments, triangle_scale
-from gradline.state import Moments, Triangle
+from gradline.state import Moments
+from gradline.triangle import Triangle
 from helpers import TOLERANCE
 
 RTOL = TOLERANCE["float64"]
