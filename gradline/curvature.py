@@ -62,15 +62,19 @@ def stability_limit(
     return 2.0 / largest if largest > 0 and math.isfinite(largest) else math.inf
 
 
-def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
+def largest_eigenvalue(
+    product: Callable[[Tensor], Tensor], size: int, tolerance: float = 1e-5
+) -> float:
     """The largest eigenvalue of a symmetric matrix that is known by its products.
 
     Args:
         product: the matrix times a vector, (size,) float64 to (size,).
         size: of the matrix.
+        tolerance: of the residual, as a share of the eigenvalue, whose own error is
+            about the square of it.
 
     Returns:
-        The eigenvalue, from below, to about 1e-9; NaN where a product is not finite.
+        The eigenvalue, from below; NaN where a product is not finite.
 
     Source: Golub & Van Loan, Matrix Computations, 4th ed., section 10.1 (Lanczos).
     """
@@ -98,7 +102,7 @@ def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
             values, vectors = torch.linalg.eigh(part, UPLO="U")
             found = float(values[-1])
             # The residual of the Ritz pair bounds its error, quadratically.
-            if ended or length * abs(float(vectors[-1, -1])) <= 1e-5 * abs(found):
+            if ended or length * abs(float(vectors[-1, -1])) <= tolerance * abs(found):
                 break
         vector = image / length
     return found
