@@ -9,7 +9,8 @@ Sources over arrays live here; readers.py has those over files and frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -24,6 +25,10 @@ Codes = npt.NDArray[np.int64]
 
 #: What a column can be used as. "other" (dates, lists, binary) can't be fitted on.
 Kind = Literal["number", "category", "other"]
+
+#: Called with a title and the rows to come (or None): a context manager that gives a
+#: function to call with each number of rows done. terminal.py has one with a bar.
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
 
 #: The bytes of float64 that one batch holds, at the most.
 BATCH_BYTES = 32 << 20

@@ -16,12 +16,11 @@ from torch import Tensor
 from gradline.certificate import Certificate
 from gradline.checks import column_name, column_names, one_of
 from gradline.conclude import conclude, parameters_of
-from gradline.data import Source
+from gradline.data import Progress, Source
 from gradline.design import Design, Missing, build_design
 from gradline.errors import DataError, UsageError
 from gradline.intake import open_table
 from gradline.model import LinearRegression
-from gradline.reading import Progress
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.survey import take_survey

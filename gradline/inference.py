@@ -29,8 +29,8 @@ use_t=True. Use statsmodels for autocorrelation (HAC) or several clusterings at 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -40,19 +40,25 @@ import torch
 
 from gradline.certificate import Certificate
 from gradline.checks import one_of, real
-from gradline.data import Array, Batch, Chunk, Codes, Source, column_of, shape_text
+from gradline.data import (
+    Array,
+    Batch,
+    Chunk,
+    Codes,
+    Progress,
+    Source,
+    column_of,
+    shape_text,
+)
 from gradline.design import INTERCEPT, Design, Mask, Tally
 from gradline.distributions import f_above, t_central_quantile, t_two_sided
 from gradline.errors import DataError, ShapeError, Status, UsageError, listed
 from gradline.refine import Held, whiten
 from gradline.solvers import Spectrum
-from gradline.threads import blas_threads
+from gradline.threads import blas_threads, threads_beside
 
 #: ("cluster", column), or ("cluster", array) with one value per row of the data.
 Cov = Literal["classic", "HC0", "HC1", "HC2", "HC3"] | tuple[str, Any]
-
-#: As reading.Progress: a bar of rows.
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
 
 #: Residuals below this share of the target are rounding (R warns at 1e-15).
 PERFECT = 1e-14
@@ -542,10 +548,7 @@ def _parts(
     tally, weight, rss = Tally(), 0.0, 0.0
     column = () if groups is None or groups.column is None else (groups.column,)
     shown = progress(title, source.rows) if progress else nullcontext(int)
-    # A file is decoded by another thread meanwhile, which needs a core.
-    busy = bool(getattr(source, "ahead", False))
-    most = max(1, torch.get_num_threads() - 1) if busy else None
-    with shown as advance, blas_threads(most):
+    with shown as advance, blas_threads(threads_beside(source)):
         for chunk, batch, keep in design.chunks_of(source, tally, column):
             part = _part(line, known, chunk)
             if groups is not None:

@@ -7,7 +7,7 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,15 +15,12 @@ import numpy as np
 import torch
 
 from gradline.cluster import map_merge
-from gradline.data import Batch, Chunk, Source
+from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.result import Sample
 from gradline.solvers import WIDE
 from gradline.state import Moments
-
-#: Called with a title and the rows to come (or None): a context manager that gives a
-#: function to call with each number of rows done. terminal.py has one with a bar.
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
+from gradline.threads import threads_beside
 
 #: In memory, so many numbers are worth waking a thread for each core.
 SHARED_NUMBERS = 1_000_000
@@ -44,8 +41,9 @@ def share_cores(source: Source, design: Design) -> Sharing:
     cores, terms = torch.get_num_threads(), len(design.terms)
     if _side_by_side(source, design):
         return Sharing(cores, 1)
-    if getattr(source, "ahead", False):  # a thread decodes a file meanwhile
-        return Sharing(1, max(1, cores - 1) if terms <= WIDE else None)
+    spare = threads_beside(source)
+    if spare is not None:
+        return Sharing(1, spare if terms <= WIDE else None)
     if source.rows is None or source.rows * (terms + 1) < SHARED_NUMBERS:
         return Sharing(1, None)
     return Sharing(cores, 1)

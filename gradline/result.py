@@ -16,7 +16,7 @@ import numpy as np
 
 from gradline.certificate import Certificate
 from gradline.checks import one_of
-from gradline.data import Array, Batch, Source
+from gradline.data import Array, Batch, Progress, Source
 from gradline.design import Design, Missing, check_target
 from gradline.errors import DataError, MissingValueError, UsageError
 from gradline.inference import (
@@ -26,7 +26,6 @@ from gradline.inference import (
     Influence,
     Intervals,
     Line,
-    Progress,
     check_interval,
     half_widths,
     infer,
@@ -197,7 +196,7 @@ class Fit:
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there: fields that the judgement will bring.
         judge = self.__dict__.get("_judge")
-        if judge is None or name.startswith("__") or name not in _LATE:
+        if judge is None or name not in _LATE:
             raise AttributeError(f"a Fit has no attribute {name!r}")
         del self.__dict__["_judge"]
         try:

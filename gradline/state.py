@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from gradline.checks import whole
-from gradline.data import Array, Chunk, real_array, to_float64
+from gradline.data import Array, Chunk, exact_float64, real_array, shape_text
 from gradline.errors import DataError, MissingValueError, ShapeError
 
 #: Numbers in a block: it stays in the cache while products are made of it.
@@ -112,7 +112,6 @@ class Moments:
         self._rr = np.zeros(k)  # Σ w r²
         self._blur = np.zeros(k)  # what rounding may have done to Σ w r²
         self._fitted_at = 0  # rows when the line was last fitted
-        self._shifted = True  # False: the shift is 0 and need not be subtracted
 
     # What it says.
 
@@ -168,18 +167,12 @@ class Moments:
         """What rounding may have done to `rr`, (k,)."""
         return self._blur + EPS * self._rr
 
-    @property
-    def yy(self) -> Array:
-        """Σ w (y - mean)², (k,)."""
-        bent = self.xx @ self.line
-        explained = (self.line * bent).sum(0) + 2 * (self.line * self.xr).sum(0)
-        yy: Array = np.maximum(self.rr + explained, 0.0)
-        return yy
-
     @_quiet
     def value(self) -> Centred:
         """Means and centred sums; where they were measured from is gone."""
-        xx = self.xx
+        xx, xr = self.xx, self.xr
+        bent = xx @ self.line
+        explained = (self.line * (bent + 2 * xr)).sum(0)
         return Centred(
             self.rows,
             self.counted,
@@ -187,8 +180,8 @@ class Moments:
             self.x_mean,
             self.y_mean,
             xx,
-            self.xr + xx @ self.line,
-            self.yy,
+            xr + bent,
+            np.maximum(self.rr + explained, 0.0),
         )
 
     # How it grows.
@@ -233,8 +226,7 @@ class Moments:
             again = Moments(self.features, self.targets, self.intercept)
             again._begin(chunk, mean)
             again._accumulate(chunk)
-            again.rows, again.counted, again.weight = len(chunk.y), counted, weight
-            again.rows = self.rows
+            again.rows, again.counted, again.weight = self.rows, counted, weight
             self.__dict__.update(again.__dict__)
         else:
             self._move_shift(self.x_mean)
@@ -282,28 +274,27 @@ class Moments:
 
     def _checked(self, chunk: Chunk) -> Chunk:
         """A chunk from outside as float64 arrays that go with this state."""
-        X, y = (
-            to_float64(real_array(values, name))
-            for values, name in ((chunk.X, "X"), (chunk.y, "y"))
-        )
+        X, y = real_array(chunk.X, "X"), real_array(chunk.y, "y")
         if X.ndim != 2 or X.shape[1] != self.features:
             raise ShapeError(
-                f"a chunk of X with shape {X.shape} does not go with a state of "
+                f"a chunk of X with shape {shape_text(X)} does not go with a state of "
                 f"{self.features} features: give X of shape (rows, {self.features}), "
                 "or build the state with Moments(d) for d columns"
             )
         wanted = (len(X),) if self.targets == 1 else (len(X), self.targets)
-        if y.shape != wanted:
+        if tuple(y.shape) != wanted:
             raise ShapeError(
-                f"a chunk of X with shape {X.shape} and y with shape {y.shape} does "
-                f"not go with a state of targets={self.targets}: give y of shape "
-                f"{wanted}"
+                f"a chunk of X with shape {shape_text(X)} and y with shape "
+                f"{shape_text(y)} does not go with a state of targets={self.targets}: "
+                f"give y of shape {wanted}"
             )
+        X = exact_float64(X, [f"X[:, {j}]" for j in range(self.features)])
+        y = exact_float64(y, ["y"] * self.targets)
         _refuse_gaps(X, "X")
         _refuse_gaps(_columns(y), "y")
         if chunk.weight is None:
             return Chunk(X, y, None)
-        weight = to_float64(real_array(chunk.weight, "weight"))
+        weight = exact_float64(real_array(chunk.weight, "weight"), ["weight"])
         if weight.shape != (len(X),):
             raise ShapeError(
                 f"weight has shape {weight.shape} and X {X.shape}: give one per row, "
@@ -331,12 +322,10 @@ class Moments:
             near = share @ x * self.intercept
             z = x - near
             squares = share @ np.square(z)
-            self._shifted = bool((np.square(near) > NEAR**2 * squares).any())
-            self._shifted |= not bool(np.isfinite(squares).all())
-            self.shift = _finite(near if mean is None else mean)
+            at_zero = (np.square(near) <= NEAR**2 * squares).all()
+            at_zero &= np.isfinite(squares).all()
+            self.shift = _finite(near if mean is None else mean) * (not at_zero)
             self.level = _finite(share @ y) * self.intercept
-            if not self._shifted:
-                self.shift = np.zeros_like(self.shift)
             if len(y) < LINE_ROWS * (self.features + 1):
                 return
             self._fitted_at = len(y)
@@ -354,8 +343,8 @@ class Moments:
         """Add the sums of a chunk, a block at a time while it is in the cache."""
         d, k = self.line.shape
         rows = len(chunk.y)
-        least, most = BLOCK_ROWS
-        step = min(max(least, BLOCK_NUMBERS // (d + k)), most, rows)
+        step = block_rows(rows, d + k)
+        shifted = bool(self.shift.any())
         Y = _columns(chunk.y)
         beside = np.ones((1 + k, step))  # √w, then √w·r
         space = np.empty(0)
@@ -365,7 +354,7 @@ class Moments:
             side = beside[:, : stop - start]
             r = side[1:]  # (k, b)
             w = None if chunk.weight is None else chunk.weight[start:stop]
-            if self._shifted or w is not None or not _plain(x):
+            if shifted or w is not None or not _plain(x):
                 if len(space) < x.size:
                     space = np.empty(step * d)
                 z = _shaped_as(x, space)
@@ -408,7 +397,6 @@ class Moments:
         self._zr = self._zr + np.outer(step, self._r)
         self._z = self._z + W * step
         self.shift = shift.copy()
-        self._shifted = bool(shift.any())
         # The level moves along the line. What float64 cannot put into it is no part of
         # the line that later rows are measured from, so it has to leave the sums too.
         along = step @ self.line
@@ -457,6 +445,12 @@ def _refuse_gaps(values: Array, name: str) -> None:
     raise MissingValueError(
         f"{where} is {values[row, column]}: leave the row out, or fill it in"
     )
+
+
+def block_rows(rows: int, columns: int) -> int:
+    """How many rows of so many columns to work on at a time."""
+    least, most = BLOCK_ROWS
+    return min(max(least, BLOCK_NUMBERS // columns), most, rows)
 
 
 def _columns(y: Array) -> Array:

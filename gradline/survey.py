@@ -21,10 +21,10 @@ from torch import Tensor
 
 from gradline.certificate import TOLERANCE
 from gradline.curvature import largest_eigenvalue
-from gradline.data import Chunk, Source
+from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.reading import Progress, joined, read_once, share_cores
+from gradline.reading import joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.result import Sample
 from gradline.solvers import (
@@ -376,11 +376,10 @@ def _pass(
     design: Design,
     title: str,
     progress: Progress | None,
-    tally: Tally | None = None,
 ) -> Iterator[Chunk]:
     shown = progress(title, source.rows) if progress else nullcontext(int)
     with shown as advance:
-        for chunk in design.chunks(source, tally):
+        for chunk in design.chunks(source):
             yield chunk
             advance(len(chunk.y))
 

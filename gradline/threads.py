@@ -39,6 +39,16 @@ def _libraries() -> Any:
     return ThreadpoolController()
 
 
+def threads_beside(source: object) -> int | None:
+    """How many threads to leave BLAS while this source is read; None for all.
+
+    A file is decoded by another thread meanwhile (its `ahead`), which needs a core.
+    """
+    if not getattr(source, "ahead", False):
+        return None
+    return max(1, torch.get_num_threads() - 1)
+
+
 def _cores() -> int:
     """How many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):

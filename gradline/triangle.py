@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from gradline.data import Array, Chunk
-from gradline.state import BLOCK_NUMBERS, BLOCK_ROWS, Moments
+from gradline.state import Moments, block_rows
 
 
 def centred(
-    chunk: Chunk, shift: Tensor, delta: Tensor | None = None
+    chunk: Chunk, shift: Tensor, delta: Tensor
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
     """The rows of [X y], less shift and delta, as columns of blocks.
 
@@ -30,8 +30,7 @@ def centred(
         z (d + 1, b) float64, overwritten by the next one; the weights (b,), or None.
     """
     rows, d = chunk.X.shape
-    least, most = BLOCK_ROWS
-    step = min(max(least, BLOCK_NUMBERS // (d + 1)), most, rows)
+    step = block_rows(rows, d + 1)
     buffer = torch.empty(d + 1, step, dtype=torch.float64)
     weight = None if chunk.weight is None else torch.tensor(chunk.weight).double()
     for start in range(0, rows, step):
@@ -39,8 +38,7 @@ def centred(
         stop = start + z.shape[1]
         _subtract(chunk.X[start:stop].T, shift[:-1, None], z[:-1])
         _subtract(chunk.y[start:stop], shift[-1:], z[-1])
-        if delta is not None:
-            z -= delta[:, None]
+        z -= delta[:, None]
         yield z, None if weight is None else weight[start:stop]
 
 

@@ -278,6 +278,7 @@ def test_what_cannot_be_solved_is_said() -> None:
         ([[1, 2], [3, 4]], [1, np.inf], None, gl.MissingValueError, r"y\[1\] is inf"),
         ([[1, 2], [3, 4]], [1, 2], [1, -2], gl.DataError, "weight of row 2 is -2"),
         ([["a", "b"]], [1], None, gl.DataError, "X holds"),
+        ([[1, 2**60 + 1]], [1], None, gl.DataError, "more digits than float64 has"),
     ],
 )
 def test_chunks_from_outside_are_checked(
