@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.readers import open_source
-    from gradline.result import Fit, Scores, Trace
+    from gradline.result import Fit
     from gradline.save import load
+    from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
     from gradline.state import Moments
     from gradline.synth import sample_linear_data
@@ -63,12 +64,12 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
-    "Scores": "result",
+    "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
     "Status": "errors",
     "Step": "descent",
-    "Trace": "result",
+    "Trace": "scores",
     "UsageError": "errors",
     "certify": "fitting",
     "descend": "descent",

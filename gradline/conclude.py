@@ -23,7 +23,8 @@ from gradline.inference import Evidence
 from gradline.model import LinearRegression
 from gradline.path import Bowl, Path, scaled_bowl
 from gradline.recurrence import Rule
-from gradline.result import Fit, Scores, Trace
+from gradline.result import Fit
+from gradline.scores import Scores, Trace
 from gradline.survey import MAE_NUMBERS, Survey, mean_absolute_error
 
 

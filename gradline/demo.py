@@ -26,7 +26,8 @@ from gradline.plots import (
     loss_figure,
     save_figure,
 )
-from gradline.result import Fit, Scores
+from gradline.result import Fit
+from gradline.scores import Scores
 from gradline.summary import summary
 from gradline.synth import sample_linear_data
 from gradline.terminal import certificate_lines, scores_line

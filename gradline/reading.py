@@ -17,7 +17,7 @@ import torch
 from gradline.cluster import map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
-from gradline.result import Sample
+from gradline.scores import Sample
 from gradline.solvers import WIDE
 from gradline.state import Moments
 from gradline.threads import threads_beside

@@ -6,11 +6,10 @@ A Fit is a result, not an estimator: nothing in it changes.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -33,103 +32,13 @@ from gradline.inference import (
     why_not,
 )
 from gradline.intake import is_bare_array, open_features, open_table
+from gradline.scores import Sample, Scores, Trace, score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradline.model import LinearRegression
     from gradline.paraboloid import LossSurface
-
-
-class Scores(Mapping[str, float]):
-    """How well predictions match: also a mapping, scores["r2"].
-
-    Attributes:
-        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant. Of a fit
-            without intercept, Σ w·y² is below, as in R and statsmodels.
-        rmse: root mean squared error, in units of y.
-        mae: mean absolute error, in units of y. A fit of many rows measures it when it
-            is first asked for, by another pass over its data; NaN where those are gone.
-        rows: how many rows were scored.
-    """
-
-    _NAMES = ("r2", "rmse", "mae", "rows")
-
-    def __init__(
-        self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
-    ) -> None:
-        self.r2 = r2
-        self.rmse = rmse
-        self.rows = rows
-        self._mae = mae
-
-    @property
-    def mae(self) -> float:
-        """Mean absolute error, in units of y."""
-        if callable(self._mae):
-            self._mae = self._mae()
-        return self._mae
-
-    @property
-    def at_hand(self) -> dict[str, float]:
-        """The scores that need no pass over the data: mae is NaN if it needs one."""
-        mae = math.nan if callable(self._mae) else self._mae
-        return {"r2": self.r2, "rmse": self.rmse, "mae": mae, "rows": self.rows}
-
-    def __getitem__(self, name: str) -> float:
-        if name not in self._NAMES:
-            raise KeyError(name)
-        value: float = getattr(self, name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._NAMES)
-
-    def __len__(self) -> int:
-        return len(self._NAMES)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scores) and dict(self) == dict(other)
-
-    def __hash__(self) -> int:
-        return hash((self.r2, self.rmse, self.rows))
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
-        return f"Scores({shown})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mae": self.at_hand["mae"]}
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The history of a descent: entry i is the state after `epochs[i]` epochs.
-
-    Epoch 0 is the start. All epochs are here up to 10,000 of them; of longer runs a
-    selection, the first and the last always among it.
-
-    Attributes:
-        epochs: (K,) int64, increasing.
-        losses: (K,) the loss at those weights, mean squared error.
-        weights: (K, d) the slopes, in the units of the input.
-        intercepts: (K,) the intercepts.
-    """
-
-    epochs: np.ndarray[Any, np.dtype[np.int64]]
-    losses: Array
-    weights: Array
-    intercepts: Array
-
-    def __len__(self) -> int:
-        return len(self.epochs)
-
-
-class Sample(NamedTuple):
-    """Some rows of the training data, to draw: X (m, d) and y (m,)."""
-
-    X: Array
-    y: Array
 
 
 #: Fields of a Fit that a judgement brings, see conclude.py.
@@ -484,7 +393,7 @@ class Fit:
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
         design = dataclasses.replace(self.design, weights=weights, missing=missing)
-        return score(self, design, table.source)
+        return score(design, table.source, self.slopes, self.center, self.level)
 
     def plot(self, path: str | FilePath | None = None) -> Figure:
         """Draw the fit: the line over the points, or predicted against actual.
@@ -678,37 +587,3 @@ def _saved(figure: Figure, path: str | FilePath | None) -> Figure:
 
         save_figure(figure, path)
     return figure
-
-
-def score(fit: Fit, design: Design, source: Source) -> Scores:
-    """R², RMSE and MAE of a fit over a source, in one pass."""
-    rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
-    shift = center = spread = 0.0
-    slopes = fit.slopes
-    for chunk in design.chunks(source):
-        w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
-        with np.errstate(over="ignore", invalid="ignore"):
-            residual = (chunk.y - fit.level) - (chunk.X - fit.center) @ slopes
-            largest = float(np.abs(residual).max())
-        if not largest < 1e150:
-            raise DataError(
-                f"a residual of {source.name} is too large to square: the data are of "
-                "another size than those of the fit"
-            )
-        if not rows and design.intercept:
-            shift = float(chunk.y[0])
-        rows += len(chunk.y)
-        squares += float(w @ residual**2)
-        absolutes += float(w @ np.abs(residual))
-        weight = float(w.sum())
-        if weight == 0:
-            continue
-        mean = float(w @ (chunk.y - shift)) / weight * design.intercept
-        spread += float(w @ (chunk.y - shift - mean) ** 2)
-        spread += (mean - center) ** 2 * total * weight / (total + weight)
-        center += (mean - center) * weight / (total + weight)
-        total += weight
-    if total == 0:
-        raise DataError(f"{source.name} has no rows to score: give at least one")
-    r2 = 1 - squares / spread if spread > 0 else float("nan")
-    return Scores(r2, (squares / total) ** 0.5, absolutes / total, rows)

@@ -22,7 +22,8 @@ from gradline.data import Array
 from gradline.errors import DataError, Status
 from gradline.path import MOST_EPOCHS, Epochs, Path
 from gradline.quadratic import Walk
-from gradline.result import Fit, Scores, Trace
+from gradline.result import Fit
+from gradline.scores import Scores, Trace
 from gradline.state import EPS
 from gradline.survey import Survey
 

@@ -24,7 +24,8 @@ from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.inference import Evidence
-from gradline.result import Fit, Scores, Trace
+from gradline.result import Fit
+from gradline.scores import Scores, Trace
 
 #: Written into every file; raised when an older reader would misread a newer file.
 FORMAT = 1

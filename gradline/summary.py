@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gradline.inference import Inference
-from gradline.result import Fit, Trace
+from gradline.result import Fit
+from gradline.scores import Trace
 
 
 def summary(

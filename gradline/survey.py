@@ -26,7 +26,7 @@ from gradline.design import Design, Tally
 from gradline.errors import DataError
 from gradline.reading import joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
-from gradline.result import Sample
+from gradline.scores import Sample
 from gradline.solvers import (
     WIDE,
     Factored,

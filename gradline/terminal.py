@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 from gradline.errors import Status
 from gradline.inference import Inference
-from gradline.result import Fit, Scores
+from gradline.result import Fit
+from gradline.scores import Scores
 
 #: Sentences are wrapped at this many characters.
 WIDTH = 80

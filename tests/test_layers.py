@@ -53,6 +53,7 @@ ROWS = [
     "certificate",
     "distributions",
     "inference",
+    "scores",
     "result",
     "reading",
     "survey",

@@ -1,0 +1,148 @@
+"""How well predictions match, what a descent left behind, and rows to draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradline.data import Array, Source
+from gradline.design import Design
+from gradline.errors import DataError
+
+
+class Scores(Mapping[str, float]):
+    """How well predictions match: also a mapping, scores["r2"].
+
+    Attributes:
+        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant. Of a fit
+            without intercept, Σ w·y² is below, as in R and statsmodels.
+        rmse: root mean squared error, in units of y.
+        mae: mean absolute error, in units of y. A fit of many rows measures it when it
+            is first asked for, by another pass over its data; NaN where those are gone.
+        rows: how many rows were scored.
+    """
+
+    _NAMES = ("r2", "rmse", "mae", "rows")
+
+    def __init__(
+        self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
+    ) -> None:
+        self.r2 = r2
+        self.rmse = rmse
+        self.rows = rows
+        self._mae = mae
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error, in units of y."""
+        if callable(self._mae):
+            self._mae = self._mae()
+        return self._mae
+
+    @property
+    def at_hand(self) -> dict[str, float]:
+        """The scores that need no pass over the data: mae is NaN if it needs one."""
+        mae = math.nan if callable(self._mae) else self._mae
+        return {"r2": self.r2, "rmse": self.rmse, "mae": mae, "rows": self.rows}
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self._NAMES:
+            raise KeyError(name)
+        value: float = getattr(self, name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._NAMES)
+
+    def __len__(self) -> int:
+        return len(self._NAMES)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scores) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        return hash((self.r2, self.rmse, self.rows))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
+        return f"Scores({shown})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_mae": self.at_hand["mae"]}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The history of a descent: entry i is the state after `epochs[i]` epochs.
+
+    Epoch 0 is the start. All epochs are here up to 10,000 of them; of longer runs a
+    selection, the first and the last always among it.
+
+    Attributes:
+        epochs: (K,) int64, increasing.
+        losses: (K,) the loss at those weights, mean squared error.
+        weights: (K, d) the slopes, in the units of the input.
+        intercepts: (K,) the intercepts.
+    """
+
+    epochs: np.ndarray[Any, np.dtype[np.int64]]
+    losses: Array
+    weights: Array
+    intercepts: Array
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+
+class Sample(NamedTuple):
+    """Some rows of the training data, to draw: X (m, d) and y (m,)."""
+
+    X: Array
+    y: Array
+
+
+def score(
+    design: Design, source: Source, slopes: Array, center: Array, level: float
+) -> Scores:
+    """R², RMSE and MAE of a line over a source, in one pass.
+
+    Args:
+        design: how the source's columns become terms.
+        source: the data, the target among them.
+        slopes: (d,).
+        center: (d,), where the line is at `level`.
+        level: the prediction there.
+    """
+    rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
+    shift = middle = spread = 0.0
+    for chunk in design.chunks(source):
+        w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual = (chunk.y - level) - (chunk.X - center) @ slopes
+            largest = float(np.abs(residual).max())
+        if not largest < 1e150:
+            raise DataError(
+                f"a residual of {source.name} is too large to square: the data are of "
+                "another size than those of the fit"
+            )
+        if not rows and design.intercept:
+            shift = float(chunk.y[0])
+        rows += len(chunk.y)
+        squares += float(w @ residual**2)
+        absolutes += float(w @ np.abs(residual))
+        weight = float(w.sum())
+        if weight == 0:
+            continue
+        mean = float(w @ (chunk.y - shift)) / weight * design.intercept
+        spread += float(w @ (chunk.y - shift - mean) ** 2)
+        spread += (mean - middle) ** 2 * total * weight / (total + weight)
+        middle += (mean - middle) * weight / (total + weight)
+        total += weight
+    if total == 0:
+        raise DataError(f"{source.name} has no rows to score: give at least one")
+    r2 = 1 - squares / spread if spread > 0 else float("nan")
+    return Scores(r2, (squares / total) ** 0.5, absolutes / total, rows)
