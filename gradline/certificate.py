@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from gradline.errors import Status, listed
+from gradline.objective import SQUARED
 from gradline.solvers import Spectrum
 from gradline.state import EPS
 
@@ -33,7 +34,8 @@ FEW_DIGITS = 6
 class Certificate:
     """How far a fit is from the exact optimum, and how well that optimum is known.
 
-    The loss is the mean squared error, Σ w·residual² / Σ w, as torch.nn.MSELoss.
+    Unless `objective` says otherwise, the loss is the mean squared error,
+    Σ w·residual² / Σ w, as torch.nn.MSELoss. A number that cannot be known is NaN.
 
     Attributes:
         status: how the fit ended.
@@ -57,7 +59,14 @@ class Certificate:
         best_lr: the fastest learning rate on the data as they are.
         epochs_needed: epochs still to go until converged at this learning rate; None
             for an exact fit, or where 10 million would not do.
-        solver: "moments" or "triangle": what the optimum was found from.
+        solver: "moments" or "triangle": what the optimum was found from; or how it
+            was found.
+        objective: what `loss`, `optimum_loss`, `gap` and `gradient_norm` are of, a
+            title of objective.py.
+        bound: how the gap is known. "exact": measured from the optimum itself;
+            "duality": at most this, by a dual point; "gradient": at most this, by the
+            gradient and the curvature; "none": the objective need not be convex, and
+            only `gradient_norm` says whether there is a way down from here.
     """
 
     status: Status
@@ -77,6 +86,8 @@ class Certificate:
     best_lr: float
     epochs_needed: int | None
     solver: str
+    objective: str = SQUARED
+    bound: Literal["exact", "duality", "gradient", "none"] = "exact"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, in order; infinities stay infinities."""

@@ -20,13 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import gradline
 from gradline.errors import DataError, GradlineError, UsageError
 from gradline.files import said
-from gradline.options import (
-    build_parser,
-    column_list,
-    on_one_line,
-    reading_options,
-    settings,
-)
+from gradline.fitflags import column_list, fit_arguments, on_one_line
+from gradline.options import build_parser, reading_options
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,32 +160,15 @@ def _fit(arguments: argparse.Namespace) -> int:
         _check_surface_terms(arguments)
     outputs = [arguments.output, *(name for name, _ in pictures)]
     _check_outputs(outputs, [arguments.data])
-    features = column_list(arguments.features)
-    exclude = column_list(arguments.exclude) or []
-    if features is None and isinstance(arguments.cov, tuple):
-        exclude.append(arguments.cov[1])
+    wishes = fit_arguments(arguments)
+    if wishes["features"] is None and isinstance(arguments.cov, tuple):
+        wishes["exclude"].append(arguments.cov[1])
     fitted = fit(
         arguments.data,
-        target=arguments.target,
-        features=features,
-        exclude=exclude,
-        categories=column_list(arguments.categories) or (),
         method=arguments.method,
-        lr=arguments.lr,
-        epochs=arguments.epochs,
-        standardize=arguments.standardize,
-        seed=arguments.seed,
-        optimizer=arguments.optimizer,
-        momentum=arguments.momentum,
-        dampening=arguments.dampening,
-        nesterov=arguments.nesterov,
-        weight_decay=arguments.weight_decay,
-        optimizer_options=settings(arguments.optimizer_option),
-        weights=arguments.weights,
-        intercept=not arguments.no_intercept,
-        missing=arguments.missing,
         degenerate="allow" if arguments.minimum_norm else "refuse",
         progress=progress_bar,
+        **wishes,
         **reading_options(arguments),
     )
     inference = None

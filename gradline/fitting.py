@@ -11,20 +11,22 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradline.certificate import Certificate
-from gradline.checks import column_name, column_names, one_of
+from gradline.checks import one_of
 from gradline.conclude import conclude, parameters_of
-from gradline.data import Progress, Source
-from gradline.design import Design, Missing, build_design
+from gradline.data import Progress
+from gradline.design import Missing
 from gradline.errors import DataError, UsageError
-from gradline.intake import open_table
 from gradline.model import LinearRegression
+from gradline.objective import Loss, Squared, as_loss, as_penalty
+from gradline.prepare import prepare
 from gradline.result import Fit
 from gradline.retrace import solved
+from gradline.splits import Split
 from gradline.survey import take_survey
-from gradline.training import Training, descend_on, optimizer_settings
+from gradline.training import Batches, Training, descend_on, optimizer_settings
 
 
 def fit(
@@ -35,7 +37,7 @@ def fit(
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     categories: Sequence[str] = (),
-    method: Literal["auto", "exact", "gd"] = "auto",
+    method: Literal["auto", "exact", "gd", "sgd"] = "auto",
     lr: float | Literal["auto"] | None = None,
     epochs: int | None = None,
     standardize: bool | None = None,
@@ -55,6 +57,21 @@ def fit(
     encoding: str | None = None,
     decimal: str = ".",
     progress: Progress | None = None,
+    loss: str | Loss | nn.Module = "squared",
+    penalty: Literal["ridge", "lasso", "elastic_net"] | None = None,
+    alpha: float | Literal["cv", "1se", "gcv", "loo"] | None = None,
+    l1_ratio: float | None = None,
+    folds: Any = None,
+    bounds: dict[str, tuple[float | None, float | None]] | None = None,
+    nonnegative: bool | Sequence[str] = False,
+    split: Split | None = None,
+    early_stopping: Any = None,
+    model: nn.Module | None = None,
+    batch_size: int | None = None,
+    schedule: Any = None,
+    shuffle: Any = None,
+    average: bool | None = None,
+    checkpoint: Any = None,
 ) -> Fit:
     """Fit y = intercept + Σ coefficient·feature by least squares.
 
@@ -108,6 +125,27 @@ def fit(
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
         progress: is told how reading gets on.
+        loss: "squared", "absolute", "huber" or "quantile:0.9"; gl.Huber(...) or
+            gl.Quantile(...); or a torch loss module. See objective.py.
+        penalty: "ridge", "lasso" or "elastic_net", on the slopes of standardised
+            features unless standardize=False. See objective.py for its scaling.
+        alpha: its weight; or how to choose it: "cv" (unless told), the least
+            cross-validated error; "1se", the largest within one standard error of it;
+            for ridge also "gcv" and "loo".
+        l1_ratio: of the elastic net: 0 is ridge, 1 the lasso; 0.5 unless told.
+        folds: for "cv" and "1se": how many, 5 unless told, or a gl.KFold and its kin.
+        bounds: for the slopes of some terms, {"x": (0, None)}: squared loss.
+        nonnegative: no slope below 0: of all terms (True), or of those named.
+        split: which rows to learn from, to choose by, and to test on: a gl.Split.
+        early_stopping: stop a descent where the validation loss is least: True, how
+            many epochs to wait, or a gl.EarlyStopping. Needs a validation part.
+        model: a torch module to train on the terms of the design instead of a line.
+        batch_size: rows in a batch; given, or with method="sgd", descent goes batch by
+            batch, over data of any size.
+        schedule: of the learning rate of minibatches.
+        shuffle: whether minibatches are drawn anew each epoch; True unless told.
+        average: whether the average of the weights is kept, not the last ones.
+        checkpoint: a file that a killed run by minibatches goes on from.
 
     Returns:
         A Fit, with its certificate.
@@ -130,26 +168,63 @@ def fit(
         "weight_decay": weight_decay,
     }
     name, options = optimizer_settings(optimizer, named, optimizer_options)
-    training = Training(lr, epochs, standardize, start, seed, name, options)
-    chosen = _method(method, training, optimizer is not None)
-    reading = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal}
-    source, design = _prepare(
+    batches = Batches(batch_size, schedule, shuffle, average, checkpoint)
+    limits = None if bounds is None and not nonnegative else (bounds, nonnegative)
+    route = _route(method, loss, model, penalty, limits, batches)
+    shrunk = as_penalty(penalty, alpha, l1_ratio, standardize)
+    training = Training(
+        lr,
+        epochs,
+        None if route == "penalty" else standardize,
+        start,
+        seed,
+        name,
+        options,
+    )
+    goal: Loss | nn.Module = loss if isinstance(loss, nn.Module) else as_loss(loss)
+    descends = _descends(method, training, optimizer is not None)
+    _refuse_idle(route, descends, folds, early_stopping)
+    one_of("degenerate", degenerate, "allow", "refuse")
+    prepared = prepare(
         data,
         y,
-        target,
-        features,
-        exclude,
-        categories,
-        weights,
-        missing,
-        intercept,
-        **reading,
+        target=target,
+        features=features,
+        exclude=exclude,
+        categories=categories,
+        weights=weights,
+        missing=missing,
+        intercept=intercept,
+        split=split,
+        delimiter=delimiter,
+        encoding=encoding,
+        decimal=decimal,
     )
-    one_of("degenerate", degenerate, "allow", "refuse")
-    survey = take_survey(source, design, progress, degenerate == "refuse")
-    if chosen == "exact":
-        return solved(survey.best)
-    return descend_on(survey, training)
+    if route == "network":
+        from gradline.networks import fit_network
+
+        return fit_network(
+            prepared, model, goal, training, batches, early_stopping, progress
+        )
+    assert not isinstance(goal, nn.Module)
+    if route == "batches":
+        from gradline.minibatch import fit_minibatch
+
+        return fit_minibatch(
+            prepared, goal, training, batches, early_stopping, progress
+        )
+    if route == "penalty":
+        from gradline.penalized import fit_penalized
+
+        return fit_penalized(prepared, shrunk, limits, folds, progress)
+    if route == "loss":
+        from gradline.robust import fit_robust
+
+        return fit_robust(prepared, goal, progress)
+    survey = take_survey(
+        prepared.source, prepared.design, progress, degenerate == "refuse"
+    )
+    return descend_on(survey, training) if descends else solved(survey.best)
 
 
 def certify(
@@ -188,49 +263,68 @@ def certify(
         ShapeError: the model has not one weight per term, or several outputs.
     """
     _check_model("model", model)
-    prepared = _prepare(
-        data, y, target, features, exclude, categories, weights, missing, intercept
-    )
-    survey = take_survey(*prepared)
-    return conclude(survey, parameters_of(model, survey), method="gd").certificate
-
-
-def _prepare(
-    data: Any,
-    y: Any,
-    target: str | None,
-    features: Sequence[str] | None,
-    exclude: Sequence[str],
-    categories: Sequence[str],
-    weights: Any,
-    missing: Missing,
-    intercept: bool = True,
-    **reading: Any,
-) -> tuple[Source, Design]:
-    """Data and choices as a source and the design that reads it."""
-    if target is not None:
-        column_name("target", target)
-    if features is not None:
-        features = column_names("features", features)
-    exclude = column_names("exclude", exclude)
-    categories = column_names("categories", categories)
-    table = open_table(
-        data, y, target=target, weights=weights, categories=categories, **reading
-    )
-    design = build_design(
-        table.source,
-        target=table.target,
+    prepared = prepare(
+        data,
+        y,
+        target=target,
         features=features,
         exclude=exclude,
         categories=categories,
-        weights=table.weights,
+        weights=weights,
         missing=missing,
         intercept=intercept,
     )
-    return table.source, design
+    survey = take_survey(prepared.source, prepared.design)
+    return conclude(survey, parameters_of(model, survey), method="gd").certificate
 
 
-def _method(method: str, training: Training, optimizer: bool) -> Literal["exact", "gd"]:
+#: What finds the line, see `fit`.
+_Route = Literal["least squares", "loss", "penalty", "batches", "network"]
+
+
+def _route(
+    method: str, loss: Any, model: Any, penalty: Any, limits: Any, batches: Batches
+) -> _Route:
+    """What is asked for, by the arguments that are given."""
+    one_of("method", method, "auto", "exact", "gd", "sgd")
+    if model is not None or isinstance(loss, nn.Module):
+        route: _Route = "network"
+    elif method == "sgd" or batches.given:
+        route = "batches"
+    elif penalty is not None or limits is not None:
+        route = "penalty"
+    elif not isinstance(as_loss(loss), Squared):
+        route = "loss"
+    else:
+        return "least squares"
+    plain = isinstance(loss, str) and loss == "squared"
+    asked = [
+        ("penalty", penalty is not None, route == "penalty"),
+        ("bounds", limits is not None, route == "penalty"),
+        ("loss", not plain, route != "penalty"),
+        ("method", method in ("exact", "gd"), route not in ("batches", "network")),
+    ]
+    for name, given, welcome in asked:
+        if given and not welcome:
+            raise UsageError(f"{name} does not go with {_WAYS[route]}: {_HINTS[name]}")
+    return route
+
+
+_WAYS = {
+    "loss": "a loss that is not squared",
+    "penalty": "a penalty or bounds on the slopes",
+    "batches": "minibatches",
+    "network": "a module of your own",
+}
+_HINTS = {
+    "penalty": "leave it out, or give weight_decay, which every optimiser has",
+    "bounds": "leave them out",
+    "loss": "leave it out, for they belong to the squared loss",
+    "method": "leave it out, or give method='sgd'",
+}
+
+
+def _descends(method: str, training: Training, optimizer: bool) -> bool:
     """Settle "auto", and refuse settings that would have no effect."""
     given = {
         "lr": training.lr is not None,
@@ -242,7 +336,6 @@ def _method(method: str, training: Training, optimizer: bool) -> Literal["exact"
     }
     names = [name for name, is_given in given.items() if is_given]
     names += training.options
-    one_of("method", method, "auto", "exact", "gd")
     if method == "exact" and names:
         raise UsageError(
             f"method='exact' does not descend and has no use for {', '.join(names)}: "
@@ -251,7 +344,26 @@ def _method(method: str, training: Training, optimizer: bool) -> Literal["exact"
     if training.start is not None:
         _check_model("start", training.start)
     training.check()
-    return "gd" if method == "gd" or names else "exact"
+    return method in ("gd", "sgd") or bool(names)
+
+
+def _refuse_idle(
+    route: _Route, descends: bool, folds: Any, early_stopping: Any
+) -> None:
+    """Refuse what would have no effect on this route."""
+    if route in ("loss", "penalty") and descends:
+        raise UsageError(
+            f"{_WAYS[route]} needs no descent and has no use for lr, epochs, optimizer "
+            "and the like: leave them out, or give batch_size to descend by minibatches"
+        )
+    if folds is not None and route != "penalty":
+        raise UsageError(
+            "folds is for choosing a penalty: leave it out, or give penalty='ridge'"
+        )
+    if early_stopping is not None and not (descends or route in ("batches", "network")):
+        raise UsageError(
+            "early_stopping is for a descent: leave it out, or give method='gd'"
+        )
 
 
 def _check_model(name: str, model: Any) -> None:

@@ -127,7 +127,8 @@ class Evidence:
 class Line(NamedTuple):
     """Coefficients and what is known of them: the part of a Fit that inference needs.
 
-    slopes (d,), center (d,) and level, the prediction at the mean.
+    slopes (d,), center (d,) and level, the prediction at the mean; refused: why there
+    are no standard errors, where whoever made the fit knows.
     """
 
     terms: tuple[str, ...]
@@ -138,6 +139,7 @@ class Line(NamedTuple):
     certificate: Certificate
     evidence: Evidence | None
     has_intercept: bool = True
+    refused: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -277,6 +279,8 @@ class Intervals(NamedTuple):
 def why_not(line: Line) -> str | None:
     """Why nothing can be said of how sure the coefficients are; None where it can."""
     c, known = line.certificate, line.evidence
+    if line.refused is not None:
+        return line.refused
     if c.status == Status.NOT_CONVERGED:
         return (
             "no standard errors for a fit that is not_converged: its coefficients are "

@@ -7,13 +7,18 @@ that `gradline --help` is there at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import csv
-import math
 from typing import Any, NoReturn
 
 from gradline import __version__
-from gradline.errors import UsageError
+from gradline.fitflags import (
+    add_batches,
+    add_columns,
+    add_descent,
+    add_loss,
+    add_penalty,
+    add_split,
+    on_one_line,
+)
 
 _EPILOG = """examples:
   gradline demo                                      the lesson, with pictures
@@ -91,32 +96,7 @@ def _add_fit(commands: Any) -> None:
     parser = _command(commands, "fit", "fit a line, certify it, save the model")
     add = parser.add_argument
     add("data", metavar="DATA", help=_DATA)
-    add("--target", metavar="COLUMN", help="the column to predict")
-    add(
-        "--features",
-        metavar="A,B",
-        action="append",
-        help="the columns to predict from (default: every other column)",
-    )
-    add(
-        "--categories",
-        metavar="A,B",
-        action="append",
-        help="features to treat as categories, whatever they look like",
-    )
-    add("--exclude", metavar="A,B", action="append", help="columns to leave out")
-    add("--weights", metavar="COLUMN", help="a column of row weights")
-    add(
-        "--no-intercept",
-        action="store_true",
-        help="fit through the origin; R² and F are then about 0",
-    )
-    add(
-        "--missing",
-        choices=["error", "drop"],
-        default="error",
-        help="refuse incomplete rows, or drop and count them (default: error)",
-    )
+    add_columns(parser)
     add(
         "--minimum-norm",
         action="store_true",
@@ -124,31 +104,16 @@ def _add_fit(commands: Any) -> None:
     )
     add(
         "--method",
-        choices=["auto", "exact", "gd"],
+        choices=["auto", "exact", "gd", "sgd"],
         default="auto",
-        help="solve, or descend (default: exact, gd where an option below is given)",
+        help="solve, descend, or descend by minibatches (default: exact, gd where an "
+        "option of descent is given)",
     )
-    add("--lr", type=_rate, metavar="RATE", help="learning rate, or auto (default)")
-    add("--epochs", type=int, help="epochs of descent (default: until converged)")
-    add(
-        "--standardize",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="descend on standardised features (default: with --lr auto)",
-    )
-    add("--seed", type=int, help="of the random start (default: 0)")
-    add("--optimizer", metavar="NAME", help="of torch.optim (default: SGD)")
-    add("--momentum", type=float, default=0.0, help="of SGD (default: 0)")
-    add("--dampening", type=float, default=0.0, help="of the momentum (default: 0)")
-    add("--nesterov", action="store_true", help="Nesterov's momentum")
-    add("--weight-decay", type=float, default=0.0, help="of SGD (default: 0)")
-    add(
-        "--optimizer-option",
-        type=_setting,
-        metavar="NAME=VALUE",
-        action="append",
-        help="another setting of the optimizer, such as betas=0.9,0.99; repeatable",
-    )
+    add_split(parser)
+    add_descent(parser)
+    add_batches(parser)
+    add_loss(parser)
+    add_penalty(parser)
     add(
         "--cov",
         type=_cov,
@@ -227,49 +192,6 @@ def _add_output(parser: argparse.ArgumentParser, default: str, text: str) -> Non
     )
 
 
-def _rate(text: str) -> float | str:
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a number nor 'auto'"
-        ) from None
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE as a name and a value; nothing in it is ever run."""
-    name, equals, value = text.partition("=")
-    name = name.strip().replace("-", "_")
-    if not equals or not name or not value.strip():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME=VALUE, such as betas=0.9,0.99 or amsgrad=true"
-        )
-    return name, _value(value.strip())
-
-
-def _value(text: str) -> Any:
-    """A word or a number, or several between commas, as a tuple."""
-    if "," not in text and text[0] not in "([":
-        return _word(text)
-    parts = text.strip("()[] ").removesuffix(",").split(",")
-    return tuple(_word(part.strip()) for part in parts)
-
-
-def _word(text: str) -> Any:
-    """True, False, None, a finite number, or else the text itself."""
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.casefold() in words:
-        return words[text.casefold()]
-    with contextlib.suppress(ValueError):
-        number = float(text)
-        if not math.isfinite(number):
-            return text
-        with contextlib.suppress(ValueError):
-            return int(text)
-        return number
-    return text.strip("'\"")
-
-
 def _cov(text: str) -> Any:
     kind, _, column = text.partition(":")
     if kind == "cluster" and column:
@@ -279,34 +201,6 @@ def _cov(text: str) -> Any:
             f"{text!r} is none of classic, HC0, HC1, HC2, HC3, cluster:COLUMN"
         )
     return text
-
-
-def on_one_line(text: str) -> str:
-    """A text with its line breaks as blanks."""
-    return " ".join(text.split())
-
-
-def column_list(given: list[str] | None) -> list[str] | None:
-    """Column names of a repeatable option: a,b and 'a,"b,c"' and option twice."""
-    if given is None:
-        return None
-    try:
-        rows = list(csv.reader(given, skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise UsageError(
-            f"the list of columns {', '.join(given)!r} cannot be read ({error}): write "
-            "a,b with quotes around a name that holds a comma"
-        ) from None
-    return [name.strip() for row in rows for name in row]
-
-
-def settings(pairs: list[tuple[str, Any]] | None) -> dict[str, Any] | None:
-    """The values of --optimizer-option by name."""
-    names = [name for name, _ in pairs or []]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--optimizer-option {name} is given twice: drop one")
-    return dict(pairs) if pairs else None
 
 
 def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:

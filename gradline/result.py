@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from gradline.paraboloid import LossSurface
 
 
+#: How a fit may have been found.
+METHODS = ("exact", "gd", "sgd", "penalized", "robust", "network")
+
 #: Fields of a Fit that a judgement brings, see conclude.py.
 _LATE = frozenset(["certificate", "metrics", "notes", "evidence"])
 
@@ -56,11 +59,13 @@ class Fit:
         certificate: how far it is from the exact optimum.
         trace: the history of a descent; None for method="exact".
         metrics: scores on the training rows.
-        method: "exact" or "gd".
+        method: how it was found: one of METHODS.
         rows: rows used.
         dropped: rows left out as incomplete.
         design: how columns become terms.
-        settings: how it was fitted: lr, epochs, standardize, seed, and the data's name.
+        settings: how it was fitted: lr, epochs, standardize, seed, and the data's name;
+            `how` in words, where neither "exact" nor "gd" says it; and under
+            `no_inference` why there are no standard errors.
         notes: warnings in plain words.
         center: the mean of the terms, (d,), and `level` the prediction there.
         sample: up to 2,000 training rows to draw; None once loaded from a file.
@@ -75,7 +80,7 @@ class Fit:
     certificate: Certificate
     trace: Trace | None
     metrics: Scores
-    method: Literal["exact", "gd"]
+    method: str
     rows: int
     dropped: int
     design: Design
@@ -534,6 +539,7 @@ class Fit:
             self.certificate,
             self.evidence,
             self.design.intercept,
+            self.settings.get("no_inference"),
         )
 
     def _training(

@@ -24,7 +24,7 @@ from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.inference import Evidence
-from gradline.result import Fit
+from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
 
 #: Written into every file; raised when an older reader would misread a newer file.
@@ -180,7 +180,7 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
             _tensor(tensors, "trace.intercepts", (k,)),
         )
     method = about["method"]
-    if method not in ("exact", "gd"):
+    if method not in METHODS:
         raise ValueError(f"method {str(method)[:20]!r}")
     settings, notes = about["settings"], about["notes"]
     if not isinstance(settings, dict) or not all(isinstance(n, str) for n in notes):
@@ -299,7 +299,12 @@ def _scores(about: dict[str, Any]) -> Scores:
 
 def _certificate(about: dict[str, Any]) -> Certificate:
     values: dict[str, Any] = {}
+    bound = about.get("bound", "exact")
+    if bound not in ("exact", "duality", "gradient", "none"):
+        raise ValueError(f"bound {str(bound)[:20]!r}")
     for field in dataclasses.fields(Certificate):
+        if field.name not in about and field.default is not dataclasses.MISSING:
+            continue  # a field that files did not have from the beginning
         value = about[field.name]
         if field.name == "status":
             value = Status(value)
@@ -307,12 +312,13 @@ def _certificate(about: dict[str, Any]) -> Certificate:
             value = _count(value)
         elif field.name == "epochs_needed":
             value = None if value is None else _count(value)
-        elif field.name in ("advice", "solver"):
+        elif field.name in ("advice", "solver", "objective", "bound"):
             if not isinstance(value, str):
                 raise ValueError(f"{field.name} is no text")
         elif field.name == "dependent":
             value = tuple(str(name) for name in value)
         else:
-            value = _number(value, math.inf)
+            infinite = bound == "exact" or field.name == "condition"
+            value = _number(value, math.inf if infinite else math.nan)
         values[field.name] = value
     return Certificate(**values)

@@ -225,10 +225,16 @@ def certificate_lines(fit: Fit) -> list[str]:
     """The certificate, a fact a line, the advice first."""
     c = fit.certificate
     again = ", so solved by QR" if c.solver == "triangle" else ""
-    pairs = [
-        ("loss", f"{number(c.loss)} (mean squared error)"),
-        ("exact optimum", number(c.optimum_loss)),
-        ("gap", f"{number(c.gap, 3)} ({number(c.relative_gap, 3)} of the optimum)"),
+    most = "" if c.bound == "exact" else "at most "
+    how = {"duality": ", by the dual", "gradient": ", by the gradient"}
+    pairs = [("loss", f"{number(c.loss)} ({c.objective})")]
+    if not math.isnan(c.optimum_loss):
+        name = "exact optimum" if c.bound == "exact" else "optimum at least"
+        pairs.append((name, number(c.optimum_loss)))
+    if not math.isnan(c.gap):
+        share = f"{number(c.relative_gap, 3)} of the optimum{how.get(c.bound, '')}"
+        pairs.append(("gap", f"{most}{number(c.gap, 3)} ({share})"))
+    pairs += [
         ("gradient norm", number(c.gradient_norm, 3)),
         ("condition", f"{number(c.condition, 4)} (standardised design{again})"),
         ("rank", f"{c.rank} of {c.columns} columns"),
@@ -242,6 +248,7 @@ def certificate_lines(fit: Fit) -> list[str]:
             f"{number(c.lr_limit_standardized, 4)} standardised",
         ),
     ]
+    pairs = [(name, text) for name, text in pairs if "undefined" not in text]
     if c.epochs_needed and c.status == Status.NOT_CONVERGED:
         pairs.append(("epochs needed", f"{c.epochs_needed:,} more"))
     width = max(len(name) for name, _ in pairs)
@@ -251,9 +258,11 @@ def certificate_lines(fit: Fit) -> list[str]:
 
 
 def _method(fit: Fit) -> str:
+    known = fit.settings
+    if "how" in known:
+        return printable(str(known["how"]))
     if fit.method == "exact":
         return "exact least squares"
-    known = fit.settings
     name = known.get("optimizer") or "SGD"
     parts = ["gradient descent" if name == "SGD" else f"descent by {name}"]
     if known.get("lr"):

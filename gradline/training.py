@@ -84,6 +84,32 @@ class Training:
         make_optimizer(model, self.optimizer, self.lr, self.options)
 
 
+@dataclass(frozen=True)
+class Batches:
+    """How to descend batch by batch; None where nothing was said.
+
+    Attributes:
+        size: rows in a batch.
+        schedule: how the learning rate changes: the name of a scheduler of torch.optim.
+        shuffle: whether batches are drawn anew in each epoch.
+        average: whether the average of the weights is kept, not the last ones.
+        checkpoint: a file that a killed run goes on from.
+    """
+
+    size: int | None = None
+    schedule: Any = None
+    shuffle: Any = None
+    average: Any = None
+    checkpoint: Any = None
+
+    @property
+    def given(self) -> list[str]:
+        """The names of what was said."""
+        names = {"size": "batch_size"}
+        found = [k for k, v in vars(self).items() if v is not None]
+        return [names.get(k, k) for k in found]
+
+
 def optimizer_settings(
     optimizer: Any, named: dict[str, Any], options: Any
 ) -> tuple[str, dict[str, Any]]:
