@@ -19,7 +19,7 @@ from gradline.certificate import (
     relative_gap,
 )
 from gradline.errors import ShapeError, Status, UsageError
-from gradline.inference import Evidence
+from gradline.evidence import Evidence
 from gradline.model import LinearRegression
 from gradline.path import Bowl, Path, scaled_bowl
 from gradline.recurrence import Rule

@@ -29,129 +29,31 @@ use_t=True. Use statsmodels for autocorrelation (HAC) or several clusterings at 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 
-from gradline.certificate import Certificate
 from gradline.checks import one_of, real
 from gradline.data import (
     Array,
-    Batch,
-    Chunk,
-    Codes,
     Progress,
     Source,
-    column_of,
-    shape_text,
 )
-from gradline.design import INTERCEPT, Design, Mask, Tally
+from gradline.design import Design
 from gradline.distributions import f_above, t_central_quantile, t_two_sided
-from gradline.errors import DataError, ShapeError, Status, UsageError, listed
-from gradline.refine import Held, whiten
-from gradline.solvers import Spectrum
-from gradline.threads import blas_threads, threads_beside
-
-#: ("cluster", column), or ("cluster", array) with one value per row of the data.
-Cov = Literal["classic", "HC0", "HC1", "HC2", "HC3"] | tuple[str, Any]
-
-#: Residuals below this share of the target are rounding (R warns at 1e-15).
-PERFECT = 1e-14
-
-#: A row with a leverage nearer to 1 than this determines a coefficient alone.
-ALONE = 1e-10
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What the passes over the data leave for inference: enough for the classic kind.
-
-    Attributes:
-        rows: n, rows with a weight above 0.
-        weight: W, the sum of the weights.
-        log_weights: Σ log w over those rows; 0 without weights.
-        variance: of the target, weighted, over W.
-        level: the mean of the target.
-        center: the mean of the terms, (d,).
-        remainder: what rounding took from it, (d,): the true mean is the sum.
-        spectrum: of the design; None once loaded from a file.
-        held: the rows, where they are few enough for the last digits.
-        saved: R and meanᵀR, from a file; None where there is a spectrum.
-    """
-
-    rows: int
-    weight: float
-    log_weights: float
-    variance: float
-    level: float
-    center: Array
-    remainder: Array
-    spectrum: Spectrum | None = None
-    held: Held | None = None
-    saved: tuple[Array, Array] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self.held is None:
-            return self.__dict__
-        saved = self._roots  # a copy leaves the rows behind
-        return self.__dict__ | {"spectrum": None, "held": None, "saved": saved}
-
-    @property
-    def root(self) -> Array:
-        """R above, (d, d), in the units of the input; made when first asked for."""
-        return self._roots[0]
-
-    @property
-    def across(self) -> Array:
-        """meanᵀR above, (d,)."""
-        return self._roots[1]
-
-    @cached_property
-    def _roots(self) -> tuple[Array, Array]:
-        if self.spectrum is None:
-            assert self.saved is not None
-            return self.saved
-        root = np.asarray(self.spectrum.root().numpy())
-        if self.held is not None:
-            found = whiten(self.held, self.weight, root)
-            if found is not None:
-                return found
-        return root, self.center @ root + self.remainder @ root
-
-
-class Line(NamedTuple):
-    """Coefficients and what is known of them: the part of a Fit that inference needs.
-
-    slopes (d,), center (d,) and level, the prediction at the mean; refused: why there
-    are no standard errors, where whoever made the fit knows.
-    """
-
-    terms: tuple[str, ...]
-    slopes: Array
-    intercept: float
-    center: Array
-    level: float
-    certificate: Certificate
-    evidence: Evidence | None
-    has_intercept: bool = True
-    refused: str | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """Of all coefficients, the intercept first where there is one."""
-        return [*([INTERCEPT] if self.has_intercept else []), *self.terms]
-
-    @property
-    def values(self) -> Array:
-        """All coefficients, in the order of the names."""
-        if not self.has_intercept:
-            return self.slopes
-        return np.append(self.intercept, self.slopes)
+from gradline.errors import UsageError
+from gradline.evidence import (
+    Evidence,
+    Line,
+    centred,
+    half_root,
+    perfect,
+    sure,
+    whitened,
+)
+from gradline.sandwich import ALONE, Cov, meat, parts, squared_lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,37 +178,6 @@ class Intervals(NamedTuple):
     high: Array
 
 
-def why_not(line: Line) -> str | None:
-    """Why nothing can be said of how sure the coefficients are; None where it can."""
-    c, known = line.certificate, line.evidence
-    if line.refused is not None:
-        return line.refused
-    if c.status == Status.NOT_CONVERGED:
-        return (
-            "no standard errors for a fit that is not_converged: its coefficients are "
-            "not the least-squares ones; leave out epochs, or give method='exact'"
-        )
-    if c.rank < c.columns:
-        about = f" ({listed(c.dependent, 3)})" if c.dependent else ""
-        return (
-            "no standard errors for a fit that is rank_deficient: its coefficients "
-            f"are not unique{about}; leave out {c.columns - c.rank} of the columns, or "
-            "give more rows"
-        )
-    if known is None:
-        return (
-            "no standard errors: the file of the model does not hold what they need; "
-            "fit again"
-        )
-    if known.rows <= c.rank:
-        return (
-            f"no standard errors: {known.rows:,} rows determine {c.rank:,} "
-            "coefficients exactly and leave no residual to judge them by; give more "
-            "rows"
-        )
-    return None
-
-
 def infer(
     line: Line,
     design: Design,
@@ -328,26 +199,26 @@ def infer(
     """
     name = _cov_name(cov)
     _check_level("level", level)
-    known = _sure(line)
+    known = sure(line)
     n, k = known.rows, line.certificate.rank
     rss = line.certificate.loss * known.weight
     variance = rss / (n - k)
-    half = _half(line, known)
+    half = half_root(line, known)
     middle: Array | None = None
     df, clusters = n - k, None
     if name == "classic":
         half = half * math.sqrt(variance / known.weight)
         errors = np.sqrt(np.square(half).sum(1))
     else:
-        meat, clusters = _meat(line, design, source, cov, progress)
-        middle = meat / known.weight**2
+        summed, clusters = meat(line, design, source, cov, progress)
+        middle = summed / known.weight**2
         df = n - k if clusters is None else clusters - 1
         errors = np.sqrt(((half @ middle) * half).sum(1).clip(min=0))
     values = line.values
-    note, perfect = None, _perfect(line, known)
+    note, rounding = None, perfect(line, known)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.full(len(values), np.nan) if perfect else values / errors
-    if perfect:
+        t = np.full(len(values), np.nan) if rounding else values / errors
+    if rounding:
         note = (
             "the line goes through every point up to rounding, so t and p mean nothing"
         )
@@ -355,7 +226,7 @@ def infer(
     reach = t_central_quantile(level, df) * errors
     names, slopes = line.names, len(line.slopes)
     f = _f_statistic(line, known, middle, clusters, variance)
-    f = math.nan if perfect else f
+    f = math.nan if rounding else f
     tss = known.variance * known.weight
     r2 = 1 - rss / tss if tss > 0 else math.nan
     likelihood = -math.inf if rss > 0 else math.inf
@@ -399,11 +270,11 @@ def half_widths(
     line: Line, X: Array, level: float, kind: Literal["prediction", "confidence"]
 ) -> Array:
     """Half the width of each row's interval, (rows,), for terms X (rows, d)."""
-    known = _sure(line)
+    known = sure(line)
     df = known.rows - line.certificate.rank
     variance = line.certificate.loss * known.weight / df
-    u = _whitened(known, _centred(known, X))  # (rows, d)
-    share = (line.has_intercept + _squares(u)) / known.weight
+    u = whitened(known, centred(known, X))  # (rows, d)
+    share = (line.has_intercept + squared_lengths(u)) / known.weight
     spread = np.sqrt(variance * (share + (kind == "prediction")))
     return np.asarray(t_central_quantile(level, df) * spread)
 
@@ -412,19 +283,19 @@ def check_interval(line: Line, interval: float, kind: str) -> None:
     """Refuse what no interval can be had for, before work starts."""
     _check_level("interval", interval)
     one_of("kind", kind, "prediction", "confidence")
-    _sure(line)
+    sure(line)
 
 
 def influence(
     line: Line, design: Design, source: Source | None, progress: Progress | None = None
 ) -> Influence:
     """Leverages, studentised residuals and Cook's distances; see `Fit.influence`."""
-    known = _sure(line)
+    known = sure(line)
     k = line.certificate.rank
     df = known.rows - k
     s = math.sqrt(line.certificate.loss * known.weight / df)
     leverages, residuals, roots = [], [], []
-    for part in _parts(line, design, source, "influence", progress):
+    for part in parts(line, design, source, "influence", progress):
         leverages.append(part.leverage)
         residuals.append(part.residual)
         roots.append(np.sqrt(part.w))
@@ -457,28 +328,6 @@ def _check_level(name: str, level: Any) -> None:
         raise UsageError(f"{name} is {level!r}: give a share between 0 and 1, as 0.95")
 
 
-def _sure(line: Line) -> Evidence:
-    reason = why_not(line)
-    if reason is not None:
-        raise DataError(reason)
-    assert line.evidence is not None
-    return line.evidence
-
-
-def _half(line: Line, known: Evidence) -> Array:
-    """G, (d + 1, d + 1); R itself where there is no intercept."""
-    root, across = known.root, known.across[None]
-    if not line.has_intercept:
-        return root
-    return np.block([[np.ones((1, 1)), -across], [np.zeros((len(root), 1)), root]])
-
-
-def _perfect(line: Line, known: Evidence) -> bool:
-    """Whether the residuals are nothing but rounding."""
-    size = known.variance + known.level**2
-    return line.certificate.loss <= PERFECT**2 * size
-
-
 def _f_statistic(
     line: Line,
     known: Evidence,
@@ -504,239 +353,3 @@ def _f_statistic(
     except np.linalg.LinAlgError:
         return math.nan
     return float(z @ solved) / q
-
-
-class _Part(NamedTuple):
-    """Some rows, with all that is made of them."""
-
-    u: Array  # (rows, d), without the leading 1
-    residual: Array  # (rows,)
-    w: Array  # (rows,), ones where there are no weights
-    leverage: Array  # (rows,)
-    groups: Codes | None
-
-
-def _centred(known: Evidence, X: Array) -> Array:
-    """X minus its mean, as a new array, (rows, d)."""
-    # In two subtractions: the first is exact for numbers that are near the mean.
-    xc = np.subtract(X, known.center, dtype=np.float64)
-    xc -= known.remainder
-    return xc
-
-
-def _whitened(known: Evidence, xc: Array) -> Array:
-    """Rᵀ xc for each row, (rows, d)."""
-    u: Array = np.dot(xc, known.root)
-    return u
-
-
-def _parts(
-    line: Line,
-    design: Design,
-    source: Source | None,
-    title: str,
-    progress: Progress | None,
-    groups: _Groups | None = None,
-) -> Iterator[_Part]:
-    """One pass over the data, which must be those of the fit.
-
-    Raises:
-        DataError: there are no data, or they are others.
-    """
-    known = _sure(line)
-    if source is None:
-        raise DataError(
-            "a model from a file holds no rows, and this needs another pass over them: "
-            "give the data of the fit with data=..."
-        )
-    tally, weight, rss = Tally(), 0.0, 0.0
-    column = () if groups is None or groups.column is None else (groups.column,)
-    shown = progress(title, source.rows) if progress else nullcontext(int)
-    with shown as advance, blas_threads(threads_beside(source)):
-        for chunk, batch, keep in design.chunks_of(source, tally, column):
-            part = _part(line, known, chunk)
-            if groups is not None:
-                part = part._replace(groups=groups.codes(batch, keep))
-            weight += float(part.w.sum())
-            rss += float(part.w @ np.square(part.residual))
-            yield part
-            advance(len(chunk.y))
-    if groups is not None:
-        groups.check_end(tally.rows + tally.dropped)
-    expected = line.certificate.loss * known.weight
-    size = known.variance + known.level**2
-    tolerance = 1e-6 * expected + 1e-24 * size * known.weight
-    if not (
-        math.isclose(weight, known.weight, rel_tol=1e-9)
-        and abs(rss - expected) <= tolerance
-    ):
-        raise DataError(
-            f"{source.name} is not what the model was fitted on: its residuals add up "
-            f"to {rss:.6g} and not {expected:.6g}; give the data of the fit"
-        )
-
-
-def _part(line: Line, known: Evidence, chunk: Chunk) -> _Part:
-    xc = _centred(known, chunk.X)
-    u = _whitened(known, xc)
-    r = (chunk.y - line.level) - np.dot(xc, line.slopes)
-    w = np.ones(len(r)) if chunk.weight is None else np.array(chunk.weight, float)
-    leverage = w * (line.has_intercept + _squares(u)) / known.weight
-    return _Part(u, r, w, leverage, None)
-
-
-def _squares(u: Array) -> Array:
-    """The squared length of each row, (rows,)."""
-    lengths: Array = np.einsum("ij,ij->i", u, u)
-    return lengths
-
-
-def _meat(
-    line: Line,
-    design: Design,
-    source: Source | None,
-    cov: Cov,
-    progress: Progress | None,
-) -> tuple[Array, int | None]:
-    """The middle of the sandwich in u, times W², and how many clusters there are."""
-    known = _sure(line)
-    n, k, d = known.rows, line.certificate.rank, len(line.slopes)
-    if not isinstance(cov, str):
-        return _cluster_meat(line, design, source, cov[1], progress)
-    total = np.zeros((k, k))
-    start = 0
-    for part in _parts(line, design, source, f"{cov} errors", progress):
-        factor = part.w * part.residual
-        if cov in ("HC2", "HC3"):
-            free = 1 - part.leverage
-            if (free < ALONE).any():
-                raise DataError(
-                    f"row {start + int(np.argmin(free)) + 1:,} of those used has "
-                    f"leverage 1, it determines a coefficient alone, so {cov} is not "
-                    "defined: give cov='HC1', or leave the row out"
-                )
-            factor = factor / (np.sqrt(free) if cov == "HC2" else free)
-        scores = part.u * factor[:, None]  # (rows, d), and factor itself before them
-        total[-d:, -d:] += np.dot(scores.T, scores)  # symmetric: half the work
-        if line.has_intercept:
-            total[0, 0] += factor @ factor
-            total[0, 1:] += factor @ scores
-        start += len(factor)
-    if line.has_intercept:
-        total[1:, 0] = total[0, 1:]
-    return total * (n / (n - k) if cov == "HC1" else 1.0), None
-
-
-def _cluster_meat(
-    line: Line,
-    design: Design,
-    source: Source | None,
-    by: Any,
-    progress: Progress | None,
-) -> tuple[Array, int]:
-    known = _sure(line)
-    n, k = known.rows, line.certificate.rank
-    groups = _Groups(source, by)
-    sums = torch.zeros(0, k, dtype=torch.float64)
-    counted: set[int] = set()
-    for part in _parts(line, design, source, "cluster errors", progress, groups):
-        assert part.groups is not None
-        codes = torch.from_numpy(part.groups)
-        factor = (part.w * part.residual)[:, None]
-        scores = torch.from_numpy(part.u * factor)
-        if line.has_intercept:
-            scores = torch.cat([torch.from_numpy(factor), scores], dim=1)
-        more = groups.count - len(sums)
-        if more > 0:  # grown by half, so that many new clusters cost no more than few
-            sums = torch.cat([sums, sums.new_zeros(max(more, len(sums) // 2), k)])
-        sums.index_add_(0, codes, scores)
-        counted.update(np.unique(part.groups[part.w > 0]).tolist())
-    m = len(counted)
-    if m < 2:
-        raise DataError(
-            f"the clusters {groups.name} are {m}: give at least 2, many more if errors "
-            "are to be trusted"
-        )
-    meat = (sums.T @ sums).numpy()
-    return meat * (m / (m - 1) * (n - 1) / (n - k)), m
-
-
-class _Groups:
-    """Which cluster each row belongs to: from a column, or from an array."""
-
-    def __init__(self, source: Source | None, by: Any) -> None:
-        self.column: str | None = None
-        self._known: dict[str, int] = {}
-        self._codes: Codes | None = None
-        self._start = 0
-        self.count = 0
-        self.name = repr(by) if isinstance(by, str) else "of the array"
-        if isinstance(by, str):
-            self.column = by
-            if source is not None and column_of(source, by).kind == "other":
-                raise DataError(
-                    f"the cluster column {by!r} is of type "
-                    f"{column_of(source, by).type}: give texts or numbers"
-                )
-            return
-        self._codes = _coded(by)
-        self.count = int(self._codes.max(initial=-1)) + 1
-
-    def codes(self, batch: Batch, keep: Mask | None) -> Codes:
-        """The clusters of the rows kept of one batch, as numbers from 0."""
-        if self._codes is None:
-            assert self.column is not None
-            local, labels = batch.category(self.column)
-            for label in labels:
-                self._known.setdefault(label, len(self._known))
-            self.count = len(self._known)
-            places = np.array([self._known[label] for label in labels] + [-1])
-            codes: Codes = places.astype(np.int64)[local]
-        else:
-            codes = self._codes[self._start : self._start + batch.rows]
-            if len(codes) < batch.rows:
-                self.check_end(self._start + batch.rows, "at least ")
-        used = codes if keep is None else codes[keep]
-        if (used < 0).any():
-            rows = (codes < 0) if keep is None else (codes < 0) & keep
-            row = self._start + int(np.argmax(rows)) + 1
-            raise DataError(
-                f"the cluster column {self.column!r} has a missing value, first in row "
-                f"{row:,}: fill it in, or leave the row out"
-            )
-        self._start += batch.rows
-        return used
-
-    def check_end(self, rows: int, more: str = "") -> None:
-        """Refuse an array that is not as long as the data."""
-        if self._codes is not None and len(self._codes) != rows:
-            raise ShapeError(
-                f"the clusters have shape {shape_text(self._codes)} and the data "
-                f"{more}{rows:,} rows: give one value per row"
-            )
-
-
-def _coded(by: Any) -> Codes:
-    """An array of clusters as numbers from 0."""
-    values = np.asarray(by)
-    if values.ndim != 1:
-        raise ShapeError(
-            f"the clusters have shape {shape_text(values)}: give (n,), one per row, or "
-            "the name of a column"
-        )
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        row = int(np.argmax(np.isnan(values))) + 1
-        raise DataError(
-            f"the clusters have a missing value, first in row {row:,}: fill it in"
-        )
-    if values.dtype.kind in "biufUSM":
-        return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
-    known: dict[Any, int] = {}
-    listed_values = values.tolist()
-    for row, value in enumerate(listed_values):
-        if value is None or value != value:
-            raise DataError(
-                f"the clusters have a missing value, first in row {row + 1:,}: fill it "
-                "in"
-            )
-    return np.array([known.setdefault(v, len(known)) for v in listed_values], np.int64)

@@ -18,20 +18,18 @@ from gradline.checks import one_of
 from gradline.data import Array, Batch, Progress, Source
 from gradline.design import Design, Missing, check_target
 from gradline.errors import DataError, MissingValueError, UsageError
+from gradline.evidence import Evidence, Line, why_not
 from gradline.inference import (
-    Cov,
-    Evidence,
     Inference,
     Influence,
     Intervals,
-    Line,
     check_interval,
     half_widths,
     infer,
     influence,
-    why_not,
 )
 from gradline.intake import is_bare_array, open_features, open_table
+from gradline.sandwich import Cov
 from gradline.scores import Sample, Scores, Trace, score
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
+from gradline.evidence import Evidence
 from gradline.files import InputFile, replacing
-from gradline.inference import Evidence
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
 

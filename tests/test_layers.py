@@ -54,6 +54,8 @@ ROWS = [
     "refine",
     "certificate",
     "distributions",
+    "evidence",
+    "sandwich",
     "inference",
     "scores",
     "result",
