@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from gradline.solvers import Solution, solve
     from gradline.state import Moments
     from gradline.synth import sample_linear_data
+    from gradline.trials import Trial, Tuning
+    from gradline.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -70,6 +72,8 @@ _HOME = {
     "Status": "errors",
     "Step": "descent",
     "Trace": "scores",
+    "Trial": "trials",
+    "Tuning": "trials",
     "UsageError": "errors",
     "certify": "fitting",
     "descend": "descent",
@@ -78,6 +82,7 @@ _HOME = {
     "open_source": "readers",
     "sample_linear_data": "synth",
     "solve": "solvers",
+    "tune": "tuning",
 }
 
 __all__ = [
@@ -105,6 +110,8 @@ __all__ = [
     "Status",
     "Step",
     "Trace",
+    "Trial",
+    "Tuning",
     "UsageError",
     "certify",
     "descend",
@@ -113,6 +120,7 @@ __all__ = [
     "open_source",
     "sample_linear_data",
     "solve",
+    "tune",
 ]
 
 

@@ -24,6 +24,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
+from gradline.path import Bowl, raw_bowl, scaled_bowl
 from gradline.reading import joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.scores import Sample
@@ -107,6 +108,16 @@ class Survey:
     def best(self) -> Survey:
         """With the last digits of the optimum too, where they are to be had."""
         return _refined(self) if _worth_refining(self) else self
+
+    @cached_property
+    def raw_bowl(self) -> Bowl:
+        """The loss as seen by a descent on the features as they are."""
+        return raw_bowl(self.spectrum, self.mean, self.design.intercept)
+
+    @cached_property
+    def scaled_bowl(self) -> Bowl:
+        """The loss as seen by a descent on standardised features."""
+        return scaled_bowl(self.spectrum, self.mean, self.design.intercept)
 
     @property
     def mean(self) -> Tensor:

@@ -14,7 +14,7 @@ from gradline.conclude import path_from, starting_point
 from gradline.descent import make_optimizer
 from gradline.errors import DivergenceError, UsageError, closest
 from gradline.model import LinearRegression
-from gradline.path import Bowl, raw_bowl, scaled_bowl
+from gradline.path import Path
 from gradline.quadratic import quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
@@ -163,12 +163,27 @@ def descend_on(survey: Survey, training: Training) -> Fit:
 
 
 def _closed_form(survey: Survey, training: Training) -> Fit:
+    path, total, settings, survey = closed_path(survey, training)
+    return trained(survey, path, total, settings)
+
+
+def closed_path(
+    survey: Survey, training: Training
+) -> tuple[Path, int, dict[str, Any], Survey]:
+    """A descent by SGD in closed form, not yet walked.
+
+    Returns:
+        The path, how many epochs to go along it, what to remember of it, and the survey
+        it was made from: with its last digits, where they matter.
+
+    Raises:
+        DivergenceError: lr is at or above the stability limit.
+    """
     if survey.spectrum.condition > HARD_CONDITION:
         survey = survey.best  # else its last digits can wait for the certificate
     automatic = training.automatic
     scaled = automatic if training.standardize is None else training.standardize
-    make = scaled_bowl if scaled else raw_bowl
-    bowl = make(survey.spectrum, survey.mean, survey.design.intercept)
+    bowl = survey.scaled_bowl if scaled else survey.raw_bowl
     lr = 0.0 if automatic else float(training.lr)  # type: ignore[arg-type]
     rule = Rule(lr, **training.options)
     steepest, flattest = bowl.ends
@@ -196,7 +211,7 @@ def _closed_form(survey: Survey, training: Training) -> Fit:
         "weight_decay": rule.weight_decay,
     }
     total = path.epochs_to_shrink() if total is None else int(total)
-    return trained(survey, path, total, settings)
+    return path, total, settings, survey
 
 
 def _stepping(survey: Survey, training: Training) -> Fit:
@@ -313,9 +328,7 @@ def _too_fast(
         f"give less, such as {limit / 2:.2g}"
     )
     if not is_scaled:
-        intercept = survey.design.intercept
-        scaled: Bowl = scaled_bowl(survey.spectrum, survey.mean, intercept)
-        other = rule.limit(scaled.ends[0])
+        other = rule.limit(survey.scaled_bowl.ends[0])
         if other > 1.01 * limit:
             message += (
                 f", or standardise the features, where the limit is {other:.6g} "

@@ -68,6 +68,12 @@ ROWS = [
     "minibatch",
     "networks",
     "fitting",
+    "spaces",
+    "effects",
+    "trials",
+    "boards",
+    "studies",
+    "tuning",
     "validate",
     "save",
     "summary",
@@ -92,6 +98,8 @@ LAZY_UPWARD = {
     ("result", "save"),
     ("result", "surface"),
     ("result", "terminal"),
+    ("trials", "plots"),
+    ("trials", "terminal"),
 }
 
 # The only files that import pyarrow.
