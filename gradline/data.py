@@ -203,17 +203,27 @@ class _JoinedBatch:
             return self._batch.numbers(names)
         if len(names) == 1:
             return self._extra[names[0]][:, None]
-        return np.column_stack(
-            [
-                self._extra[n] if n in self._extra else self._base().numbers([n])[:, 0]
-                for n in names
-            ]
-        )
+        own = [name for name in names if name not in self._extra]
+        values = self._base().numbers(own) if own else np.empty((self.rows, 0))
+        by_columns = values.strides[0] < values.strides[-1]
+        joined = np.empty((self.rows, len(names)), order="F" if by_columns else "C")
+        places = [i for i, name in enumerate(names) if name not in self._extra]
+        whole = places == list(range(len(own)))
+        joined[:, slice(len(own)) if whole else places] = values
+        for place, name in enumerate(names):
+            if name in self._extra:
+                joined[:, place] = self._extra[name]
+        return joined
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
         if name in self._extra:
             return levels_of_numbers(self._extra[name])
         return self._base().category(name)
+
+    def instants(self, name: str) -> Array:
+        base: Any = self._base()  # only what comes from Arrow has dates
+        found: Array = base.instants(name)
+        return found
 
     def _base(self) -> Batch:
         assert self._batch is not None
