@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ _HOME = {
     "ColumnError": "errors",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
@@ -86,6 +88,7 @@ __all__ = [
     "ColumnError",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",
