@@ -215,6 +215,11 @@ class _JoinedBatch:
             return levels_of_numbers(self._extra[name])
         return self._base().category(name)
 
+    def instants(self, name: str) -> Array:
+        base: Any = self._base()  # only what comes from Arrow has dates
+        found: Array = base.instants(name)
+        return found
+
     def _base(self) -> Batch:
         assert self._batch is not None
         return self._batch
