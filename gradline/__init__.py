@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gradline.solvers import Solution, solve
     from gradline.splits import Split
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
     from gradline.trials import Trial, Tuning
     from gradline.tuning import tune
@@ -54,6 +55,7 @@ _HOME = {
     "ColumnError": "errors",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
@@ -93,6 +95,7 @@ __all__ = [
     "ColumnError",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",

@@ -471,6 +471,9 @@ class Fit:
     def plot_loss(self, path: str | FilePath | None = None) -> Figure:
         """Draw the loss of a descent by epoch, and its gap to the exact optimum.
 
+        The loss of the validation part is drawn beside it where there is one, and the
+        epoch that early stopping chose is marked.
+
         Args:
             path: where to write it too: .png, .svg or .pdf.
 
@@ -486,8 +489,13 @@ class Fit:
             raise DataError(
                 "an exact fit has no losses to draw: descend, with method='gd'"
             )
+        optimum = self.certificate.optimum_loss
         figure = loss_figure(
-            self.trace.epochs, self.trace.losses, optimum=self.certificate.optimum_loss
+            self.trace.epochs,
+            self.trace.losses,
+            optimum=None if np.isnan(optimum) else optimum,
+            validation=self.trace.validation_losses,
+            chosen=self.trace.best_epoch,
         )
         return _saved(figure, path)
 

@@ -1,10 +1,11 @@
 """Model files: one safetensors file holds all that predicting on raw data needs.
 
 Tensors: weight (1, d), bias (1,), center (d,), level (1,); of a descent's trace
-trace.epochs, trace.losses, trace.weights, trace.intercepts; and for standard errors, up
-to 2,000 terms, remainder (d,) and root (d, d), see inference.py. The rest is JSON under
-the metadata key "gradline", with a format version. Nothing in such a file can run code,
-and nothing in it is believed before it is checked.
+trace.epochs, trace.losses, trace.weights, trace.intercepts and, where validation rows
+were watched, trace.validation_losses; and for standard errors, up to 2,000 terms,
+remainder (d,) and root (d, d), see inference.py. The rest is JSON under the metadata
+key "gradline", with a format version. Nothing in such a file can run code, and nothing
+in it is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ def save(fit: Fit, path: str | Path) -> None:
     if fit.trace is not None:
         for name in _TRACE:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
+        if fit.trace.validation_losses is not None:
+            tensors["trace.validation_losses"] = np.ascontiguousarray(
+                fit.trace.validation_losses
+            )
     known = fit.evidence
     if fit.no_inference is not None or len(fit.coefficients) > MOST_ROOT:
         known = None
@@ -70,6 +75,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "dropped": fit.dropped,
         "settings": fit.settings,
         "notes": list(fit.notes),
+        "best_epoch": None if fit.trace is None else fit.trace.best_epoch,
         "evidence": None if known is None else _about_evidence(known),
     }
     content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
@@ -173,11 +179,19 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         if epochs.ndim != 1 or epochs.dtype != np.int64:
             raise ValueError("trace.epochs is no list of whole numbers")
         k = len(epochs)
+        seen = None
+        if "trace.validation_losses" in tensors:
+            seen = _tensor(tensors, "trace.validation_losses", (k,))
+        best = about.get("best_epoch")
+        if best is not None and _count(best) not in epochs:
+            raise ValueError(f"the best epoch {best}")
         trace = Trace(
             epochs,
             _tensor(tensors, "trace.losses", (k,)),
             _tensor(tensors, "trace.weights", (k, d)),
             _tensor(tensors, "trace.intercepts", (k,)),
+            seen,
+            best,
         )
     method = about["method"]
     if method not in METHODS:

@@ -273,6 +273,8 @@ def _method(fit: Fit) -> str:
     if known.get("weight_decay"):
         parts.append(f"weight decay {number(known['weight_decay'], 4)}")
     parts.append(f"{known.get('epochs'):,} epochs")
+    if known.get("early_stopping"):
+        parts.append("early stopping")
     where = " on standardised features" if known.get("standardize") else ""
     return ", ".join(parts) + where
 

@@ -15,10 +15,11 @@ from gradline.descent import make_optimizer
 from gradline.errors import DivergenceError, UsageError, closest
 from gradline.model import LinearRegression
 from gradline.path import Path
-from gradline.quadratic import quadratic, walk
+from gradline.quadratic import Quadratic, quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.retrace import epochs_kept, trained, walked
+from gradline.stopping import EarlyStopping
 from gradline.survey import HARD_CONDITION, Survey
 
 #: An optimiser that is to go on until converged gives up after so many epochs.
@@ -149,8 +150,19 @@ def optimizer_settings(
     return _class_name(name), options | named
 
 
-def descend_on(survey: Survey, training: Training) -> Fit:
+def descend_on(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None = None,
+    stopping: EarlyStopping | None = None,
+) -> Fit:
     """Descend as told, from the state alone.
+
+    Args:
+        survey: of the data.
+        training: how.
+        held: the validation loss, where there are rows for it.
+        stopping: stop by it.
 
     Raises:
         DivergenceError: lr is at or above the stability limit; or another optimiser's
@@ -158,13 +170,18 @@ def descend_on(survey: Survey, training: Training) -> Fit:
         UsageError: the optimiser refuses its settings.
     """
     if training.optimizer == "SGD":
-        return _closed_form(survey, training)
-    return _stepping(survey, training)
+        return _closed_form(survey, training, held, stopping)
+    return _stepping(survey, training, held, stopping)
 
 
-def _closed_form(survey: Survey, training: Training) -> Fit:
+def _closed_form(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
     path, total, settings, survey = closed_path(survey, training)
-    return trained(survey, path, total, settings)
+    return trained(survey, path, total, settings, held, stopping)
 
 
 def closed_path(
@@ -214,7 +231,12 @@ def closed_path(
     return path, total, settings, survey
 
 
-def _stepping(survey: Survey, training: Training) -> Fit:
+def _stepping(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
     survey = survey.best
     scaled = bool(training.standardize)
     seed = training.seed
@@ -235,15 +257,18 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         scaled,
         survey.design.intercept,
     )
+    epochs = MOST_STEPS if training.epochs is None else int(training.epochs)
     steps = walk(
         loss,
         starting_point(survey, training.start, seed, scaled),
         training.optimizer,
         None if training.lr is None else float(training.lr),
         options,
-        epochs=MOST_STEPS if training.epochs is None else int(training.epochs),
+        epochs=epochs,
         goal=goal,
         keep=epochs_kept(len(survey.design.terms)),
+        held=held,
+        stopping=stopping,
     )
     settings = {
         "lr": steps.lr,
@@ -254,7 +279,7 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
-    return walked(survey, steps, settings)
+    return walked(survey, steps, settings, epochs)
 
 
 def _check_rule(options: dict[str, Any]) -> None:
