@@ -26,12 +26,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from gradline.data import Array, Chunk, Progress
 from gradline.effects import DESCENT, squared
 from gradline.errors import GradlineError
 from gradline.fitting import fit
+from gradline.heldout import stop_early
 from gradline.intake import Table
 from gradline.prepare import prepare
 from gradline.quadratic import Quadratic, quadratic
@@ -40,6 +40,7 @@ from gradline.retrace import solved
 from gradline.scores import Scores
 from gradline.spaces import default_of, same
 from gradline.splits import Split
+from gradline.stopping import as_early_stopping
 from gradline.survey import Survey, take_survey
 from gradline.training import (
     Training,
@@ -53,7 +54,6 @@ DESIGN = tuple(n for n in default_of(prepare) if n not in ("y", "target", "split
 
 #: What a setting may say and still be scored from a state.
 CLOSED = {*DESIGN, *DESCENT, "method", "standardize", "loss", "degenerate"}
-CLOSED -= {"early_stopping"}
 
 #: So many passes are kept, the latest ones.
 KEPT = 64
@@ -114,10 +114,7 @@ class _Side:
 
     def scores(self, lines: Array, absolute: bool) -> list[dict[str, float]]:
         """R², RMSE and, where wanted, MAE of lines (K, d + 1)."""
-        quadratic = self.loss
-        with np.errstate(all="ignore"):
-            rest = torch.from_numpy(lines) @ quadratic.J.T - quadratic.target
-            losses = quadratic.optimum_loss + 0.5 * rest.square().sum(1).numpy()
+        losses = self.loss.losses(lines)
         variance = self.survey.variance
         r2 = 1 - losses / variance if variance > 0 else np.full(len(losses), math.nan)
         found = {"r2": r2, "rmse": np.sqrt(losses)}
@@ -149,7 +146,11 @@ class Board:
         progress: Progress | None = None,
     ) -> None:
         self._whole, target, weights = table
-        self._common: dict[str, Any] = {"target": target, "weights": weights, "split": split}
+        self._common: dict[str, Any] = {
+            "target": target,
+            "weights": weights,
+            "split": split,
+        }
         self._train = split.part(table.source, "train")
         self._absolute = absolute
         self._progress = progress
@@ -219,7 +220,7 @@ class Board:
             before = time.perf_counter()
             try:
                 sides = self.sides(calls[place])
-                line = line_of(sides[0].survey, calls[place], before)
+                line = line_of(*sides, calls[place], before)
             except GradlineError as error:
                 yield place, _failed(error, before)
                 continue
@@ -271,11 +272,12 @@ def is_closed(call: dict[str, Any]) -> bool:
     )
 
 
-def line_of(survey: Survey, call: dict[str, Any], before: float) -> _Line:
-    """The slopes and the intercept that `fit` would find, from the state.
+def line_of(train: _Side, seen: _Side, call: dict[str, Any], before: float) -> _Line:
+    """The slopes and the intercept that `fit` would find, from the states.
 
     Args:
-        survey: of the training part.
+        train: the training part.
+        seen: the validation part, for early stopping.
         call: the setting.
         before: when the work on it began.
     """
@@ -300,14 +302,19 @@ def line_of(survey: Survey, call: dict[str, Any], before: float) -> _Line:
     descends = call.get("method") == "gd" or any(
         n in call for n in (*DESCENT, "standardize")
     )
+    survey = train.survey
     if not descends:
         return _line(solved(survey.best), None, before)
+    rule = as_early_stopping(call.get("early_stopping"))
     if name != "SGD":
-        found = descend_on(survey, training)
+        held = None if rule is None else seen.loss
+        found = descend_on(survey, training, held, rule)
         if found.settings.get("interrupted"):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # it was cut short, which is no trial
         return _line(found, found.settings["epochs"], before)
     path, epochs, _, _ = closed_path(survey, training)
+    if rule is not None:
+        epochs = stop_early(path, seen.loss, rule, epochs).best_epoch
     parameters = path.parameters(np.array([epochs]))[0]
     return _Line(parameters, epochs, time.perf_counter() - before)
 

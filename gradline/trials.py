@@ -124,7 +124,7 @@ class Tuning:
             UsageError: an argument that was not searched.
         """
         from gradline.plots import save_figure
-        from gradline.plots.validation import draw_tuning
+        from gradline.plots.tuning import draw_tuning
 
         figure = draw_tuning(self, params)
         if path is not None:
@@ -156,7 +156,7 @@ class Tuning:
         )
 
     def __str__(self) -> str:
-        from gradline.terminal import tuning_table
+        from gradline.leaderboard import tuning_table
 
         return tuning_table(self)
 

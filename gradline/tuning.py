@@ -420,7 +420,7 @@ def _refit(
     own: dict[str, Any] = {"target": table.target, "weights": table.weights} | call
     if "features" not in call:
         own["exclude"] = (*call.get("exclude", ()), *split.columns)
-    both = split.part(table.source, "train+validation")  # type: ignore[arg-type]
+    both = split.part(table.source, "train+validation")
     try:
         return fit(both, **own), notes
     except DivergenceError as error:
@@ -491,6 +491,6 @@ def _asked(plan: Plan, score: str, split: Split, board: Board) -> dict[str, Any]
         "score": score,
         "search": space,
         "fixed settings": plain(plan.fixed),
-        "split": plain(vars(split)),
+        "split": plain(split.to_dict()),
         "data": board.facts(),
     }

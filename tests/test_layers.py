@@ -83,6 +83,7 @@ ROWS = [
     "save",
     "summary",
     "terminal",
+    "leaderboard",
     "plots",
     "report",
     "lab",
@@ -104,7 +105,7 @@ LAZY_UPWARD = {
     ("result", "surface"),
     ("result", "terminal"),
     ("trials", "plots"),
-    ("trials", "terminal"),
+    ("trials", "leaderboard"),
 }
 
 # The only files that import pyarrow.
