@@ -134,6 +134,23 @@ def column_of(source: Source, name: str) -> Column:
     raise unknown_column(name, [c.name for c in source.columns], source.name)
 
 
+def row_places(batch: Batch, start: int) -> Codes:
+    """Which rows of the data a batch holds, (rows,), from 0.
+
+    Args:
+        batch: one after another, or some rows picked out (parts.PartBatch).
+        start: how many rows came before it.
+    """
+    places: Codes | None = getattr(batch, "places", None)
+    return np.arange(start, start + batch.rows) if places is None else places
+
+
+def row_number(batch: Batch, start: int, row: int) -> int:
+    """A row of a batch as a person counts the rows of the data, from 1."""
+    places: Codes | None = getattr(batch, "places", None)
+    return (start + row if places is None else int(places[row])) + 1
+
+
 def levels_of_numbers(values: Array) -> tuple[Codes, list[str]]:
     """Numbers as categories: codes, -1 where NaN, and the levels as short texts."""
     missing = np.isnan(values)

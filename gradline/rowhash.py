@@ -48,7 +48,7 @@ def draws(batch: Batch, source: Source, columns: Sequence[str], seed: int) -> Ar
         seed: another seed draws other shares.
     """
     kinds = {c.name: c.kind for c in source.columns}
-    total = np.full(batch.rows, _word(f"seed {seed}"), np.uint64)
+    total = np.full(batch.rows, word(f"seed {seed}"), np.uint64)
     plain = [name for name in columns if kinds[name] == "number"]
     try:
         _add_numbers(total, batch.numbers(plain), plain)
@@ -103,14 +103,14 @@ def _rounded(batch: Batch, name: str) -> Array:
 def _text_word(text: str) -> int:
     if _NUMBER.fullmatch(text):
         return int(np.array(float(text) + 0.0).view(np.uint64))
-    return _word(text)
+    return word(text)
 
 
-def _word(text: str) -> int:
+def word(text: str) -> int:
     """64 bits of a text, the same on every machine."""
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
 def _odd(name: str) -> np.uint64:
-    return np.uint64(_word(f"column {name}") | 1)
+    return np.uint64(word(f"column {name}") | 1)
