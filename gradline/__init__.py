@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
+    from gradline.splits import Split
     from gradline.state import Moments
     from gradline.synth import sample_linear_data
 
@@ -67,6 +68,7 @@ _HOME = {
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
+    "Split": "splits",
     "Status": "errors",
     "Step": "descent",
     "Trace": "scores",
@@ -102,6 +104,7 @@ __all__ = [
     "Scores",
     "ShapeError",
     "Solution",
+    "Split",
     "Status",
     "Step",
     "Trace",

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
     @property
     def validation(self) -> Source | None:
         """The rows to choose by, where there are some."""
-        if self.split is None or not self.split.has("validation"):
+        if self.split is None or not self.split.has("validation", self.whole):
             return None
         return self.split.part(self.whole, "validation")
 
@@ -79,7 +79,8 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        exclude = (*exclude, *split.columns)
+        if features is None:
+            exclude = (*exclude, *split.columns)
         source = split.part(source, "train")
     design = build_design(
         source,

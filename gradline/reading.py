@@ -6,7 +6,7 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
@@ -53,12 +53,14 @@ def share_cores(source: Source, design: Design) -> Sharing:
 _Stretch = tuple[int, Callable[[], Iterator[Batch]]]
 
 
-def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
+def _side_by_side(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> list[_Stretch]:
     """Stretches of a file that several threads may read; [] where there are none."""
     split = getattr(source, "side_by_side", None)
     found: list[_Stretch] = []
     start = 0
-    for rows, begin in split(design.reading()) if split is not None else []:
+    for rows, begin in split(design.reading(also)) if split is not None else []:
         found.append((start, begin))
         start += rows
     return found
@@ -71,13 +73,21 @@ def _placed(start: int, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]
         start += batch.rows
 
 
-def _stretches(source: Source, design: Design) -> Iterator[Iterable[tuple[int, Batch]]]:
-    """All rows in stretches: those of the file, or a batch each."""
-    found = _side_by_side(source, design)
+def stretches(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> Iterator[Iterable[tuple[int, Batch]]]:
+    """All rows in stretches: those of the file, or a batch each.
+
+    Args:
+        source: the data.
+        design: says which columns are read.
+        also: further ones.
+    """
+    found = _side_by_side(source, design, also)
     for start, begin in found:
         yield _placed(start, begin())
     if not found:
-        for placed in _placed(0, source.batches(design.reading())):
+        for placed in _placed(0, source.batches(design.reading(also))):
             yield [placed]
 
 
@@ -124,7 +134,7 @@ def gather(
             advance(placed[1].rows)
 
         return map_merge(
-            lambda: _stretches(source, design), make, take, workers=shared.readers
+            lambda: stretches(source, design), make, take, workers=shared.readers
         )
 
 
@@ -225,7 +235,7 @@ def read_once(
             advance(placed[1].rows)
 
         return map_merge(
-            lambda: _stretches(source, design),
+            lambda: stretches(source, design),
             lambda: Reading(design, source.rows, hold, beside() if beside else None),
             take,
             workers=readers,
