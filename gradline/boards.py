@@ -3,8 +3,8 @@
 Squared loss is a quadratic in slopes and intercept, on the validation part as well as
 on the training part. One pass over both leaves two states of about d² numbers, and
 
-    training state    + a setting    ->  slopes and intercept      (path.py, solvers.py)
-    validation state  + these        ->  the validation loss       (quadratic.py)
+    training state    + a setting  ->  slopes and intercept  (path.py, shrinkage.py)
+    validation state  + these      ->  the validation loss   (quadratic.py)
 
 are closed forms, so a trial costs no pass over the rows and no epochs: a thousand
 learning rates take as long as one. It is not an approximation. The slopes are those
@@ -21,23 +21,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gradline.bounds import read_bounds
 from gradline.data import Array, Chunk, Progress
 from gradline.effects import DESCENT, squared
 from gradline.errors import GradlineError
 from gradline.fitting import fit
 from gradline.heldout import stop_early
 from gradline.intake import Table
+from gradline.objective import Penalty, as_penalty
 from gradline.prepare import prepare
 from gradline.quadratic import Quadratic, quadratic
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.scores import Scores
+from gradline.shrinkage import Shrinkable, of_survey, unbounded
 from gradline.spaces import default_of, same
 from gradline.splits import Split
 from gradline.stopping import as_early_stopping
@@ -54,6 +57,7 @@ DESIGN = tuple(n for n in default_of(prepare) if n not in ("y", "target", "split
 
 #: What a setting may say and still be scored from a state.
 CLOSED = {*DESIGN, *DESCENT, "method", "standardize", "loss", "degenerate"}
+SHRUNK = {"penalty", "alpha", "l1_ratio", "bounds", "nonnegative"}
 
 #: So many passes are kept, the latest ones.
 KEPT = 64
@@ -97,6 +101,7 @@ class _Side:
     """The rows of a part, as what one pass left of them."""
 
     survey: Survey
+    _shrinkable: dict[Any, Shrinkable] = field(default_factory=dict)
 
     @cached_property
     def loss(self) -> Quadratic:
@@ -111,6 +116,17 @@ class _Side:
             False,
             s.design.intercept,
         )
+
+    def shrinkable(self, standardize: bool, limits: tuple[Any, Any]) -> Shrinkable:
+        """The loss in the units that a penalty counts slopes in, within bounds."""
+        key = same((standardize, *limits))
+        if key not in self._shrinkable:
+            bounds = unbounded(len(self.survey.design.terms))
+            if limits != (None, False):
+                bounds = read_bounds(self.survey.design, *limits)
+            found = of_survey(self.survey.best, standardize, bounds)
+            self._shrinkable[key] = found
+        return self._shrinkable[key]
 
     def scores(self, lines: Array, absolute: bool) -> list[dict[str, float]]:
         """R², RMSE and, where wanted, MAE of lines (K, d + 1)."""
@@ -265,10 +281,15 @@ class Board:
 
 def is_closed(call: dict[str, Any]) -> bool:
     """Whether a setting can be scored from a state."""
+    shrunk = call.keys() & SHRUNK
+    known = (
+        {*DESIGN, *SHRUNK, "standardize", "loss", "degenerate"} if shrunk else CLOSED
+    )
     return (
-        call.keys() <= CLOSED
+        call.keys() <= known
         and squared(call.get("loss", "squared"))
         and call.get("method", "auto") != "sgd"
+        and not ("penalty" in call and isinstance(call.get("alpha", "cv"), str))
     )
 
 
@@ -281,6 +302,8 @@ def line_of(train: _Side, seen: _Side, call: dict[str, Any], before: float) -> _
         call: the setting.
         before: when the work on it began.
     """
+    if call.keys() & SHRUNK:
+        return _shrunk_line(train, call, before)
     names = ("momentum", "dampening", "nesterov", "weight_decay")
     plain = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0}
     optimizer = call.get("optimizer")
@@ -317,6 +340,21 @@ def line_of(train: _Side, seen: _Side, call: dict[str, Any], before: float) -> _
         epochs = stop_early(path, seen.loss, rule, epochs).best_epoch
     parameters = path.parameters(np.array([epochs]))[0]
     return _Line(parameters, epochs, time.perf_counter() - before)
+
+
+def _shrunk_line(train: _Side, call: dict[str, Any], before: float) -> _Line:
+    """The line under a penalty, within bounds, or both."""
+    wanted = (call.get(n) for n in ("penalty", "alpha", "l1_ratio", "standardize"))
+    penalty = as_penalty(*wanted) or Penalty(0.0, 0.0)
+    alpha, ratio = float(penalty.alpha), penalty.l1_ratio
+    limits = call.get("bounds"), call.get("nonnegative", False)
+    problem = train.shrinkable(penalty.standardize, limits)
+    box = limits != (None, False)
+    u = problem.solve(alpha, ratio).u if box or (alpha and ratio) else None
+    slopes = problem.raw(problem.ridge(alpha) if u is None else u)
+    sums = train.survey.sums
+    intercept = float(sums.y_mean[0]) - float(slopes @ sums.x_mean)
+    return _Line(np.append(slopes, intercept), None, time.perf_counter() - before)
 
 
 def _line(found: Fit, epochs: int | None, before: float) -> _Line:

@@ -47,7 +47,9 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep the trials here, and go on where the same call stopped: tune.db",
     )
-    add("--study", metavar="NAME", default="gradline", help="of the search in that file")
+    add(
+        "--study", metavar="NAME", default="gradline", help="of the search in that file"
+    )
 
 
 def search_of(pairs: list[tuple[str, Any]] | None) -> dict[str, Any] | None:
