@@ -195,13 +195,14 @@ class Board:
         Args:
             call: the setting; its design is learned from the training part alone.
         """
-        options = {n: call[n] for n in DESIGN if n in call and n != "weights"}
+        wanted = (*DESIGN, "degenerate")
+        options = {n: call[n] for n in wanted if n in call and n != "weights"}
         key = same(options)
         if key not in self._sides:
             while len(self._sides) >= KEPT:
                 del self._sides[next(iter(self._sides))]
             try:
-                self._sides[key] = self._read(options)
+                self._sides[key] = self._read(dict(options))
             except GradlineError as error:
                 self._sides[key] = error  # it would fail again, after another pass
         found = self._sides[key]
@@ -210,8 +211,9 @@ class Board:
         return found
 
     def _read(self, options: dict[str, Any]) -> tuple[_Side, _Side]:
+        refuse = options.pop("degenerate", "allow") == "refuse"
         prepared = prepare(self._whole, **self._common, **options)
-        train = take_survey(prepared.source, prepared.design, self._progress)
+        train = take_survey(prepared.source, prepared.design, self._progress, refuse)
         seen = take_survey(self._validation, prepared.design, self._progress)
         self.rows = {"train": train.tally.rows, "validation": seen.tally.rows}
         return _Side(train), _Side(seen)

@@ -344,10 +344,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tune(arguments: argparse.Namespace) -> int:
+    from gradline.cli_tune import check_wishes, tune_command
+
+    if arguments.target is None:
+        raise UsageError(_no_target(arguments))
+    kept = [] if arguments.storage is None else [arguments.storage]
+    _check_outputs(check_wishes(arguments), [arguments.data, *kept])
+    found = tune_command(arguments)
+    if arguments.json:  # the table has them among its lines
+        for note in found.value["notes"]:
+            print(f"gradline: note: {on_one_line(note)}", file=sys.stderr)
+    _show(arguments, found.value, found.text)
+    return found.code
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "sample": _sample,
     "fit": _fit,
     "predict": _predict,
     "evaluate": _evaluate,
+    "tune": _tune,
 }

@@ -255,12 +255,12 @@ def _setting(text: str) -> tuple[str, Any]:
 def _value(text: str) -> Any:
     """A word or a number, or several between commas, as a tuple."""
     if "," not in text and text[0] not in "([":
-        return _word(text)
+        return word(text)
     parts = text.strip("()[] ").removesuffix(",").split(",")
-    return tuple(_word(part.strip()) for part in parts)
+    return tuple(word(part.strip()) for part in parts)
 
 
-def _word(text: str) -> Any:
+def word(text: str) -> Any:
     """True, False, None, a finite number, or else the text itself."""
     words = {"true": True, "false": False, "none": None, "null": None}
     if text.casefold() in words:

@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from typing import Any
 
-from gradline.spaces import plain
+from gradline.spaces import Choice, plain
 from gradline.terminal import WIDTH, number, printable, scores_line
 from gradline.trials import Trial, Tuning
 
@@ -65,7 +65,12 @@ def _head(tuning: Tuning) -> str:
 
 def _trial_lines(tuning: Tuning) -> list[str]:
     best = tuning.ranked[:SHOWN]
-    names = [n for n in tuning.space if any(n in t.params for t in best)]
+    names = [
+        name
+        for name, values in tuning.space.items()
+        if not (isinstance(values, Choice) and len(values.values) == 1)
+        and any(name in trial.params for trial in best)
+    ]
     title = TITLES[tuning.score]
     columns = [["trial", *(str(t.number) for t in best)]]
     for name in names:

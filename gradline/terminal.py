@@ -302,7 +302,12 @@ def printable(text: str, most: int | None = None) -> str:
 
 @contextmanager
 def progress_bar(
-    title: str, total: int | None, *, stream: TextIO | None = None, after: float = 0.5
+    title: str,
+    total: int | None,
+    *,
+    stream: TextIO | None = None,
+    after: float = 0.5,
+    unit: str = " rows",
 ) -> Iterator[Callable[[int], Any]]:
     """A bar of rows on stderr, on a terminal only, once work takes over half a second.
 
@@ -311,6 +316,7 @@ def progress_bar(
         total: the rows to come, or None.
         stream: where it is drawn; standard error unless told.
         after: seconds before it is drawn at all.
+        unit: what is counted.
     """
     stream = sys.stderr if stream is None else stream
     if not stream.isatty():
@@ -321,7 +327,7 @@ def progress_bar(
     with tqdm(
         total=total,
         desc=title,
-        unit=" rows",
+        unit=unit,
         unit_scale=True,
         file=stream,
         leave=False,

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from gradline.errors import UsageError
-from gradline.fitflags import _word
+from gradline.fitflags import word
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +71,9 @@ def _searched(text: str) -> tuple[str, Any]:
             f"{text!r} is not NAME=VALUES, such as lr=0.001:1:log or momentum=0,0.9"
         )
     parts = values.split(":")
-    ends = [_word(part.strip()) if part.strip() else None for part in parts[:2]]
-    if len(parts) == 1 or not all(_is_number(end) for end in ends):
-        return name, [_word(part.strip()) for part in values.split(",")]
-    low, high = ends
+    low, high = (word(part.strip() or "none") for part in (parts * 2)[:2])
+    if len(parts) == 1 or not (_is_number(low) and _is_number(high)):
+        return name, [word(part.strip()) for part in values.split(",")]
     rest = [part.strip() for part in parts[2:]]
     log = rest[:1] == ["log"]
     rest = rest[log:]

@@ -103,7 +103,9 @@ ROWS = [
     "demo",
     "estimator",
     "fitflags",
+    "tuneflags",
     "options",
+    "cli_tune",
     "cli",
 ]
 
