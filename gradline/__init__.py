@@ -40,8 +40,12 @@ if TYPE_CHECKING:
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
+    from gradline.splits import Split
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
+    from gradline.trials import Trial, Tuning
+    from gradline.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -51,6 +55,7 @@ _HOME = {
     "ColumnError": "errors",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
@@ -67,9 +72,12 @@ _HOME = {
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
+    "Split": "splits",
     "Status": "errors",
     "Step": "descent",
     "Trace": "scores",
+    "Trial": "trials",
+    "Tuning": "trials",
     "UsageError": "errors",
     "certify": "fitting",
     "descend": "descent",
@@ -78,6 +86,7 @@ _HOME = {
     "open_source": "readers",
     "sample_linear_data": "synth",
     "solve": "solvers",
+    "tune": "tuning",
 }
 
 __all__ = [
@@ -86,6 +95,7 @@ __all__ = [
     "ColumnError",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",
@@ -102,9 +112,12 @@ __all__ = [
     "Scores",
     "ShapeError",
     "Solution",
+    "Split",
     "Status",
     "Step",
     "Trace",
+    "Trial",
+    "Tuning",
     "UsageError",
     "certify",
     "descend",
@@ -113,6 +126,7 @@ __all__ = [
     "open_source",
     "sample_linear_data",
     "solve",
+    "tune",
 ]
 
 

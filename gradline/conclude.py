@@ -25,6 +25,7 @@ from gradline.path import Bowl, Path, scaled_bowl
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.scores import Scores, Trace
+from gradline.stopping import sentence
 from gradline.survey import MAE_NUMBERS, Survey, mean_absolute_error
 
 
@@ -141,9 +142,15 @@ def judge(
     columns = len(design.names)
     ones = int(design.intercept)  # the column of ones
     decay = settings.get("weight_decay")
+    stop = settings.get("early_stopping")
+    if stop is not None:
+        stop = sentence(stop, f"the training loss is {loss:.4g}, {_stands(share)}")
+        notes = (*notes, stop)
     certificate = Certificate(
         status=status,
-        advice=drawn_in(decay, loss, share)
+        advice=stop
+        if stop is not None and status == Status.NOT_CONVERGED
+        else drawn_in(decay, loss, share)
         if decay and status == Status.NOT_CONVERGED and needed is None
         else advice_for(
             status,
@@ -186,7 +193,7 @@ def judge(
     return Judgement(
         certificate,
         Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
-        notes + _notes(survey, certificate),
+        notes + notes_of(survey, certificate),
         _evidence(survey),
     )
 
@@ -286,6 +293,11 @@ def _epochs_from_scratch(survey: Survey, bowl: Bowl, goal: float) -> int | None:
     return path_from(survey, bowl, Rule(bowl.best_lr), first).epochs_to(goal)
 
 
+def _stands(share: float) -> str:
+    """How a training loss stands to its optimum."""
+    return "at its optimum" if share <= TOLERANCE else f"{above(share)} its optimum"
+
+
 def drawn_in(decay: float, loss: float, share: float) -> str:
     """What to do next with a descent that weight decay keeps from the optimum."""
     return (
@@ -303,7 +315,8 @@ def _status(survey: Survey, method: str, share: float) -> Status:
     return Status.EXACT if method == "exact" else Status.CONVERGED
 
 
-def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+def notes_of(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+    """What to tell beside a fit: rows dropped, categories without a term, its rank."""
     notes = []
     if survey.tally.dropped:
         many = survey.tally.dropped != 1

@@ -19,12 +19,14 @@ from gradline.conclude import conclude, parameters_of
 from gradline.data import Progress
 from gradline.design import Missing
 from gradline.errors import DataError, UsageError
+from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, Squared, as_loss, as_penalty
 from gradline.prepare import prepare
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.splits import Split
+from gradline.stopping import EarlyStopping, as_early_stopping
 from gradline.survey import take_survey
 from gradline.training import Batches, Training, descend_on, optimizer_settings
 
@@ -72,6 +74,8 @@ def fit(
     shuffle: Any = None,
     average: bool | None = None,
     checkpoint: Any = None,
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Fit:
     """Fit y = intercept + Σ coefficient·feature by least squares.
 
@@ -146,6 +150,9 @@ def fit(
         shuffle: whether minibatches are drawn anew each epoch; True unless told.
         average: whether the average of the weights is kept, not the last ones.
         checkpoint: a file that a killed run by minibatches goes on from.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         A Fit, with its certificate.
@@ -183,7 +190,8 @@ def fit(
     )
     goal: Loss | nn.Module = loss if isinstance(loss, nn.Module) else as_loss(loss)
     descends = _descends(method, training, optimizer is not None)
-    _refuse_idle(route, descends, folds, early_stopping)
+    stopping = as_early_stopping(early_stopping)
+    _refuse_idle(route, descends, folds, stopping, split)
     one_of("degenerate", degenerate, "allow", "refuse")
     prepared = prepare(
         data,
@@ -196,6 +204,8 @@ def fit(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
@@ -203,16 +213,12 @@ def fit(
     if route == "network":
         from gradline.networks import fit_network
 
-        return fit_network(
-            prepared, model, goal, training, batches, early_stopping, progress
-        )
+        return fit_network(prepared, model, goal, training, batches, stopping, progress)
     assert not isinstance(goal, nn.Module)
     if route == "batches":
         from gradline.minibatch import fit_minibatch
 
-        return fit_minibatch(
-            prepared, goal, training, batches, early_stopping, progress
-        )
+        return fit_minibatch(prepared, goal, training, batches, stopping, progress)
     if route == "penalty":
         from gradline.penalized import fit_penalized
 
@@ -224,7 +230,12 @@ def fit(
     survey = take_survey(
         prepared.source, prepared.design, progress, degenerate == "refuse"
     )
-    return descend_on(survey, training) if descends else solved(survey.best)
+    if not descends:
+        return solved(survey.best)
+    held = None
+    if prepared.validation is not None:
+        held = held_out(prepared.validation, prepared.design, progress)
+    return descend_on(survey, training, held, stopping)
 
 
 def certify(
@@ -239,6 +250,8 @@ def certify(
     weights: Any = None,
     intercept: bool = True,
     missing: Missing = "error",
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Certificate:
     """Hold any linear model, however it was trained, against the exact optimum.
 
@@ -255,6 +268,9 @@ def certify(
         intercept: False to compare with lines through the origin; the model's bias is
             then 0 or None.
         missing: what to do with incomplete rows.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         The certificate of the model's weights on these data, as if by descent.
@@ -273,6 +289,8 @@ def certify(
         weights=weights,
         missing=missing,
         intercept=intercept,
+        formula=formula,
+        degree=degree,
     )
     survey = take_survey(prepared.source, prepared.design)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate
@@ -348,7 +366,11 @@ def _descends(method: str, training: Training, optimizer: bool) -> bool:
 
 
 def _refuse_idle(
-    route: _Route, descends: bool, folds: Any, early_stopping: Any
+    route: _Route,
+    descends: bool,
+    folds: Any,
+    stopping: EarlyStopping | None,
+    split: Split | None,
 ) -> None:
     """Refuse what would have no effect on this route."""
     if route in ("loss", "penalty") and descends:
@@ -360,9 +382,16 @@ def _refuse_idle(
         raise UsageError(
             "folds is for choosing a penalty: leave it out, or give penalty='ridge'"
         )
-    if early_stopping is not None and not (descends or route in ("batches", "network")):
+    if stopping is None:
+        return
+    if not (descends or route in ("batches", "network")):
         raise UsageError(
             "early_stopping is for a descent: leave it out, or give method='gd'"
+        )
+    if split is None or not split.has("validation"):
+        raise UsageError(
+            "early_stopping needs rows to watch that are not learned from: give "
+            "split=gl.Split(validation=0.2) (--validation 0.2) too"
         )
 
 

@@ -19,12 +19,14 @@ from gradline.fitflags import (
     add_split,
     on_one_line,
 )
+from gradline.tuneflags import add_search
 
 _EPILOG = """examples:
   gradline demo                                      the lesson, with pictures
   gradline fit flights.csv --target delay            fit, certify, save
   gradline predict model.safetensors new.csv         predictions.csv
   gradline evaluate model.safetensors test.csv       R², RMSE, MAE
+  gradline tune flights.csv --target delay           search settings, test the best
 
 gradline COMMAND --help says more."""
 
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_predict(commands)
     _add_evaluate(commands)
+    _add_tune(commands)
     return found
 
 
@@ -97,18 +100,7 @@ def _add_fit(commands: Any) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", help=_DATA)
     add_columns(parser)
-    add(
-        "--minimum-norm",
-        action="store_true",
-        help="accept constant features, and fewer rows than coefficients",
-    )
-    add(
-        "--method",
-        choices=["auto", "exact", "gd", "sgd"],
-        default="auto",
-        help="solve, descend, or descend by minibatches (default: exact, gd where an "
-        "option of descent is given)",
-    )
+    _add_method(parser)
     add_split(parser)
     add_descent(parser)
     add_batches(parser)
@@ -178,6 +170,43 @@ def _add_evaluate(commands: Any) -> None:
         help="refuse incomplete rows, or drop them (default: as the model was fitted)",
     )
     _add_reading(parser)
+
+
+def _add_tune(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "tune",
+        "search settings by a validation part, score the best on a test part",
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help=_DATA)
+    add_search(parser)
+    add_columns(parser)
+    _add_method(parser)
+    add_split(parser)
+    add_descent(parser)
+    add_batches(parser)
+    add_loss(parser)
+    add_penalty(parser)
+    _add_reading(parser)
+    _add_output(parser, "model.safetensors", "the model file of the chosen setting")
+    add("--plot", metavar="FILE", help="draw the validation curve: .png, .svg or .pdf")
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--minimum-norm",
+        action="store_true",
+        help="accept constant features, and fewer rows than coefficients",
+    )
+    add(
+        "--method",
+        choices=["auto", "exact", "gd", "sgd"],
+        default="auto",
+        help="solve, descend, or descend by minibatches (default: exact, gd where an "
+        "option of descent is given)",
+    )
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:

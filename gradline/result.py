@@ -124,8 +124,8 @@ class Fit:
 
     @property
     def target(self) -> str:
-        """The name of the predicted column."""
-        return self.design.target
+        """What is predicted: a column, or what a formula makes of it: log(price)."""
+        return self.design.response
 
     @property
     def slopes(self) -> Array:
@@ -287,7 +287,7 @@ class Fit:
 
     def open(self, data: Any, **reading: Any) -> Source:
         """Data as a source that has this fit's features, checked."""
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         source = open_features(data, self.design.features, **reading)
         self.design.check_columns(source)
         return source
@@ -373,7 +373,7 @@ class Fit:
 
         Args:
             data: as in `predict`, with the target among its columns unless y is given.
-            y: the targets, (n,).
+            y: the targets, (n,): the column, where a formula predicts its logarithm.
             **reading: missing="error" or "drop", as the fit had it unless told; and as
                 in `predict`.
 
@@ -387,11 +387,11 @@ class Fit:
         one_of("missing", missing, "error", "drop")
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give y beside x, evaluate(x, y)")
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         table = open_table(
-            data, y, target=self.target, names=self.design.features, **reading
+            data, y, target=self.design.target, names=self.design.features, **reading
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
@@ -469,6 +469,9 @@ class Fit:
     def plot_loss(self, path: str | FilePath | None = None) -> Figure:
         """Draw the loss of a descent by epoch, and its gap to the exact optimum.
 
+        The loss of the validation part is drawn beside it where there is one, and the
+        epoch that early stopping chose is marked.
+
         Args:
             path: where to write it too: .png, .svg or .pdf.
 
@@ -484,8 +487,13 @@ class Fit:
             raise DataError(
                 "an exact fit has no losses to draw: descend, with method='gd'"
             )
+        optimum = self.certificate.optimum_loss
         figure = loss_figure(
-            self.trace.epochs, self.trace.losses, optimum=self.certificate.optimum_loss
+            self.trace.epochs,
+            self.trace.losses,
+            optimum=None if np.isnan(optimum) else optimum,
+            validation=self.trace.validation_losses,
+            chosen=self.trace.best_epoch,
         )
         return _saved(figure, path)
 
@@ -554,16 +562,16 @@ class Fit:
             return self._source
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give data and y")
-        reading = {"categories": tuple(self.design.levels)} | reading
+        reading = {"categories": self.design.texts} | reading
         table = open_table(
             data,
             y,
-            target=self.target,
+            target=self.design.target,
             weights=weights,
             names=self.design.features,
             **reading,
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         wanted = self.design.weights
         if wanted is not None and wanted not in {c.name for c in table.source.columns}:
@@ -576,7 +584,7 @@ class Fit:
     def _missing_in(self, batch: Batch, row: int) -> str | None:
         """The first feature that is missing in a row of a batch."""
         for name in self.design.features:
-            if name in self.design.levels:
+            if name not in self.design.numbers:
                 if batch.category(name)[0][row] < 0:
                     return name
             elif np.isnan(batch.numbers([name])[row, 0]):

@@ -1,10 +1,11 @@
 """Model files: one safetensors file holds all that predicting on raw data needs.
 
 Tensors: weight (1, d), bias (1,), center (d,), level (1,); of a descent's trace
-trace.epochs, trace.losses, trace.weights, trace.intercepts; and for standard errors, up
-to 2,000 terms, remainder (d,) and root (d, d), see inference.py. The rest is JSON under
-the metadata key "gradline", with a format version. Nothing in such a file can run code,
-and nothing in it is believed before it is checked.
+trace.epochs, trace.losses, trace.weights, trace.intercepts and, where validation rows
+were watched, trace.validation_losses; and for standard errors, up to 2,000 terms,
+remainder (d,) and root (d, d), see inference.py. The rest is JSON under the metadata
+key "gradline", with a format version. Nothing in such a file can run code, and nothing
+in it is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.design import Design
+from gradline.encode import Encoding, Levels
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.evidence import Evidence
 from gradline.files import InputFile, replacing
+from gradline.formula import columns_in, parse_factor, parse_numbers
+from gradline.poly import Polynomials
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
+from gradline.terms import MOST_FACTORS, MOST_TERMS, coded, count_columns
 
-#: Written into every file; raised when an older reader would misread a newer file.
-FORMAT = 1
+#: Written into every file; raised when an older reader would misread a newer file:
+#: 2 where the design has a formula or a degree, of which older ones knew nothing.
+FORMATS = (1, 2)
 
 #: With more terms than this, what standard errors need would be most of the file.
 MOST_ROOT = 2_000
@@ -53,6 +59,10 @@ def save(fit: Fit, path: str | Path) -> None:
     if fit.trace is not None:
         for name in _TRACE:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
+        if fit.trace.validation_losses is not None:
+            tensors["trace.validation_losses"] = np.ascontiguousarray(
+                fit.trace.validation_losses
+            )
     known = fit.evidence
     if fit.no_inference is not None or len(fit.coefficients) > MOST_ROOT:
         known = None
@@ -61,8 +71,8 @@ def save(fit: Fit, path: str | Path) -> None:
         tensors["root"] = np.ascontiguousarray(known.root)
         tensors["across"] = np.ascontiguousarray(known.across)
     about = {
-        "format": FORMAT,
-        "design": dataclasses.asdict(fit.design),
+        "format": FORMATS[fit.design.encoding is not None],
+        "design": _about_design(fit.design),
         "certificate": fit.certificate.to_dict(),
         "metrics": fit.metrics.at_hand,
         "method": fit.method,
@@ -70,6 +80,7 @@ def save(fit: Fit, path: str | Path) -> None:
         "dropped": fit.dropped,
         "settings": fit.settings,
         "notes": list(fit.notes),
+        "best_epoch": None if fit.trace is None else fit.trace.best_epoch,
         "evidence": None if known is None else _about_evidence(known),
     }
     content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
@@ -92,10 +103,10 @@ def load(path: str | Path) -> Fit:
         about = json.loads(text)
         if not isinstance(about, dict):
             raise ValueError("its description is no object")
-        if about.get("format") != FORMAT:
+        if about.get("format") not in FORMATS:
             raise ModelFileError(
                 f"{path.name} has the model format {about.get('format')!r} and this "
-                f"gradline reads {FORMAT}: update gradline"
+                f"gradline reads {FORMATS[0]} to {FORMATS[-1]}: update gradline"
             )
         return _fit(tensors, about)
     except ModelFileError:
@@ -173,11 +184,19 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         if epochs.ndim != 1 or epochs.dtype != np.int64:
             raise ValueError("trace.epochs is no list of whole numbers")
         k = len(epochs)
+        seen = None
+        if "trace.validation_losses" in tensors:
+            seen = _tensor(tensors, "trace.validation_losses", (k,))
+        best = about.get("best_epoch")
+        if best is not None and _count(best) not in epochs:
+            raise ValueError(f"the best epoch {best}")
         trace = Trace(
             epochs,
             _tensor(tensors, "trace.losses", (k,)),
             _tensor(tensors, "trace.weights", (k, d)),
             _tensor(tensors, "trace.intercepts", (k,)),
+            seen,
+            best,
         )
     method = about["method"]
     if method not in METHODS:
@@ -250,6 +269,76 @@ def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array
     return values
 
 
+def _about_design(design: Design) -> dict[str, Any]:
+    about = {
+        field.name: getattr(design, field.name) for field in dataclasses.fields(design)
+    }
+    encoding = about.pop("encoding")
+    if encoding is not None:  # else the file is as it was before there were formulas
+        about["encoding"] = {
+            "text": encoding.text,
+            "response": None if encoding.response is None else encoding.response.text,
+            "terms": [[factor.text for factor in term] for term in encoding.terms],
+            "learned": {
+                name: dataclasses.asdict(found)
+                for name, found in encoding.learned.items()
+            },
+        }
+    return about
+
+
+def _encoding(
+    about: dict[str, Any] | None, target: str, features: list[str], levels: Levels
+) -> Encoding | None:
+    """The terms of a formula, taken apart as if they had been typed."""
+    if about is None:
+        return None
+    text, response, terms = about["text"], about["response"], about["terms"]
+    if not isinstance(text, str) or not isinstance(terms, list):
+        raise ValueError("the formula")
+    if not 0 < len(terms) <= MOST_TERMS or not all(
+        isinstance(term, list) and 0 < len(term) <= MOST_FACTORS for term in terms
+    ):
+        raise ValueError("the terms of the formula")
+    made = None if response is None else parse_numbers(response)
+    known = {name: parse_factor(name) for term in terms for name in term}
+    if any(factor.text != name for name, factor in known.items()):
+        raise ValueError("a factor of the formula")
+    encoding = Encoding(
+        text,
+        tuple(tuple(known[name] for name in term) for term in terms),
+        made,
+        {name: _polynomials(found) for name, found in about["learned"].items()},
+    )
+    wanted = {factor.text: factor for factor in encoding.to_learn}
+    if wanted.keys() != encoding.learned.keys():
+        raise ValueError("what the formula has learned")
+    for name, factor in wanted.items():
+        beta = encoding.learned[name].beta
+        if len(beta) != factor.degree or (0 in beta and factor.kind != "center"):
+            raise ValueError(f"what {name} has learned")
+    read = {*encoding.numbers, *encoding.categories}
+    if read != set(features) or set(encoding.categories) != levels.keys():
+        raise ValueError("the columns of the formula")
+    if made is not None and set(columns_in(made)) != {target}:
+        raise ValueError("the target of the formula")
+    return encoding
+
+
+def _polynomials(about: dict[str, Any]) -> Polynomials:
+    alpha, beta = (
+        tuple(_number(value, math.nan) for value in about[name])
+        for name in ("alpha", "beta")
+    )
+    middle, half = (_number(about[name], math.nan) for name in ("middle", "half"))
+    if not all(map(math.isfinite, (*alpha, *beta, middle, half))):
+        raise ValueError("a polynomial is not finite")
+    rows = _count(about["rows"])
+    if len(alpha) != len(beta) or half <= 0 or min(beta) < 0 or rows == 0:
+        raise ValueError("a polynomial is not one")
+    return Polynomials(rows, middle, half, alpha, beta)
+
+
 def _design(about: dict[str, Any]) -> Design:
     names = [about["target"], *about["features"]]
     levels = {n: tuple(values) for n, values in about["levels"].items()}
@@ -264,9 +353,20 @@ def _design(about: dict[str, Any]) -> Design:
     intercept = about.get("intercept", True)
     if not isinstance(intercept, bool):
         raise ValueError("intercept is neither true nor false")
-    design = Design(
-        about["target"], tuple(about["features"]), levels, weights, missing, intercept
+    encoding = _encoding(
+        about.get("encoding"), about["target"], about["features"], levels
     )
+    design = Design(
+        about["target"],
+        tuple(about["features"]),
+        levels,
+        weights,
+        missing,
+        intercept,
+        encoding,
+    )
+    if encoding is not None:
+        count_columns(coded(encoding.terms, intercept), levels)
     if len(set(design.terms)) != len(design.terms):
         raise ValueError("two terms have one name")
     if any(name not in design.features for name in levels):

@@ -87,12 +87,36 @@ class Trace:
         losses: (K,) the loss at those weights, mean squared error.
         weights: (K, d) the slopes, in the units of the input.
         intercepts: (K,) the intercepts.
+        validation_losses: (K,) the loss of the validation part at those weights; None
+            where there is none.
+        best_epoch: the epoch that early stopping chose, which is the fit's; else None,
+            and the fit's is the last one.
     """
 
     epochs: np.ndarray[Any, np.dtype[np.int64]]
     losses: Array
     weights: Array
     intercepts: Array
+    validation_losses: Array | None = None
+    best_epoch: int | None = None
+
+    def until(self, place: int) -> Trace:
+        """The entries up to and with that at `place`."""
+        seen, stop = self.validation_losses, place + 1
+        return Trace(
+            self.epochs[:stop],
+            self.losses[:stop],
+            self.weights[:stop],
+            self.intercepts[:stop],
+            None if seen is None else seen[:stop],
+        )
+
+    @property
+    def chosen(self) -> Trace:
+        """The entries up to the fit's own epoch."""
+        if self.best_epoch is None:
+            return self
+        return self.until(int(np.searchsorted(self.epochs, self.best_epoch)))
 
     def __len__(self) -> int:
         return len(self.epochs)

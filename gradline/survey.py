@@ -9,7 +9,7 @@ at the optimum and refines it by their own gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +24,8 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.reading import joined, read_once, share_cores
+from gradline.path import Bowl, raw_bowl, scaled_bowl
+from gradline.reading import Beside, joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.scores import Sample
 from gradline.solvers import (
@@ -84,6 +85,7 @@ class Survey:
         refined: whether the optimum is right to the last digits, see refine.py.
         rows: all of them, where they are few.
         held: the rows, where they are few enough to have the last digits of more.
+        beside: what else was filled in the first pass.
     """
 
     source: Source
@@ -102,11 +104,22 @@ class Survey:
     refined: bool = False
     rows: Chunk | None = None
     held: Held | None = None
+    beside: Beside | None = None
 
     @cached_property
     def best(self) -> Survey:
         """With the last digits of the optimum too, where they are to be had."""
         return _refined(self) if _worth_refining(self) else self
+
+    @cached_property
+    def raw_bowl(self) -> Bowl:
+        """The loss as seen by a descent on the features as they are."""
+        return raw_bowl(self.spectrum, self.mean, self.design.intercept)
+
+    @cached_property
+    def scaled_bowl(self) -> Bowl:
+        """The loss as seen by a descent on standardised features."""
+        return scaled_bowl(self.spectrum, self.mean, self.design.intercept)
 
     @property
     def mean(self) -> Tensor:
@@ -162,11 +175,22 @@ def take_survey(
     design: Design,
     progress: Progress | None = None,
     refuse_degenerate: bool = False,
+    beside: Callable[[], Beside] | None = None,
 ) -> Survey:
-    """Read the data: the state, the optimum, and the residuals at the optimum."""
+    """Read the data: the state, the optimum, and the residuals at the optimum.
+
+    Args:
+        source: the data.
+        design: how its columns become terms.
+        progress: is told how reading gets on.
+        refuse_degenerate: turn down data that do not determine a line.
+        beside: makes another state to fill in the first pass, see `Survey.beside`.
+    """
     shared = share_cores(source, design)
     with blas_threads(shared.blas):
-        return _survey(source, design, progress, refuse_degenerate, shared.readers)
+        return _survey(
+            source, design, progress, refuse_degenerate, shared.readers, beside
+        )
 
 
 def _survey(
@@ -175,8 +199,16 @@ def _survey(
     progress: Progress | None,
     refuse_degenerate: bool,
     readers: int,
+    beside: Callable[[], Beside] | None,
 ) -> Survey:
-    reading = read_once(source, design, progress, readers=readers, hold=REFINE_NUMBERS)
+    reading = read_once(
+        source,
+        design,
+        progress,
+        readers=readers,
+        hold=REFINE_NUMBERS,
+        beside=beside,
+    )
     tally, moments = reading.tally, reading.moments
     _check_enough(source, design, tally, moments)
     sums = moments.value()
@@ -218,6 +250,7 @@ def _survey(
         torch.cat([found.error, torch.zeros(1)]),
         reading.picker.done(),
         rows=None if reading.rows is None else joined(reading.rows),
+        beside=reading.beside,
     )
     # What is not held must be read again at once: who knows what it is later.
     return survey if survey.rows is not None else survey.best

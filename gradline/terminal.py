@@ -43,8 +43,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         fit: the fit.
         inference: what to show of it; the classic kind unless told.
     """
-    head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
-    head += "" if len(fit.design.features) == 1 else "s"
+    head = f"{printable(fit.target, 48)} {_from(fit)}"
     head += f", {fit.rows:,} rows, {_method(fit)}"
     lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
@@ -65,6 +64,16 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
     if inference is not None and inference.note:
         lines += _sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
+
+
+def _from(fit: Fit) -> str:
+    """What it is predicted from."""
+    features, encoding = len(fit.design.features), fit.design.encoding
+    if encoding is not None and encoding.text:
+        right = " ".join(encoding.text.rpartition("~")[2].split())
+        return f"~ {printable(right, 96)}"
+    degree = "" if encoding is None else f" to degree {encoding.degree}"
+    return f"from {features} feature{'' if features == 1 else 's'}{degree}"
 
 
 def inference_lines(fit: Fit, inference: Inference) -> list[str]:
@@ -273,6 +282,8 @@ def _method(fit: Fit) -> str:
     if known.get("weight_decay"):
         parts.append(f"weight decay {number(known['weight_decay'], 4)}")
     parts.append(f"{known.get('epochs'):,} epochs")
+    if known.get("early_stopping"):
+        parts.append("early stopping")
     where = " on standardised features" if known.get("standardize") else ""
     return ", ".join(parts) + where
 
@@ -300,7 +311,12 @@ def printable(text: str, most: int | None = None) -> str:
 
 @contextmanager
 def progress_bar(
-    title: str, total: int | None, *, stream: TextIO | None = None, after: float = 0.5
+    title: str,
+    total: int | None,
+    *,
+    stream: TextIO | None = None,
+    after: float = 0.5,
+    unit: str = " rows",
 ) -> Iterator[Callable[[int], Any]]:
     """A bar of rows on stderr, on a terminal only, once work takes over half a second.
 
@@ -309,6 +325,7 @@ def progress_bar(
         total: the rows to come, or None.
         stream: where it is drawn; standard error unless told.
         after: seconds before it is drawn at all.
+        unit: what is counted.
     """
     stream = sys.stderr if stream is None else stream
     if not stream.isatty():
@@ -319,7 +336,7 @@ def progress_bar(
     with tqdm(
         total=total,
         desc=title,
-        unit=" rows",
+        unit=unit,
         unit_scale=True,
         file=stream,
         leave=False,

@@ -14,11 +14,12 @@ from gradline.conclude import path_from, starting_point
 from gradline.descent import make_optimizer
 from gradline.errors import DivergenceError, UsageError, closest
 from gradline.model import LinearRegression
-from gradline.path import Bowl, raw_bowl, scaled_bowl
-from gradline.quadratic import quadratic, walk
+from gradline.path import Path
+from gradline.quadratic import Quadratic, quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.retrace import epochs_kept, trained, walked
+from gradline.stopping import EarlyStopping
 from gradline.survey import HARD_CONDITION, Survey
 
 #: An optimiser that is to go on until converged gives up after so many epochs.
@@ -149,8 +150,19 @@ def optimizer_settings(
     return _class_name(name), options | named
 
 
-def descend_on(survey: Survey, training: Training) -> Fit:
+def descend_on(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None = None,
+    stopping: EarlyStopping | None = None,
+) -> Fit:
     """Descend as told, from the state alone.
+
+    Args:
+        survey: of the data.
+        training: how.
+        held: the validation loss, where there are rows for it.
+        stopping: stop by it.
 
     Raises:
         DivergenceError: lr is at or above the stability limit; or another optimiser's
@@ -158,17 +170,37 @@ def descend_on(survey: Survey, training: Training) -> Fit:
         UsageError: the optimiser refuses its settings.
     """
     if training.optimizer == "SGD":
-        return _closed_form(survey, training)
-    return _stepping(survey, training)
+        return _closed_form(survey, training, held, stopping)
+    return _stepping(survey, training, held, stopping)
 
 
-def _closed_form(survey: Survey, training: Training) -> Fit:
+def _closed_form(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
+    path, total, settings, survey = closed_path(survey, training)
+    return trained(survey, path, total, settings, held, stopping)
+
+
+def closed_path(
+    survey: Survey, training: Training
+) -> tuple[Path, int, dict[str, Any], Survey]:
+    """A descent by SGD in closed form, not yet walked.
+
+    Returns:
+        The path, how many epochs to go along it, what to remember of it, and the survey
+        it was made from: with its last digits, where they matter.
+
+    Raises:
+        DivergenceError: lr is at or above the stability limit.
+    """
     if survey.spectrum.condition > HARD_CONDITION:
         survey = survey.best  # else its last digits can wait for the certificate
     automatic = training.automatic
     scaled = automatic if training.standardize is None else training.standardize
-    make = scaled_bowl if scaled else raw_bowl
-    bowl = make(survey.spectrum, survey.mean, survey.design.intercept)
+    bowl = survey.scaled_bowl if scaled else survey.raw_bowl
     lr = 0.0 if automatic else float(training.lr)  # type: ignore[arg-type]
     rule = Rule(lr, **training.options)
     steepest, flattest = bowl.ends
@@ -196,10 +228,15 @@ def _closed_form(survey: Survey, training: Training) -> Fit:
         "weight_decay": rule.weight_decay,
     }
     total = path.epochs_to_shrink() if total is None else int(total)
-    return trained(survey, path, total, settings)
+    return path, total, settings, survey
 
 
-def _stepping(survey: Survey, training: Training) -> Fit:
+def _stepping(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
     survey = survey.best
     scaled = bool(training.standardize)
     seed = training.seed
@@ -220,15 +257,18 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         scaled,
         survey.design.intercept,
     )
+    epochs = MOST_STEPS if training.epochs is None else int(training.epochs)
     steps = walk(
         loss,
         starting_point(survey, training.start, seed, scaled),
         training.optimizer,
         None if training.lr is None else float(training.lr),
         options,
-        epochs=MOST_STEPS if training.epochs is None else int(training.epochs),
+        epochs=epochs,
         goal=goal,
         keep=epochs_kept(len(survey.design.terms)),
+        held=held,
+        stopping=stopping,
     )
     settings = {
         "lr": steps.lr,
@@ -239,7 +279,7 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
-    return walked(survey, steps, settings)
+    return walked(survey, steps, settings, epochs)
 
 
 def _check_rule(options: dict[str, Any]) -> None:
@@ -313,9 +353,7 @@ def _too_fast(
         f"give less, such as {limit / 2:.2g}"
     )
     if not is_scaled:
-        intercept = survey.design.intercept
-        scaled: Bowl = scaled_bowl(survey.spectrum, survey.mean, intercept)
-        other = rule.limit(scaled.ends[0])
+        other = rule.limit(survey.scaled_bowl.ends[0])
         if other > 1.01 * limit:
             message += (
                 f", or standardise the features, where the limit is {other:.6g} "

@@ -87,7 +87,8 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         title = f"Loss, with the other {others:,} coefficients at their best"
     if others == 1:
         title = "Loss, with the other coefficient at its best"
-    epochs = None if fit.trace is None else fit.trace.epochs
+    trace = None if fit.trace is None else fit.trace.chosen
+    epochs = None if trace is None else trace.epochs
     # With others about, a step's loss is higher than the map's at that place.
-    losses = None if fit.trace is None or others else fit.trace.losses
+    losses = None if trace is None or others else trace.losses
     return surface_figure(surface, epochs=epochs, losses=losses, title=title)

@@ -1,0 +1,94 @@
+"""`gradline tune`: options become a search, its result a table, a model, a picture."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from gradline.errors import UsageError
+from gradline.fitflags import fit_arguments
+from gradline.options import reading_options
+from gradline.tuneflags import search_of
+
+
+class Tuned(NamedTuple):
+    """What the command has to say: as JSON, as text, and its exit code."""
+
+    value: dict[str, Any]
+    text: str
+    code: int
+
+
+def tune_command(arguments: argparse.Namespace) -> Tuned:
+    """Search, refit, score; write the model and the picture.
+
+    Args:
+        arguments: of the command line.
+    """
+    from gradline.effects import given
+    from gradline.leaderboard import tuning_table
+    from gradline.splits import Split
+    from gradline.summary import summary
+    from gradline.tuning import DEFAULT_SEARCH, tune
+
+    wishes = given(fit_arguments(arguments) | reading_options(arguments))
+    search = search_of(arguments.search)
+    if arguments.method != "auto":
+        search = (DEFAULT_SEARCH if search is None else search) | {
+            "method": [arguments.method]
+        }
+    split = wishes.pop("split", None)
+    tuning = tune(
+        arguments.data,
+        split=Split(validation=0.2, test=0.2) if split is None else split,
+        search=search,
+        method=arguments.sampler,
+        trials=arguments.trials,
+        seed=wishes.pop("seed", 0),
+        storage=arguments.storage,
+        study=arguments.study,
+        timeout=arguments.timeout,
+        score=arguments.score,
+        progress=_bar,
+        degenerate="allow" if arguments.minimum_norm else "refuse",
+        **wishes,
+    )
+    text = tuning_table(tuning)
+    value = tuning.to_dict() | {"data": arguments.data, "model": None, "fit": None}
+    if tuning.fit is None:  # Ctrl-C: what is finished is told, nothing is written
+        return Tuned(value, text, 130)
+    figure = None if arguments.plot is None else tuning.plot()
+    tuning.fit.save(arguments.output)
+    text += f"\n\nModel saved to {arguments.output}"
+    value |= {
+        "model": arguments.output,
+        "fit": summary(tuning.fit, arguments.output),
+    }
+    if figure is not None:
+        from gradline.plots import save_figure
+
+        save_figure(figure, arguments.plot)
+        text += f", picture to {arguments.plot}"
+    return Tuned(value, text, 0)
+
+
+def check_wishes(arguments: argparse.Namespace) -> list[str]:
+    """Refuse, before any work, what cannot be written; the files that will be."""
+    outputs = [arguments.output]
+    if arguments.plot is not None:
+        if not arguments.plot.lower().endswith((".png", ".svg", ".pdf")):
+            raise UsageError(
+                f"cannot draw into {arguments.plot!r}: end its name in .png, .svg or "
+                ".pdf"
+            )
+        outputs.append(arguments.plot)
+    return outputs
+
+
+def _bar(title: str, total: int | None) -> AbstractContextManager[Any]:
+    """A bar that counts trials, and one that counts rows while they are read."""
+    from gradline.terminal import progress_bar
+    from gradline.tuning import TITLE
+
+    return progress_bar(title, total, unit=" trials" if title == TITLE else " rows")

@@ -1,0 +1,228 @@
+"""The validation curve: how well settings did, over each argument that was searched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradline.data import Array
+from gradline.errors import DataError, UsageError, listed
+from gradline.plots.geometry import Limits, limits_of
+from gradline.plots.style import BLUE, ORANGE, panels, set_frame, set_head, styled
+from gradline.plots.ticks import fix_ticks, log_limits, log_ticks
+from gradline.plots.words import clean, number, wrapped
+
+if TYPE_CHECKING:
+    from gradline.trials import Trial, Tuning  # which load torch; no picture needs it
+
+#: So many panels have room beside one another.
+MOST_PANELS = 4
+
+#: An argument with at most so many values is drawn as a curve of the best at each.
+CURVE = 60
+
+_TITLES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An argument and its values in the trials, (m,).
+
+    Attributes:
+        name: of the argument.
+        places: where each trial stands on the axis, (m,).
+        labels: of the places 0, 1, 2 ..., where values are not numbers; else None.
+        log: whether the axis is logarithmic.
+    """
+
+    name: str
+    places: Array
+    labels: list[str] | None
+    log: bool
+
+
+def draw_tuning(tuning: Tuning, params: Sequence[str] | None = None) -> Figure:
+    """Draw the validation and the training score over each searched argument.
+
+    Each trial is a point. A line goes through the best of those that share a value, so
+    that with one argument it is the validation curve itself. Trials that failed, and
+    arguments without effect in a trial, have no point.
+
+    Args:
+        tuning: the search.
+        params: which arguments; unless told, all with several values, four at the most.
+
+    Returns:
+        A Figure, a panel for each argument, the chosen setting marked in all.
+
+    Raises:
+        UsageError: an argument that was not searched.
+        DataError: no argument has two values to draw.
+    """
+    trials = [trial for trial in tuning.trials if trial.status == "ok"]
+    names = _names(tuning, trials, params)
+    with styled():
+        figure, axes = panels(len(names), size=(max(8.0, 1.0 + 4.6 * len(names)), 5.0))
+        limits = _heights(trials)
+        for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
+            own = [trial for trial in trials if name in trial.params]
+            _draw(ax, tuning, own, name, *limits)
+            if place:
+                ax.yaxis.set_label_text("")
+            set_head(ax, None if place == 0 else " ")
+    return figure
+
+
+def _names(
+    tuning: Tuning, trials: list[Trial], params: Sequence[str] | None
+) -> list[str]:
+    """Which arguments to draw."""
+    space = list(tuning.space)
+    if params is not None:
+        for name in params:
+            if name not in space:
+                raise UsageError(
+                    f"{name!r} was not searched: give some of {listed(space)}"
+                )
+        return list(params)[:MOST_PANELS]
+    found = []
+    for name in space:
+        values = [t.params[name] for t in trials if name in t.params]
+        if any(value != values[0] for value in values):
+            found.append(name)
+    if not found:
+        raise DataError(
+            "there is one setting and no curve to draw: search over more values"
+        )
+    return found[:MOST_PANELS]
+
+
+def _draw(
+    ax: Axes,
+    tuning: Tuning,
+    trials: list[Trial],
+    name: str,
+    heights: Limits,
+    log: bool,
+) -> None:
+    """One argument's panel."""
+    seen = _searched(name, [t.params[name] for t in trials])
+    validation = np.array([t.score for t in trials], np.float64)
+    training = np.array(
+        [math.nan if t.train_score is None else t.train_score for t in trials]
+    )
+    better = np.argmax if tuning.score == "r2" else np.argmin
+    ends, where, best = np.unique(seen.places), seen.places, []
+    if len(ends) <= CURVE:
+        for end in ends:
+            same = np.flatnonzero(where == end)
+            best.append(same[int(better(validation[same]))])
+    alone = len(best) == len(trials)
+    for values, color, label in (
+        (training, BLUE, "training"),
+        (validation, ORANGE, "validation"),
+    ):
+        if not alone:
+            ax.plot(
+                where,
+                values,
+                "o",
+                color=color,
+                markersize=5,
+                alpha=max(0.15, min(0.6, 40 / len(where))),
+                markeredgewidth=0,
+                zorder=2,
+                label=None if best else label,
+            )
+        if best:
+            ax.plot(
+                ends,
+                values[best],
+                color=color,
+                marker="o" if len(ends) <= 30 else "none",
+                markersize=6,
+                linestyle="none" if seen.labels else "-",
+                zorder=3,
+                label=label if alone else f"{label}, best at each",
+            )
+    if name in tuning.chosen.params:
+        _mark(ax, tuning, seen, trials)
+    _frame(ax, seen, heights, log, _TITLES[tuning.score])
+
+
+def _mark(ax: Axes, tuning: Tuning, seen: Searched, trials: list[Trial]) -> None:
+    """The chosen setting: a dotted line, and a diamond."""
+    numbers = [trial.number for trial in trials]
+    at = seen.places[numbers.index(tuning.chosen.number)]
+    said = tuning.chosen.params[seen.name]
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        said = number(float(said), 3, trim=True)
+    ax.axvline(at, color=ORANGE, linestyle=":", linewidth=1.5, zorder=2)
+    ax.plot(
+        [at],
+        [float(tuning.chosen.score or 0.0)],
+        color=ORANGE,
+        marker="D",
+        markersize=9,
+        markeredgecolor="white",
+        linestyle="none",
+        zorder=5,
+        label=wrapped(f"chosen: {said}", 30),
+    )
+
+
+def _searched(name: str, values: list[Any]) -> Searched:
+    """Where the values of an argument stand on its axis."""
+    numeric = all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+        for v in values
+    )
+    if numeric:
+        places = np.array(values, np.float64)
+        positive = bool(places.min() > 0)
+        return Searched(
+            name, places, None, positive and places.max() >= 30 * places.min()
+        )
+    known = list(dict.fromkeys(str(v) for v in values))
+    places = np.array([known.index(str(v)) for v in values], np.float64)
+    return Searched(name, places, [wrapped(clean(k), 14) for k in known], False)
+
+
+def _heights(trials: list[Trial]) -> tuple[Limits, bool]:
+    """The heights of all panels, and whether they are logarithmic.
+
+    Very bad settings would squeeze what matters: heights end where half of the trials
+    are, and as far again.
+    """
+    both = [(t.score, t.train_score) for t in trials]
+    values = np.array([v for pair in both for v in pair if v is not None], np.float64)
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    if low > 0 and high > 10 * low:
+        return (low, high), True
+    return limits_of(values), False
+
+
+def _frame(ax: Axes, seen: Searched, heights: Limits, log: bool, title: str) -> None:
+    """Limits, ticks and names of both axes."""
+    places = seen.places
+    if seen.labels is not None:
+        set_frame(ax, (-0.5, len(seen.labels) - 0.5), heights, seen.name, title)
+        fix_ticks(ax.xaxis, [float(i) for i in range(len(seen.labels))], seen.labels)
+    elif seen.log:
+        low, high = float(places.min()), float(places.max())
+        air = (high / low) ** 0.04
+        set_frame(ax, (low / air, high * air), heights, seen.name, title)
+        ax.set_xscale("log")
+        ax.set_xlim(low / air, high * air)
+        log_ticks(ax.xaxis, low / air, high * air)
+    else:
+        set_frame(ax, limits_of(places, 0.04), heights, seen.name, title)
+    if log:
+        log_limits(ax, *heights)
