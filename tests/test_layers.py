@@ -67,6 +67,10 @@ ROWS = [
     "retrace",
     "surface",
     "training",
+    "bounds",
+    "freeslopes",
+    "coordinate",
+    "shrinkage",
     "ridge",
     "crossval",
     "penalized",
@@ -92,6 +96,8 @@ ROWS = [
 # Imports against the order, each inside a function and each on purpose: a Fit offers
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
+    ("crossval", "plots"),
+    ("crossval", "terminal"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
