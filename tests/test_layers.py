@@ -119,6 +119,8 @@ ROWS = [
 # Imports against the order, each inside a function and each on purpose: a Fit offers
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
+    ("crossval", "plots"),
+    ("crossval", "terminal"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
