@@ -19,18 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from gradline.blueprint import about_design, count, design_from, number
 from gradline.certificate import Certificate
 from gradline.data import Array
-from gradline.design import Design
-from gradline.encode import Encoding, Levels
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.evidence import Evidence
 from gradline.files import InputFile, replacing
-from gradline.formula import columns_in, parse_factor, parse_numbers
-from gradline.poly import Polynomials
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
-from gradline.terms import MOST_FACTORS, MOST_TERMS, coded, count_columns
 
 #: Written into every file; raised when an older reader would misread a newer file:
 #: 2 where the design has a formula or a degree, of which older ones knew nothing.
@@ -72,7 +68,7 @@ def save(fit: Fit, path: str | Path) -> None:
         tensors["across"] = np.ascontiguousarray(known.across)
     about = {
         "format": FORMATS[fit.design.encoding is not None],
-        "design": _about_design(fit.design),
+        "design": about_design(fit.design),
         "certificate": fit.certificate.to_dict(),
         "metrics": fit.metrics.at_hand,
         "method": fit.method,
@@ -171,7 +167,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
-    design = _design(about["design"])
+    design = design_from(about["design"])
     terms = design.terms
     d = len(terms)
     weight = _tensor(tensors, "weight", (1, d))
@@ -211,8 +207,8 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         trace=trace,
         metrics=_scores(about["metrics"]),
         method=method,
-        rows=_count(about["rows"]),
-        dropped=_count(about["dropped"]),
+        rows=count(about["rows"]),
+        dropped=count(about["dropped"]),
         design=design,
         settings=settings,
         notes=tuple(notes),
@@ -238,7 +234,7 @@ def _evidence(
     if about is None:
         return None
     weight, log_weights, variance, level = (
-        _number(about[name], math.nan)
+        number(about[name], math.nan)
         for name in ("weight", "log_weights", "variance", "level")
     )
     if not all(map(math.isfinite, (weight, log_weights, variance, level))):
@@ -246,7 +242,7 @@ def _evidence(
     if weight <= 0 or variance < 0:
         raise ValueError("the evidence has a negative size")
     return Evidence(
-        rows=_count(about["rows"]),
+        rows=count(about["rows"]),
         weight=weight,
         log_weights=log_weights,
         variance=variance,
@@ -269,131 +265,12 @@ def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array
     return values
 
 
-def _about_design(design: Design) -> dict[str, Any]:
-    about = {
-        field.name: getattr(design, field.name) for field in dataclasses.fields(design)
-    }
-    encoding = about.pop("encoding")
-    if encoding is not None:  # else the file is as it was before there were formulas
-        about["encoding"] = {
-            "text": encoding.text,
-            "response": None if encoding.response is None else encoding.response.text,
-            "terms": [[factor.text for factor in term] for term in encoding.terms],
-            "learned": {
-                name: dataclasses.asdict(found)
-                for name, found in encoding.learned.items()
-            },
-        }
-    return about
-
-
-def _encoding(
-    about: dict[str, Any] | None, target: str, features: list[str], levels: Levels
-) -> Encoding | None:
-    """The terms of a formula, taken apart as if they had been typed."""
-    if about is None:
-        return None
-    text, response, terms = about["text"], about["response"], about["terms"]
-    if not isinstance(text, str) or not isinstance(terms, list):
-        raise ValueError("the formula")
-    if not 0 < len(terms) <= MOST_TERMS or not all(
-        isinstance(term, list) and 0 < len(term) <= MOST_FACTORS for term in terms
-    ):
-        raise ValueError("the terms of the formula")
-    made = None if response is None else parse_numbers(response)
-    known = {name: parse_factor(name) for term in terms for name in term}
-    if any(factor.text != name for name, factor in known.items()):
-        raise ValueError("a factor of the formula")
-    encoding = Encoding(
-        text,
-        tuple(tuple(known[name] for name in term) for term in terms),
-        made,
-        {name: _polynomials(found) for name, found in about["learned"].items()},
-    )
-    wanted = {factor.text: factor for factor in encoding.to_learn}
-    if wanted.keys() != encoding.learned.keys():
-        raise ValueError("what the formula has learned")
-    for name, factor in wanted.items():
-        beta = encoding.learned[name].beta
-        if len(beta) != factor.degree or (0 in beta and factor.kind != "center"):
-            raise ValueError(f"what {name} has learned")
-    read = {*encoding.numbers, *encoding.categories}
-    if read != set(features) or set(encoding.categories) != levels.keys():
-        raise ValueError("the columns of the formula")
-    if made is not None and set(columns_in(made)) != {target}:
-        raise ValueError("the target of the formula")
-    return encoding
-
-
-def _polynomials(about: dict[str, Any]) -> Polynomials:
-    alpha, beta = (
-        tuple(_number(value, math.nan) for value in about[name])
-        for name in ("alpha", "beta")
-    )
-    middle, half = (_number(about[name], math.nan) for name in ("middle", "half"))
-    if not all(map(math.isfinite, (*alpha, *beta, middle, half))):
-        raise ValueError("a polynomial is not finite")
-    rows = _count(about["rows"])
-    if len(alpha) != len(beta) or half <= 0 or min(beta) < 0 or rows == 0:
-        raise ValueError("a polynomial is not one")
-    return Polynomials(rows, middle, half, alpha, beta)
-
-
-def _design(about: dict[str, Any]) -> Design:
-    names = [about["target"], *about["features"]]
-    levels = {n: tuple(values) for n, values in about["levels"].items()}
-    names += [level for values in levels.values() for level in values]
-    weights, missing = about["weights"], about["missing"]
-    if weights is not None:
-        names.append(weights)
-    if not all(isinstance(n, str) for n in names):
-        raise ValueError("a column's name is no text")
-    if missing not in ("error", "drop") or not about["features"]:
-        raise ValueError("the design is not complete")
-    intercept = about.get("intercept", True)
-    if not isinstance(intercept, bool):
-        raise ValueError("intercept is neither true nor false")
-    encoding = _encoding(
-        about.get("encoding"), about["target"], about["features"], levels
-    )
-    design = Design(
-        about["target"],
-        tuple(about["features"]),
-        levels,
-        weights,
-        missing,
-        intercept,
-        encoding,
-    )
-    if encoding is not None:
-        count_columns(coded(encoding.terms, intercept), levels)
-    if len(set(design.terms)) != len(design.terms):
-        raise ValueError("two terms have one name")
-    if any(name not in design.features for name in levels):
-        raise ValueError("levels of an unknown column")
-    return design
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"the count {str(value)[:20]}")
-    return value
-
-
-def _number(value: Any, absent: float) -> float:
-    if value is None:
-        return absent
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"the number {str(value)[:20]!r}")
-    return float(value)
-
-
 def _scores(about: dict[str, Any]) -> Scores:
     return Scores(
-        _number(about["r2"], math.nan),
-        _number(about["rmse"], math.nan),
-        _number(about["mae"], math.nan),
-        _count(about["rows"]),
+        number(about["r2"], math.nan),
+        number(about["rmse"], math.nan),
+        number(about["mae"], math.nan),
+        count(about["rows"]),
     )
 
 
@@ -409,9 +286,9 @@ def _certificate(about: dict[str, Any]) -> Certificate:
         if field.name == "status":
             value = Status(value)
         elif field.name in ("rank", "columns"):
-            value = _count(value)
+            value = count(value)
         elif field.name == "epochs_needed":
-            value = None if value is None else _count(value)
+            value = None if value is None else count(value)
         elif field.name in ("advice", "solver", "objective", "bound"):
             if not isinstance(value, str):
                 raise ValueError(f"{field.name} is no text")
@@ -419,6 +296,6 @@ def _certificate(about: dict[str, Any]) -> Certificate:
             value = tuple(str(name) for name in value)
         else:
             infinite = bound == "exact" or field.name == "condition"
-            value = _number(value, math.inf if infinite else math.nan)
+            value = number(value, math.inf if infinite else math.nan)
         values[field.name] = value
     return Certificate(**values)
