@@ -188,7 +188,7 @@ def fit(
         options,
     )
     goal: Any = loss if _is_function(loss) else as_loss(loss)
-    descends = _descends(method, training, optimizer is not None)
+    descends = _descends(method, training, optimizer is not None, route)
     stopping = as_early_stopping(early_stopping)
     _refuse_idle(route, descends, folds, stopping, split)
     one_of("degenerate", degenerate, "allow", "refuse")
@@ -338,7 +338,7 @@ _HINTS = {
 }
 
 
-def _descends(method: str, training: Training, optimizer: bool) -> bool:
+def _descends(method: str, training: Training, optimizer: bool, route: _Route) -> bool:
     """Settle "auto", and refuse settings that would have no effect."""
     given = {
         "lr": training.lr is not None,
@@ -357,7 +357,7 @@ def _descends(method: str, training: Training, optimizer: bool) -> bool:
         )
     if training.start is not None:
         _check_model("start", training.start)
-    training.check()
+    training.check(route in ("batches", "network"))
     return method in ("gd", "sgd") or bool(names)
 
 

@@ -56,8 +56,12 @@ class Training:
         """Whether the learning rate is to be found."""
         return self.lr is None or self.lr == "auto"
 
-    def check(self) -> None:
+    def check(self, batches: bool = False) -> None:
         """Refuse what cannot be meant.
+
+        Args:
+            batches: whether it goes batch by batch: any optimiser finds its rate then,
+                the seed has a use beside a start, and torch's SGD is the one that runs.
 
         Raises:
             UsageError: and what to give instead.
@@ -70,19 +74,20 @@ class Training:
             one_of("standardize", self.standardize, True, False)
         if self.seed is not None:
             whole("seed", self.seed)
-        if self.start is not None and self.seed is not None:
+        if self.start is not None and self.seed is not None and not batches:
             raise UsageError(
                 "start and seed are both given: the seed would have no effect"
             )
-        if self.optimizer == "SGD":
+        if self.optimizer == "SGD" and not (batches and self.options.keys() - _SGD):
             _check_rule(self.options)
             return
-        if self.lr == "auto":
+        if self.lr == "auto" and not batches:
             raise UsageError(
                 f"lr='auto' is for SGD: give {self.optimizer} a number, or leave it out"
             )
         model = LinearRegression(1, generator=torch.Generator())
-        make_optimizer(model, self.optimizer, self.lr, self.options)
+        lr = None if self.automatic else float(self.lr)  # type: ignore[arg-type]
+        make_optimizer(model, self.optimizer, lr, self.options)
 
 
 @dataclass(frozen=True)
