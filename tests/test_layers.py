@@ -64,12 +64,19 @@ ROWS = [
     "scores",
     "result",
     "reading",
+    "folds",
     "survey",
     "heldout",
     "conclude",
     "retrace",
     "surface",
     "training",
+    "bounds",
+    "freeslopes",
+    "coordinate",
+    "shrinkage",
+    "ridge",
+    "crossval",
     "penalized",
     "robust",
     "shuffle",
@@ -101,6 +108,8 @@ ROWS = [
 # Imports against the order, each inside a function and each on purpose: a Fit offers
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
+    ("crossval", "plots"),
+    ("crossval", "terminal"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
