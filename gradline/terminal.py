@@ -295,6 +295,8 @@ def _values(fit: Fit) -> list[float]:
 
 
 def _coefficient_lines(fit: Fit) -> list[str]:
+    if not fit.coefficients:
+        return ["  No coefficients: the fit is a module of your own."]
     names = list(fit.design.names)[:MOST_TERMS_SHOWN]
     values = _values(fit)[:MOST_TERMS_SHOWN]
     lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})
