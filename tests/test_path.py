@@ -18,8 +18,8 @@ from torch import nn
 
 import gradline as gl
 from gradline.conclude import parameters_of, path_from
-from gradline.fitting import _prepare
 from gradline.path import Path, raw_bowl
+from gradline.prepare import prepare
 from gradline.quadratic import _Record
 from gradline.recurrence import Rule
 from gradline.survey import Survey, take_survey
@@ -177,7 +177,8 @@ def test_the_best_lr_is_the_best() -> None:
 
 
 def survey_of(X: np.ndarray, y: np.ndarray) -> Survey:
-    return take_survey(*_prepare(X, y, None, None, (), (), None, "error"))
+    prepared = prepare(X, y)
+    return take_survey(prepared.source, prepared.design)
 
 
 def sgd_path(
