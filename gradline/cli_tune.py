@@ -30,14 +30,12 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
     from gradline.leaderboard import tuning_table
     from gradline.splits import Split
     from gradline.summary import summary
-    from gradline.tuning import DEFAULT_SEARCH, tune
+    from gradline.tuning import tune
 
     wishes = given(fit_arguments(arguments) | reading_options(arguments))
     search = search_of(arguments.search)
     if arguments.method != "auto":
-        search = (DEFAULT_SEARCH if search is None else search) | {
-            "method": [arguments.method]
-        }
+        search = (search or {}) | {"method": [arguments.method]}
     split = wishes.pop("split", None)
     tuning = tune(
         arguments.data,

@@ -22,12 +22,14 @@ import numpy as np
 from gradline.boards import DESIGN, Board, Outcome
 from gradline.checks import one_of, real, whole
 from gradline.data import Progress
-from gradline.effects import DEFAULTS, given, idle
+from gradline.effects import BATCHES, DEFAULTS, DESCENT, given, idle, squared
 from gradline.errors import DivergenceError, GradlineError, UsageError
 from gradline.fitting import fit
+from gradline.formula import parse
 from gradline.intake import Table, open_table
 from gradline.result import Fit
 from gradline.spaces import (
+    Choice,
     Range,
     Space,
     as_space,
@@ -59,11 +61,8 @@ _OWN = ("y", "target", "split", "progress", "checkpoint", *READING)
 #: What may be searched.
 SEARCHED = tuple(name for name in DEFAULTS if name not in _OWN)
 
-#: The best setting by far the most often: how strongly to shrink.
-DEFAULT_SEARCH: dict[str, Any] = {
-    "penalty": ["ridge"],
-    "alpha": [round(10 ** (k / 4), 10) for k in range(-20, 9)],
-}
+#: What is searched unless told: how strongly to shrink.
+ALPHAS = [float(f"{10 ** (k / 4):.4g}") for k in range(-20, 9)]
 
 
 def tune(
@@ -95,7 +94,7 @@ def tune(
         search: arguments of `fit` and their values: a list of choices, or a range,
             (low, high) or (low, high, "log"); of whole numbers where both ends are.
             Any argument that does not say which rows, also `method` and `seed`. Unless
-            told, the alpha of ridge, from 1e-5 to 100.
+            told, the alpha of the penalty, or of ridge, from 1e-5 to 100.
         method: "grid" tries every combination of lists, "random" draws, "optuna" draws
             with an eye to what was good so far (Optuna's TPE; the extra `tune`).
             "auto" is a grid where there are lists alone, else random.
@@ -134,17 +133,18 @@ def tune(
             "tune chooses by a validation part and the split has none: give "
             "gl.Split(validation=0.2, test=0.2) (--validation 0.2 --test 0.2)"
         )
-    space = as_space(DEFAULT_SEARCH if search is None else search, SEARCHED)
+    space = _space(search, fixed)
     settled = {n: fixed.pop(n) for n in _OPENING if n in fixed}
     _check_fixed(fixed, space)
     kind = _kind(method, space, trials)
     plan = Plan(space, fixed, kind, TRIALS if trials is None else trials, seed)
+    target, texts = _formulas(plan, target)
     table = open_table(
         data,
         y,
         target=target,
         weights=settled.pop("weights", None),
-        categories=tuple(fixed.get("categories", ())),
+        categories=texts,
         **settled,
     )
     board = Board(table, split, absolute=score == "mae", progress=progress)
@@ -397,7 +397,7 @@ def _concluded(run: _Run, table: Table, split: Split, storage: str | None) -> Tu
         run.plan.method,
         dict(run.plan.fixed),
         dict(run.plan.space),
-        table.target,
+        table.target if found is None else found.target,
         run.board.rows,
         run.interrupted,
         storage,
@@ -418,7 +418,8 @@ def _refit(
             "and the refit went as far."
         )
     own: dict[str, Any] = {"target": table.target, "weights": table.weights} | call
-    if "features" not in call:
+    formula = call.get("formula")
+    if "features" not in call and (formula is None or parse(formula).dotted):
         own["exclude"] = (*call.get("exclude", ()), *split.columns)
     both = split.part(table.source, "train+validation")
     try:
@@ -440,6 +441,57 @@ def _nothing(trials: Sequence[Trial]) -> GradlineError:
     many = f"all {len(trials):,} trials" if len(trials) > 1 else "the only trial"
     most = "" if len(reasons) == 1 else f"{count:,} of them because "
     return UsageError(f"{many} failed, {most}{'' if most else 'because '}{reason}")
+
+
+def _space(search: Any, fixed: dict[str, Any]) -> Space:
+    """What is searched: as given, or the alpha of a penalty."""
+    if search is not None:
+        return as_space(search, SEARCHED)
+    said = DEFAULTS | fixed
+    found: dict[str, Any] = {"alpha": ALPHAS}
+    if said["penalty"] is None:
+        found = {"penalty": ["ridge"]} | found
+    whole = fixed | {"penalty": "ridge", "alpha": 1.0}
+    descends = given({n: v for n, v in fixed.items() if n in (*DESCENT, *BATCHES)})
+    if (
+        "alpha" in fixed
+        or descends
+        or "alpha" in idle(whole)
+        or not squared(said["loss"])
+    ):
+        raise UsageError(
+            "nothing is searched: give some arguments and their values, such as "
+            "search={'lr': (0.001, 1, 'log')} (--search lr=0.001:1:log)"
+        )
+    return as_space(found, SEARCHED)
+
+
+def _formulas(plan: Plan, target: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The target, which a formula may name, and the columns to be read as text."""
+    categories = tuple(plan.fixed.get("categories", ()))
+    texts = [plan.fixed.get("formula")]
+    searched = plan.space.get("formula")
+    if isinstance(searched, Choice):
+        texts = list(searched.values)
+    parsed = [parse(text) for text in texts if text is not None]
+    if not parsed:
+        return target, categories
+    predicted = {(f.response, f.target) for f in parsed}
+    if len(predicted) > 1 or (
+        len(parsed) < len(texts) and (None, None) not in predicted
+    ):
+        raise UsageError(
+            "the formulas predict different things, and their scores cannot be "
+            "compared: give them all the same left side"
+        )
+    named = parsed[0].target
+    if target is not None and named not in (None, target):
+        raise UsageError(
+            f"target is {target!r} and the formula predicts {named!r}: give one of them"
+        )
+    alike = set.intersection(*(set(f.texts) for f in parsed))
+    more = tuple(sorted(alike)) if len(parsed) == len(texts) else ()
+    return named if target is None else target, tuple(dict.fromkeys(categories + more))
 
 
 def _check_wishes(
