@@ -11,6 +11,7 @@ real, see boards.py; which settings have no effect beside others, effects.py.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ def tune(
     method: Literal["auto", "grid", "random", "optuna"] = "auto",
     trials: int | None = None,
     seed: int = 0,
-    storage: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
     study: str = "gradline",
     timeout: float | None = None,
     score: Literal["rmse", "mae", "r2"] = "rmse",
@@ -125,6 +126,7 @@ def tune(
     fold, and optuna.create_study, all of which train every trial.
     """
     _check_wishes(method, trials, seed, timeout, score)
+    kept = None if storage is None else os.fspath(storage)
     split = Split(validation=0.2, test=0.2) if split is None else split
     if not isinstance(split, Split):
         raise UsageError(f"split is {split!r}: give gl.Split(validation=0.2, test=0.2)")
@@ -133,6 +135,8 @@ def tune(
             "tune chooses by a validation part and the split has none: give "
             "gl.Split(validation=0.2, test=0.2) (--validation 0.2 --test 0.2)"
         )
+    if fixed.get("checkpoint") is not None:
+        raise UsageError("checkpoint is for one fit, and tune makes many: drop it")
     space = _space(search, fixed)
     settled = {n: fixed.pop(n) for n in _OPENING if n in fixed}
     _check_fixed(fixed, space)
@@ -151,11 +155,11 @@ def tune(
     if not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
     run = _Run(plan, board, score, timeout)
-    with nullcontext() if kind != "optuna" and storage is None else silent():
-        if kind == "optuna" or storage is not None:
-            run.keep(storage, study, _asked(plan, score, split, board))
+    with nullcontext() if kind != "optuna" and kept is None else silent():
+        if kind == "optuna" or kept is not None:
+            run.keep(kept, study, _asked(plan, score, split, board))
         run.go(progress)
-    return _concluded(run, table, split, storage)
+    return _concluded(run, table, split, kept)
 
 
 #: Arguments of fit that are needed where the data are opened, once.
@@ -375,15 +379,16 @@ def _concluded(run: _Run, table: Table, split: Split, storage: str | None) -> Tu
     chosen, notes = order[0], []
     found, test = None, None
     left = run.plan.trials - len(trials)
+    to_go = f"{left:,} trial{'' if left == 1 else 's'} to go"
     again = "the same call goes on" if storage else "with storage= it could go on"
     if run.interrupted:
         notes.append(
-            f"Stopped by Ctrl-C with {left:,} trials to go: nothing was refit, and the "
+            f"Stopped by Ctrl-C with {to_go}: nothing was refit, and the "
             f"test part was not read; {again}."
         )
     else:
         if run.stopped:
-            notes.append(f"Out of time with {left:,} trials to go; {again}.")
+            notes.append(f"Out of time with {to_go}; {again}.")
         found, more = _refit(run, table, split, chosen)
         notes += more
         if split.has("test"):
@@ -439,8 +444,8 @@ def _nothing(trials: Sequence[Trial]) -> GradlineError:
     reasons = Counter(trial.reason or "" for trial in trials)
     reason, count = reasons.most_common(1)[0]
     many = f"all {len(trials):,} trials" if len(trials) > 1 else "the only trial"
-    most = "" if len(reasons) == 1 else f"{count:,} of them because "
-    return UsageError(f"{many} failed, {most}{'' if most else 'because '}{reason}")
+    most = "because" if count == len(trials) else f"{count:,} of them because"
+    return UsageError(f"{many} failed, {most} {reason}")
 
 
 def _space(search: Any, fixed: dict[str, Any]) -> Space:
@@ -514,8 +519,6 @@ def _check_wishes(
 def _check_fixed(fixed: dict[str, Any], space: Space) -> None:
     known = [*SEARCHED, *READING]
     for name in fixed:
-        if name == "checkpoint":
-            raise UsageError("checkpoint is for one fit, and tune makes many: drop it")
         check_name(name, known)
         if name in space:
             raise UsageError(f"{name} is both given and searched: drop one of them")
