@@ -73,6 +73,7 @@ ROWS = [
     "shrinkage",
     "ridge",
     "crossval",
+    "choosing",
     "penalized",
     "robust",
     "minibatch",
