@@ -44,8 +44,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         fit: the fit.
         inference: what to show of it; the classic kind unless told.
     """
-    head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
-    head += "" if len(fit.design.features) == 1 else "s"
+    head = f"{printable(fit.target, 48)} {_from(fit)}"
     head += f", {fit.rows:,} rows, {_method(fit)}"
     lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
@@ -103,6 +102,16 @@ def crossval_table(found: CrossValidation) -> str:
     for note in found.notes:
         lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
     return "\n".join(lines)
+
+
+def _from(fit: Fit) -> str:
+    """What it is predicted from."""
+    features, encoding = len(fit.design.features), fit.design.encoding
+    if encoding is not None and encoding.text:
+        right = " ".join(encoding.text.rpartition("~")[2].split())
+        return f"~ {printable(right, 96)}"
+    degree = "" if encoding is None else f" to degree {encoding.degree}"
+    return f"from {features} feature{'' if features == 1 else 's'}{degree}"
 
 
 def inference_lines(fit: Fit, inference: Inference) -> list[str]:
