@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gradline.solvers import Solution, solve
     from gradline.splits import Split
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ _HOME = {
     "CrossValidation": "crossval",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
@@ -97,6 +99,7 @@ __all__ = [
     "CrossValidation",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",

@@ -322,6 +322,8 @@ def _method(fit: Fit) -> str:
     if known.get("weight_decay"):
         parts.append(f"weight decay {number(known['weight_decay'], 4)}")
     parts.append(f"{known.get('epochs'):,} epochs")
+    if known.get("early_stopping"):
+        parts.append("early stopping")
     where = " on standardised features" if known.get("standardize") else ""
     return ", ".join(parts) + where
 
@@ -333,6 +335,8 @@ def _values(fit: Fit) -> list[float]:
 
 
 def _coefficient_lines(fit: Fit) -> list[str]:
+    if not fit.coefficients:
+        return ["  No coefficients: the fit is a module of your own."]
     names = list(fit.design.names)[:MOST_TERMS_SHOWN]
     values = _values(fit)[:MOST_TERMS_SHOWN]
     lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})
