@@ -25,6 +25,7 @@ from gradline.globs import Frame, Globs, Place
 from gradline.huber import Valley
 from gradline.interior import interior_point, pinball
 from gradline.objective import Absolute, Huber, Loss, Quantile
+from gradline.state import EPS
 from gradline.vertex import least_pinball
 
 #: Passes at the most, the survey not counted.
@@ -39,6 +40,9 @@ START_ROWS = 4_000
 
 #: A loss within this share of its lower bound is at its optimum to rounding.
 CLOSE = 1e-13
+
+#: A gradient of so small a share of the pull of all rows is rounding.
+FLAT = 1e-12
 
 
 def rows_to_choose(rows: int | None, p: int) -> int:
@@ -69,7 +73,7 @@ class Optimum:
         done: whether the optimum is found.
         unique: whether no other line has this loss, as far as is known.
         passes: how many, the survey's included.
-        inverse: how far u moves with the data, per unit of rounding.
+        error: how far rounding may have moved u, a norm.
         outside: for Huber's loss, the share of weight beyond the kinks.
     """
 
@@ -82,7 +86,7 @@ class Optimum:
     done: bool = False
     unique: bool = True
     passes: int = 1
-    inverse: float = math.nan
+    error: float = math.inf
     outside: float = math.nan
 
 
@@ -105,14 +109,23 @@ class Task:
         self._at = np.zeros(frame.size)
         self._scale = math.nan
         self._best = math.inf
+        self._flat = False  # the scale may be on its way to 0, see `_look_flat`
         self._density = math.inf  # rows per unit of reach, near 0
         self._looks = 0
+        self._weight = math.nan
+
+    @property
+    def _factor(self) -> float:
+        """What half the absolute loss, by which it is found, is multiplied by."""
+        if isinstance(self.loss, Huber):
+            return 4.0 * self.loss.epsilon if self._flat else 1.0
+        return 2.0 if isinstance(self.loss, Absolute) else 1.0
 
     @property
     def place(self) -> Place:
         """The line to look about, and how many rows to keep."""
         kink, turn = 0.0, 0.0
-        if isinstance(self.loss, Huber):
+        if isinstance(self.loss, Huber) and not self._flat:
             kink = self.loss.epsilon * self._scale
             turn = self.loss.epsilon if self.loss.scale is None else 0.0
         guess = 1.5 * self.keep / self._density
@@ -133,9 +146,13 @@ class Task:
         if isinstance(self.loss, Huber):
             few = slice(None, None, max(1, len(r) // START_ROWS))
             step = interior_point(z[few] * w[few, None], r[few] * w[few], 0.5).u
-            typical = float(np.average(np.abs(r - z @ step), weights=w))
+            size = np.abs(r - z @ step)
+            typical = float(np.average(size, weights=w))
             self._scale = self.loss.scale or typical
-            if not whole:
+            if self.loss.scale is None:
+                on_it = float(np.average(size <= 1e-9 * typical, weights=w))
+                self._flat = on_it > 0.8 * (1 - self.loss.epsilon**-2)
+            if not whole and not self._flat:
                 globs = Globs(Place(u, 0.0, 0.0, len(r)))
                 globs.add(columns, r, w)
                 valley = Valley(globs, self.loss.epsilon, self.loss.scale is None)
@@ -161,7 +178,7 @@ class Task:
         kept = len(globs.rows().r)
         if math.isfinite(globs.reach) and globs.reach > 0 and kept:
             self._density = kept / globs.reach
-        if isinstance(self.loss, Huber):
+        if isinstance(self.loss, Huber) and not self._flat:
             self._look_huber(globs, self.loss)
         else:
             self._look_quantile(globs, _level(self.loss))
@@ -169,6 +186,7 @@ class Task:
     def _look_quantile(self, globs: Globs, level: float) -> None:
         rows, found = globs.rows(), self.found
         weight = globs.up_weight + globs.down_weight + float(rows.w.sum())
+        self._weight = weight
         # The sums go as two rows of their own: no more than the rows they stand for.
         Z = np.vstack([rows.z * rows.w[:, None], globs.up[:-1], globs.down[:-1]])
         y = np.concatenate([rows.r * rows.w, globs.up[-1:], globs.down[-1:]])
@@ -183,16 +201,44 @@ class Task:
         typical = here / weight / min(level, 1 - level)
         size = float(np.linalg.norm(low.u)) + 10 * typical
         bound = float(low.dual @ y) - float(np.linalg.norm(gradient)) * size
-        factor = 2.0 if isinstance(self.loss, Absolute) else 1.0
-        found.lower = max(found.lower, factor * bound / weight)
-        if float(np.linalg.norm(low.u)) < globs.reach:
-            found.u, found.loss = self._at + low.u, factor * there / weight
-            found.done = low.proven or _close(found)
-            found.gradient = factor * gradient / weight
-            found.unique, found.inverse = low.unique, low.inverse
-            if found.done:
-                return
-        self._go_on(low.u, math.nan, globs)
+        found.lower = max(found.lower, self._factor * bound / weight)
+        inside = float(np.linalg.norm(low.u)) < globs.reach
+        if inside:
+            found.u, found.loss = self._at + low.u, self._factor * there / weight
+            found.gradient = self._factor * gradient / weight
+            found.unique = low.unique
+            along = found.u[int(self.frame.intercept) :]
+            unit = EPS * (float(np.linalg.norm(along)) + typical)
+            found.error = 4 * low.inverse * unit
+        found.done = _close(found) or (inside and low.proven)
+        if not found.done:
+            self._go_on(low.u, math.nan, globs)
+        elif isinstance(self.loss, Huber):
+            self._settle_flat(self.loss, globs, low.dual, typical)
+
+    def _settle_flat(
+        self, loss: Huber, globs: Globs, dual: Array, typical: float
+    ) -> None:
+        """Whether the scale is 0, and the line that of the absolute loss.
+
+        As the scale goes to 0, Huber's loss goes to 2ε Σ w|r|. That is its optimum
+        where the multipliers a of the absolute loss, between -1 and 1, leave
+
+            Σ w (1 - ε²a²) ≥ 0
+        """
+        rows = globs.rows()
+        a = 2 * dual[: len(rows.w)]
+        left = float(rows.w @ (1 - (loss.epsilon * a) ** 2))
+        left += (globs.up_weight + globs.down_weight) * (1 - loss.epsilon**2)
+        if left >= 0:
+            self.found.scale = 0.0
+            a = np.abs(a)
+            out = float(rows.w[a > 1 - 1e-6].sum()) + globs.up_weight
+            self.found.outside = (out + globs.down_weight) / self._weight
+            return
+        self._flat, self._looks, self._scale = False, 0, typical
+        self.found = Optimum(self.found.u, passes=self.found.passes)
+        self._at = self.found.u
 
     def _look_huber(self, globs: Globs, loss: Huber) -> None:
         found = self.found
@@ -212,9 +258,11 @@ class Task:
             found.bound = "gradient"
             gradient, _, _ = valley.slopes(low.step, low.scale)
             found.gradient = gradient[: len(self._at)] / valley.weight
-            found.inverse = low.inverse * valley.weight
+            found.error = low.gradient * low.inverse
             found.outside = valley.beyond(low.step, low.scale) / valley.weight
-            found.done = low.gap <= CLOSE * low.loss
+            # Where no curvature bounds the gap, a gradient of rounding has to do.
+            level = low.gradient <= FLAT * valley.weight * (1 if free else low.scale)
+            found.done = low.gap <= CLOSE * low.loss or (math.isnan(low.gap) and level)
             if found.done:
                 return
         self._go_on(low.step, low.scale, globs)
@@ -224,7 +272,7 @@ class Task:
         if here < self._best or self._looks == 1:
             self._best = here
             self.found.u, self.found.scale = self._at, self._scale
-            self.found.loss = here * (2.0 if isinstance(self.loss, Absolute) else 1.0)
+            self.found.loss = here * self._factor
             return True
         self._at, self._scale = self.found.u, self.found.scale
         self.keep = min(4 * self.keep, self.room)
@@ -244,7 +292,7 @@ class Task:
             share = min(1.0, 0.999 * globs.reach / change) if change else 1.0
             step, scale = share * step, self._scale + share * (scale - self._scale)
         self._at = self._at + step
-        if isinstance(self.loss, Huber) and self.loss.scale is None:
+        if isinstance(self.loss, Huber) and self.loss.scale is None and not self._flat:
             self._scale = scale
 
 

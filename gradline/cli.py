@@ -228,7 +228,7 @@ def _names_target(formula: str | None) -> bool:
     """Whether a formula says what to predict."""
     if formula is None:
         return False
-    from gradline.formula import parse
+    from gradline.grammar import parse
 
     return parse(formula).response is not None
 
@@ -237,7 +237,7 @@ def _takes_the_rest(wishes: dict[str, Any]) -> bool:
     """Whether columns become features that nobody named."""
     if wishes["formula"] is None:
         return wishes["features"] is None
-    from gradline.formula import parse
+    from gradline.grammar import parse
 
     return parse(wishes["formula"]).dotted
 

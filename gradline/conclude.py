@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradline.certificate import (
+    BATCH_TOLERANCE,
     TOLERANCE,
     Certificate,
     above,
@@ -33,7 +34,7 @@ def conclude(
     survey: Survey,
     parameters: Tensor,
     *,
-    method: Literal["exact", "gd"],
+    method: Literal["exact", "gd", "sgd"],
     trace: Trace | None = None,
     path: Path | None = None,
     settings: dict[str, Any] | None = None,
@@ -89,7 +90,7 @@ class Judgement(NamedTuple):
 def judge(
     survey: Survey,
     parameters: Tensor,
-    method: Literal["exact", "gd"],
+    method: Literal["exact", "gd", "sgd"],
     level: float,
     path: Path | None,
     settings: dict[str, Any],
@@ -110,7 +111,7 @@ def judge(
     spectrum, design = survey.spectrum, survey.design
     slopes = parameters[:-1]
     off = parameters - survey.optimum
-    gap = spectrum.energy(off[:-1]) + float(off[-1] + survey.mean @ off[:-1]) ** 2
+    gap = gap_of(survey, parameters)
     steepest, flattest = survey.curvatures
     share = relative_gap(gap, survey.optimum_loss, survey.floor)
     loss = survey.optimum_loss + gap
@@ -307,8 +308,16 @@ def drawn_in(decay: float, loss: float, share: float) -> str:
     )
 
 
+def gap_of(survey: Survey, parameters: Tensor) -> float:
+    """How far the loss at slopes and intercept, (d + 1,), is above the optimum's."""
+    off = parameters - survey.optimum
+    level = float(off[-1] + survey.mean @ off[:-1])
+    return survey.spectrum.energy(off[:-1]) + level**2
+
+
 def _status(survey: Survey, method: str, share: float) -> Status:
-    if method == "gd" and share > TOLERANCE:
+    goal = {"exact": math.inf, "sgd": BATCH_TOLERANCE}.get(method, TOLERANCE)
+    if share > goal:
         return Status.NOT_CONVERGED
     if survey.spectrum.deficient:
         return Status.RANK_DEFICIENT

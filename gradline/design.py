@@ -26,28 +26,22 @@ import numpy.typing as npt
 
 from gradline.checks import one_of, whole
 from gradline.data import Array, Batch, Chunk, Codes, Source, column_of
-from gradline.encode import (
-    Encoding,
-    Levels,
-    Product,
-    evaluate,
-    fill,
-    term_names,
-    undefined_error,
-)
+from gradline.encode import Encoder, Encoding, Levels, evaluate, undefined_error
 from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
-from gradline.levels import (
+from gradline.levels import learn
+from gradline.poly import Polynomials
+from gradline.terms import MOST_TERMS, Term, expand
+from gradline.usable import (
+    check_features,
     decimal_hint,
-    learn,
     missing_error,
     refuse_infinity,
     said,
     useless,
 )
-from gradline.poly import Polynomials
-from gradline.terms import MOST_TERMS, Term, coded, count_columns, expand
+from gradline.usable import check_target as check_target
 
 #: What the coefficient of the column of ones is called.
 INTERCEPT = "Intercept"
@@ -130,7 +124,7 @@ class Design:
     def terms(self) -> tuple[str, ...]:
         """The names of X's columns: "distance", "carrier[AA]", "carrier[AS]"."""
         if self.encoding is not None:
-            return tuple(term_names(self._products, self.levels))
+            return self._encoder.names
         names: list[str] = []
         for feature in self.features:
             if feature in self.levels:
@@ -146,8 +140,7 @@ class Design:
         for what the intercept would.
         """
         if self.encoding is not None:
-            factor = Factor("category", Column(feature))
-            whole = any((factor, True) in product for product in self._products)
+            whole = self._encoder.has_whole(feature)
         else:
             first = next(f for f in self.features if f in self.levels)
             whole = not self.intercept and feature == first
@@ -277,10 +270,10 @@ class Design:
                 )
 
     @cached_property
-    def _products(self) -> tuple[Product, ...]:
-        """The products that X has columns for, with a formula or a degree."""
+    def _encoder(self) -> Encoder:
+        """What makes the terms of a formula or a degree."""
         assert self.encoding is not None
-        return coded(self.encoding.terms, self.intercept)
+        return Encoder(self.encoding, self.levels, self.intercept)
 
     def _read(self, batch: Batch, extra: Sequence[str]) -> _Read:
         """X (rows, d), the `extra` columns, and the codes of each category.
@@ -324,46 +317,30 @@ class Design:
     ) -> _Read:
         """As `_read`, with the terms of a formula or a degree."""
         d, k = len(self.terms), len(self.numbers)
-        block = np.zeros((batch.rows, d + len(extra)), order="F")
         values = batch.numbers([*self.numbers, *extra])
-        block[:, d:] = values[:, k:]
         columns = {name: values[:, i] for i, name in enumerate(self.numbers)}
         codes = {name: self._codes(batch, name) for name in self.levels}
-        X = block[:, :d]
-        fill(X, self._products, encoding, columns, codes, self.levels)
-        beside = block[:, d:]
-        if encoding.response is not None and self.target in extra:
-            at = list(extra).index(self.target)
-            y = values[:, k + at]
-            beside[:, at] = evaluate(encoding.response, {self.target: y})
-            columns[self.target] = y
-        return _Read(X, beside, codes, values, (*self.numbers, *extra), columns)
+        block = np.zeros((batch.rows, d + len(extra)), order="F")
+        self._encoder.fill(block[:, :d], columns, codes)
+        block[:, d:] = values[:, k:]
+        if encoding.response is not None and extra:  # the target comes first
+            columns[self.target] = values[:, k]
+            block[:, d] = evaluate(encoding.response, columns)
+        names = (*self.numbers, *extra)
+        return _Read(block[:, :d], block[:, d:], codes, values, names, columns)
 
     def _refuse_undefined(self, found: _Read, keep: Mask | None, start: int) -> None:
-        """Refuse a term that is no finite number, in the rows that are kept."""
+        """Refuse a term or a target that is no finite number, in the rows kept."""
         y = found.beside[:, :1]
         if _all_finite(found.X) and _all_finite(y):
             return
         rows = np.arange(len(y)) if keep is None else np.flatnonzero(keep)
-        for values, names in ((y, [self.response]), (found.X, self.terms)):
-            undefined = ~np.isfinite(values[rows])
-            if undefined.any():
-                row, at = divmod(int(np.argmax(undefined)), undefined.shape[1])
-                place = int(rows[row])
-                made_of = self._made_of[at] if values is found.X else (self.target,)
-                raise undefined_error(
-                    names[at], made_of, found.columns, place, start + place + 1
-                )
-
-    @cached_property
-    def _made_of(self) -> list[tuple[str, ...]]:
-        """For each term of a formula, the columns of numbers behind it."""
-        found: list[tuple[str, ...]] = []
-        for product in self._products:
-            numeric = [f for f, _ in product if f.kind != "category"]
-            names = dict.fromkeys(name for f in numeric for name in f.columns)
-            found += [tuple(names)] * count_columns([product], self.levels)
-        return found
+        self._encoder.refuse_undefined(found.X, found.columns, rows, start)
+        undefined = ~np.isfinite(y[rows])
+        if undefined.any():
+            row = int(rows[np.argmax(undefined)])
+            made_of = [self.target]
+            raise undefined_error(self.response, made_of, found.columns, row, start)
 
     def _codes(self, batch: Batch, feature: str) -> Codes:
         """A category's codes in the design's own levels; the base is 0."""
@@ -501,7 +478,7 @@ def build_design(
         chosen = others
     else:
         chosen = tuple(name for name in features if name not in exclude)
-    _check_features(source, chosen, target)
+    check_features(source, chosen, target)
     for name in categories:
         column_of(source, name)
         if name not in chosen:
@@ -586,8 +563,6 @@ def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
 
 def _checked(design: Design) -> Design:
     """A design, unless its terms are too many or their names are not unique."""
-    if design.encoding is not None:
-        count_columns(design._products, design.levels)
     doubled = [name for name, n in Counter(design.terms).items() if n > 1]
     if doubled:
         raise ColumnError(
@@ -601,40 +576,3 @@ def _checked(design: Design) -> Design:
             f"{most!r}: leave it out, the limit is {MOST_TERMS:,}"
         )
     return design
-
-
-def check_target(source: Source, target: str) -> None:
-    """Refuse a target that is not there, or not numbers.
-
-    Raises:
-        ColumnError: with an example of what it holds.
-    """
-    column = column_of(source, target)
-    if column.kind != "number":
-        numeric = [c.name for c in source.columns if c.kind == "number"]
-        hint = f"numbers are in {listed(numeric)}" if numeric else "no column has any"
-        raise ColumnError(
-            f"the target {target!r} holds {said(source, column)} and must hold "
-            f"numbers: {decimal_hint(source, column) or hint}"
-        )
-
-
-def _check_features(source: Source, features: Sequence[str], target: str) -> None:
-    if not features:
-        raise DataError(
-            f"{source.name} has no column beside the target {target!r}: a line needs "
-            "at least one feature"
-        )
-    seen: set[str] = set()
-    by_name = {column.name: column for column in source.columns}
-    for name in features:
-        column = by_name.get(name) or column_of(source, name)
-        if name == target:
-            raise ColumnError(
-                f"{name!r} is the target and a feature: take it off the features"
-            )
-        if name in seen:
-            raise ColumnError(f"feature {name!r} is named twice: name it once")
-        seen.add(name)
-        if column.kind == "other":
-            raise useless(name, column.type)

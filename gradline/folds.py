@@ -17,16 +17,13 @@ row, as in splits.py, would cost a look at all columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gradline.checks import column_name, whole
-from gradline.cluster import map_merge
 from gradline.data import (
     Array,
     Batch,
@@ -45,7 +42,7 @@ from gradline.errors import (
     UsageError,
 )
 from gradline.instants import cuts, ordered
-from gradline.reading import share_cores, stretches
+from gradline.reading import Reading, read_into, share_cores
 from gradline.rowhash import mix, word
 from gradline.state import Moments
 from gradline.threads import blas_threads
@@ -260,6 +257,20 @@ class TimeSeriesFolds:
         return labels
 
 
+@dataclass(frozen=True)
+class AllRows:
+    """One block of all rows: nothing is held out."""
+
+    count = 1
+    repeats = 1
+    columns = ()
+    in_order = False
+
+    def labeller(self, source: Source) -> Labeller:
+        """All rows belong to it."""
+        return lambda batch, _: [np.zeros(batch.rows, np.uint16)]
+
+
 def as_folds(value: Any) -> Folds:
     """Folds by how many, or as they are.
 
@@ -282,34 +293,81 @@ def _check(count: Any, least: int = 2) -> None:
     whole("the number of folds", count, least, MOST_FOLDS)
 
 
+def with_others(
+    tally: Tally,
+    design: Design,
+    found: tuple[Chunk, Any],
+    batch: Batch,
+    start: int,
+    others: Sequence[str],
+) -> tuple[Chunk, Any]:
+    """A chunk with further targets beside its own, y (rows, k), and its rows' mask.
+
+    Args:
+        tally: of the rows, of which some may have to be dropped now.
+        design: says whether they may.
+        found: a chunk and which rows of its batch it has, by `Design.chunk`.
+        batch: where it comes from.
+        start: how many rows came before that.
+        others: the further targets.
+
+    Raises:
+        MissingValueError: one is missing or infinite.
+    """
+    chunk, keep = found
+    values = batch.numbers(list(others))
+    finite = np.asarray(np.isfinite(values).all(axis=1))
+    usable = finite if keep is None else finite | ~keep
+    if not usable.all():
+        if design.missing == "error" or np.isinf(values[~usable]).any():
+            row = int(np.argmin(usable))
+            name = others[int(np.argmin(np.isfinite(values[row])))]
+            raise MissingValueError(
+                f"the target {name!r} has a missing or infinite value, first in row "
+                f"{row_number(batch, start, row):,}: fill it in, leave the target out, "
+                "or drop rows where one is missing with missing='drop'"
+            )
+        here = finite if keep is None else finite[keep]
+        weight = None if chunk.weight is None else chunk.weight[here]
+        lost = len(chunk.y) - int(here.sum())
+        chunk = Chunk(chunk.X[here], chunk.y[here], weight)
+        keep = finite if keep is None else finite & keep
+        tally.rows -= lost
+        tally.dropped += lost
+    values = values if keep is None else values[keep]
+    return chunk._replace(y=np.column_stack([chunk.y, values])), keep
+
+
 class FoldStates:
     """The states of all folds of a design.
 
     Args:
         blocks: the states, of one repeat after the other.
         folds: how rows were cut into them.
-        tally: of the rows.
-        source: the rows' name, for messages.
+        reading: what else the pass has kept: a tally, and rows to draw.
+        name: of the data, for messages.
 
     Attributes:
         folds: as given.
-        tally: as given.
+        tally: of the rows.
 
     Raises:
         DataError: a fold without a row.
     """
 
     def __init__(
-        self, blocks: Sequence[Moments], folds: Folds, tally: Tally, source: Source
+        self, blocks: Sequence[Moments], folds: Folds, reading: Reading, name: str
     ) -> None:
         self._blocks = list(blocks)
+        self._reading = reading
         self.folds = folds
-        self.tally = tally
-        for place, state in enumerate(self._blocks):
+        self.tally = reading.tally
+        for place, state in enumerate(self._blocks if len(self) > 1 else []):
             if state.weight <= 0:
                 raise DataError(
-                    f"fold {place % self._each + 1:,} of {self._each:,} has no row of "
-                    f"{source.name}: give fewer folds"
+                    f"block {place % self._each + 1:,} of the {self._each:,} that "
+                    f"{name} is cut into has no row, or none of a weight: give fewer "
+                    "folds"
                 )
 
     def __len__(self) -> int:
@@ -324,6 +382,11 @@ class FoldStates:
     def whole(self) -> Moments:
         """The state of all rows."""
         return merged(self._blocks[: self._each])
+
+    def reading(self) -> Reading:
+        """The pass as if it had left one state of all rows."""
+        self._reading.moments = self.whole()
+        return self._reading
 
     def without(self, fold: int) -> Moments:
         """What a fold is predicted from: the merge of the others, or of those before.
@@ -383,11 +446,16 @@ class _Reading:
     """What a reader collects: a state for each block."""
 
     def __init__(
-        self, design: Design, folds: Folds, labels: Labeller, others: Sequence[str]
+        self,
+        reading: Reading,
+        folds: Folds,
+        labels: Labeller,
+        others: Sequence[str],
     ) -> None:
-        self._design, self._labels = design, labels
+        design = reading.design
+        self.reading = reading
+        self._labels = labels
         self._others = list(others)
-        self.tally = Tally()
         self._each = folds.count + folds.in_order
         d, k = len(design.terms), 1 + len(others)
         self.blocks = [
@@ -398,51 +466,33 @@ class _Reading:
 
     def take(self, start: int, batch: Batch) -> None:
         """Take in a batch, before which `start` rows came."""
-        found = self._design.chunk(batch, start, self.tally)
+        reading = self.reading
+        found = reading.design.chunk(batch, start, reading.tally)
         if found is None:
             return
         chunk, keep = found
         if self._others:
-            chunk, keep = self._with_others(chunk, keep, batch, start)
+            tally, design = reading.tally, reading.design
+            found = with_others(tally, design, found, batch, start, self._others)
+            chunk, keep = found
+        else:
+            reading.keep(chunk, start)
         for repeat, labels in enumerate(self._labels(batch, start)):
             mine = labels if keep is None else labels[keep]
             self._scatter(chunk, mine, repeat * self._each)
 
     def merge(self, other: _Reading) -> None:
         """Take in what another has read."""
-        self.tally.merge(other.tally)
+        self.reading.merge(other.reading)
         for mine, theirs in zip(self.blocks, other.blocks, strict=True):
             mine.merge(theirs)
-
-    def _with_others(
-        self, chunk: Chunk, keep: Any, batch: Batch, start: int
-    ) -> tuple[Chunk, Any]:
-        """A chunk with the further targets beside its own, (rows, k)."""
-        values = batch.numbers(self._others)
-        finite = np.asarray(np.isfinite(values).all(axis=1))
-        usable = finite if keep is None else finite | ~keep
-        if not usable.all():
-            if self._design.missing == "error" or np.isinf(values).any():
-                row = int(np.argmin(usable))
-                name = self._others[int(np.argmin(np.isfinite(values[row])))]
-                raise MissingValueError(
-                    f"the target {name!r} has a missing value, first in row "
-                    f"{row_number(batch, start, row):,}: fill it in, leave the target "
-                    "out, or drop such rows with missing='drop' (--missing drop)"
-                )
-            here = finite if keep is None else finite[keep]
-            before = len(chunk.y)
-            weight = None if chunk.weight is None else chunk.weight[here]
-            chunk = Chunk(chunk.X[here], chunk.y[here], weight)
-            keep = finite if keep is None else finite & keep
-            self.tally.rows -= before - len(chunk.y)
-            self.tally.dropped += before - len(chunk.y)
-        values = values if keep is None else values[keep]
-        return chunk._replace(y=np.column_stack([chunk.y, values])), keep
 
     def _scatter(self, chunk: Chunk, labels: Blocks, first: int) -> None:
         """Add the rows of each block to its state."""
         if not len(labels):
+            return
+        if self._each == 1:
+            self.blocks[first].add_checked(chunk)
             return
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels, minlength=self._each))
@@ -477,6 +527,7 @@ def read_folds(
     folds: Folds,
     progress: Progress | None = None,
     others: Sequence[str] = (),
+    hold: int = 0,
 ) -> FoldStates:
     """The states of all folds, from one pass over the rows.
 
@@ -490,24 +541,24 @@ def read_folds(
         folds: how rows are cut into folds.
         progress: is told how reading gets on.
         others: further targets beside the design's, each a column of numbers.
+        hold: up to so many numbers, all rows are kept, see `reading.read_once`.
 
     Raises:
         DataError: as `Design.chunks`; and a fold without a row.
     """
     labels = folds.labeller(source)
     shared = share_cores(source, design)
-    also = [*others, *folds.columns]
-    shown = progress("reading", source.rows) if progress else nullcontext(int)
-    with blas_threads(shared.blas), shown as advance:
 
-        def take(state: _Reading, placed: tuple[int, Batch]) -> None:
-            state.take(*placed)
-            advance(placed[1].rows)
+    def make() -> _Reading:
+        return _Reading(Reading(design, source.rows, hold), folds, labels, others)
 
-        found = map_merge(
-            lambda: stretches(source, design, also),
-            partial(_Reading, design, folds, labels, others),
-            take,
-            workers=shared.readers,
+    with blas_threads(shared.blas):
+        found = read_into(
+            make,
+            source,
+            design,
+            progress,
+            readers=shared.readers,
+            also=[*others, *folds.columns],
         )
-    return FoldStates(found.blocks, folds, found.tally, source)
+    return FoldStates(found.blocks, folds, found.reading, source.name)

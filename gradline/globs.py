@@ -160,6 +160,8 @@ class Globs:
         if not self._kept:
             return
         rows = Rows(*(np.concatenate(parts) for parts in zip(*self._kept, strict=True)))
+        if len(rows.r) > most:
+            rows = _without_doubles(rows)
         stay = rows.reach < self.reach
         if int(stay.sum()) > most:
             self.reach = float(np.partition(rows.reach, most)[most])
@@ -188,6 +190,17 @@ class Globs:
         both = np.concatenate([z, r[None]]) * np.sqrt(np.maximum(inside, 0.0))
         self.square += np.dot(both, both.T)
         self.square_weight += float(inside.sum())
+
+
+def _without_doubles(rows: Rows) -> Rows:
+    """Equal rows as one of their joint weight, where there are many such."""
+    if len(np.unique(rows.r)) > len(rows.r) / 2:
+        return rows
+    both = np.ascontiguousarray(np.column_stack([rows.z, rows.r]))
+    whole = both.view(np.dtype((np.void, both.itemsize * both.shape[1])))[:, 0]
+    _, first, which = np.unique(whole, return_index=True, return_inverse=True)
+    weight = np.bincount(which, weights=rows.w)
+    return Rows(rows.z[first], rows.r[first], weight, rows.reach[first])
 
 
 class Several:

@@ -82,9 +82,7 @@ class Valley:
         absolutes = self._out_r - float(self._out_z @ step)
         return self._value(r, squares, absolutes, scale)
 
-    def _value(
-        self, r: Array, squares: float, absolutes: float, scale: float
-    ) -> float:
+    def _value(self, r: Array, squares: float, absolutes: float, scale: float) -> float:
         w, kink = self._rows.w, self.epsilon * scale
         size = np.abs(r)
         out = size > kink
@@ -157,7 +155,7 @@ class Valley:
         step, first = np.zeros(p) if start is None else start, scale
         value = self.value(step, scale)
         for _ in range(MOST_STEPS):
-            gradient, hessian, rounding = self.slopes(step, scale)
+            gradient, hessian, _ = self.slopes(step, scale)
             move = -_solve(hessian, gradient)
             promised = -float(gradient @ move)
             last = promised <= 1e-15 * abs(value)

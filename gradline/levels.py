@@ -12,19 +12,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradline.data import Array, Batch, Column, Source, column_of
+from gradline.data import Batch, Source
 from gradline.encode import Levels, evaluate, undefined_error
-from gradline.errors import ColumnError, DataError, MissingValueError, listed
+from gradline.errors import DataError
 from gradline.formula import Factor
 from gradline.poly import Learner, Polynomials
-
-#: A text column with a new level in every fourth row or more is a name or an id: once
-#: it has so many levels in the midst of reading, or so many at the end.
-MANY_LEVELS, SOME_LEVELS = 1_000, 50
+from gradline.usable import (
+    MANY_LEVELS,
+    SOME_LEVELS,
+    missing_error,
+    refuse_identifier,
+    refuse_infinity,
+    refuse_numbers_as_text,
+)
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-_NUMBERISH = re.compile(r"[-+]{0,2}[€$£¥]?\s?\d[\d.,:/\s_-]*(e[-+]?\d+)?\s?[€$£¥%]?")
 
 Missing = Literal["error", "drop"]
 
@@ -77,11 +79,11 @@ def learn(
             used = np.unique(codes[complete & (codes >= 0)])
             found[name] |= {labels[i]: None for i in used}
             if name not in asked_for:
-                _refuse_identifier(name, len(found[name]), rows, MANY_LEVELS)
+                refuse_identifier(name, len(found[name]), rows, MANY_LEVELS)
     for name in categories:
         if name not in asked_for:
-            _refuse_identifier(name, len(found[name]), rows, SOME_LEVELS)
-            _refuse_numbers_as_text(source, name, list(found[name]))
+            refuse_identifier(name, len(found[name]), rows, SOME_LEVELS)
+            refuse_numbers_as_text(source, name, list(found[name]))
     levels = {
         name: tuple(sorted(found[name], key=_level_order(found[name], asked_for, name)))
         for name in categories
@@ -112,9 +114,9 @@ def _take(
         x = evaluate(factor.of, columns)
         undefined = ~np.isfinite(x)
         if undefined.any():
-            row = int(np.argmax(undefined))
-            number = start + int(places[row]) + 1
-            raise undefined_error(factor.of.text, factor.columns, columns, row, number)
+            row = int(places[np.argmax(undefined)])
+            read = {name: values[:, i] for i, name in enumerate(names)}
+            raise undefined_error(factor.of.text, factor.columns, read, row, start)
         learners[factor.text].add(x)
 
 
@@ -142,93 +144,8 @@ def _learned(factor: Factor, learner: Learner) -> Polynomials:
     )
 
 
-def missing_error(name: str, row: int) -> MissingValueError:
-    """The error for a missing value, in a row counted from 1."""
-    return MissingValueError(
-        f"column {name!r} has a missing value, first in row {row:,}: fill it in, leave "
-        "the column out, or drop such rows with missing='drop' (--missing drop)"
-    )
-
-
-def refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
-    """Refuse an infinite value in columns (rows, d), before which `start` rows came."""
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = divmod(int(np.argmax(infinite)), infinite.shape[1])
-        raise MissingValueError(
-            f"column {names[column]!r} is infinite, first in row {start + row + 1:,}: "
-            "no line fits that; correct it or leave the row out"
-        )
-
-
-def useless(name: str, kind: str) -> ColumnError:
-    """The error for a column of dates, lists and the like."""
-    return ColumnError(
-        f"column {name!r} holds {kind} values, which are neither numbers nor "
-        f"categories: leave it out with exclude=[{name!r}] (--exclude {name})"
-    )
-
-
-def said(source: Source, column: Column) -> str:
-    """What a column holds, for a message, with an example where it is text."""
-    if column.kind != "category":
-        return {"other": f"{column.type} values"}.get(column.kind, "numbers")
-    for batch in source.batches([column.name]):
-        codes, names = batch.category(column.name)
-        found = np.flatnonzero(codes >= 0)
-        if len(found):
-            return f"text, such as {names[codes[found[0]]]!r}"
-    return "text"
-
-
-def decimal_hint(source: Source, column: Column) -> str | None:
-    """What to do about a text column whose texts are numbers with decimal commas."""
-    if column.kind != "category":
-        return None
-    for batch in source.batches([column.name]):
-        _, names = batch.category(column.name)
-        if any(_DECIMAL_COMMA.fullmatch(n.strip()) for n in names):
-            return (
-                "for numbers with decimal commas give decimal=',' (--decimal ,); "
-                "thousands separators must be taken out of the file"
-            )
-        return None
-    return None
-
-
 def _level_order(levels: dict[str, Any], asked_for: set[str], name: str) -> Any:
     """Text sorts by its code points; numbers made categories, by their value."""
     if name in asked_for and all(_NUMBER.fullmatch(level) for level in levels):
         return float
     return str
-
-
-def _refuse_identifier(name: str, levels: int, rows: int, most: int) -> None:
-    if levels > most and levels > rows / 4:
-        raise ColumnError(
-            f"column {name!r} has {levels:,} different values in {rows:,} rows, so it "
-            f"looks like a name or an id: leave it out with exclude=[{name!r}] "
-            f"(--exclude {name}), or insist with categories=[{name!r}]"
-        )
-
-
-def _refuse_numbers_as_text(source: Source, name: str, levels: list[str]) -> None:
-    """Refuse a text column that is numbers or dates with something in the way.
-
-    As a category it would fit beautifully, and mean nothing.
-    """
-    column = column_of(source, name)
-    if not column.type.startswith(("string", "large_string")):
-        return  # somebody made it a category, or it is true and false
-    numbers = [v for v in levels if _NUMBERISH.fullmatch(v.strip())]
-    if not numbers or len(numbers) < len(levels) / 2:
-        return
-    others = [v for v in levels if v not in numbers]
-    but = f", but {listed(others, 2)} {'do' if len(others) > 1 else 'does'} not"
-    hint = decimal_hint(source, column)
-    raise ColumnError(
-        f"column {name!r} holds text, and {listed(numbers, 2)} look like numbers or "
-        f"dates{but if others else ''}: {hint or 'mend the file'}, leave it out with "
-        f"exclude=[{name!r}] (--exclude {name}), or make it a category with "
-        f"categories=[{name!r}] (--categories {name})"
-    )

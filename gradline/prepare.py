@@ -13,7 +13,8 @@ from gradline.checks import column_name, column_names
 from gradline.data import Source
 from gradline.design import Design, Missing, build_design
 from gradline.errors import UsageError
-from gradline.formula import Formula, parse
+from gradline.formula import Formula
+from gradline.grammar import parse
 from gradline.intake import open_table
 from gradline.splits import Split
 

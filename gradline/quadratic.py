@@ -185,7 +185,7 @@ def walk(
     # to where all parameters are 0.
     watch = Watch(loss.optimum_loss + 0.5 * float(loss.target @ loss.target))
     stopper = None if held is None else Stopper(stopping)
-    record, interrupted, still = _Record(keep), False, 0
+    record, interrupted, still = Record(keep), False, 0
 
     def note(epoch: int, gap: float) -> bool:
         """Record an epoch; whether the validation loss says to stop there."""
@@ -257,7 +257,7 @@ class _Entry(NamedTuple):
     seen: float
 
 
-class _Record:
+class Record:
     """Keeps every epoch, and thins itself out where they become too many."""
 
     def __init__(self, keep: int) -> None:
@@ -280,6 +280,29 @@ class _Record:
                 self._kept = self._kept[::2]
                 self._every *= 2
         self.last = entry
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as tensors and plain values."""
+        marked = [e for e in (self._best, self.last) if e is not None]
+        entries = [*self._kept, *marked]
+        return {
+            "every": self._every,
+            "kept": len(self._kept),
+            "best": self._best is not None,
+            "epochs": [e.epoch for e in entries],
+            "gaps": [e.gap for e in entries],
+            "seen": [e.seen for e in entries],
+            "inner": torch.stack([e.inner for e in entries]),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        columns = (state[name] for name in ("epochs", "gaps", "inner", "seen"))
+        entries = [_Entry(*row) for row in zip(*columns, strict=True)]
+        self._every = state["every"]
+        self._kept = entries[: state["kept"]]
+        self._best = entries[-2] if state["best"] else None
+        self.last = entries[-1]
 
     def value(self) -> tuple[Epochs, Array, Tensor, Array]:
         """Epochs, gaps, coordinates and validation losses of those kept."""

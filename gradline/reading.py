@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 import torch
 
-from gradline.cluster import map_merge
+from gradline.cluster import Mergeable, map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.scores import Sample
@@ -169,10 +169,14 @@ class Reading:
         found = self.design.chunk(batch, start, self.tally)
         if found is not None:
             self.moments.add_checked(found[0])
-            self.picker.add(found[0], start)
-            self._hold(found[0])
-            if self.beside is not None:
-                self.beside.take(start, found[0])
+            self.keep(found[0], start)
+
+    def keep(self, chunk: Chunk, start: int) -> None:
+        """Take of a chunk's rows what is kept of them, beside their moments."""
+        self.picker.add(chunk, start)
+        self._hold(chunk)
+        if self.beside is not None:
+            self.beside.take(start, chunk)
 
     def merge(self, other: Reading) -> None:
         """Take in what another has read."""
@@ -227,18 +231,55 @@ def read_once(
     Raises:
         DataError: as `Design.chunks`, for the first row that is at fault.
     """
-    shown = progress("reading", source.rows) if progress else nullcontext(int)
+    return read_into(
+        lambda: Reading(design, source.rows, hold, beside() if beside else None),
+        source,
+        design,
+        progress,
+        readers=readers,
+    )
+
+
+class Taking(Mergeable, Protocol):
+    """Something that takes in batches, and others of its kind."""
+
+    def take(self, start: int, batch: Batch) -> None:
+        """Take in a batch, before which `start` rows came."""
+
+
+S = TypeVar("S", bound=Taking)
+
+
+def read_into(
+    make: Callable[[], S],
+    source: Source,
+    design: Design,
+    progress: Progress | None = None,
+    *,
+    readers: int = 1,
+    also: Sequence[str] = (),
+    title: str = "reading",
+) -> S:
+    """One pass over the rows, into what takes them.
+
+    Args:
+        make: an empty one, for each reader.
+        source: the data.
+        design: says which columns are read.
+        progress: is told how reading gets on.
+        readers: how many threads, this one included.
+        also: further columns.
+        title: what is being done.
+    """
+    shown = progress(title, source.rows) if progress else nullcontext(int)
     with shown as advance:
 
-        def take(state: Reading, placed: tuple[int, Batch]) -> None:
+        def take(state: S, placed: tuple[int, Batch]) -> None:
             state.take(*placed)
             advance(placed[1].rows)
 
         return map_merge(
-            lambda: stretches(source, design),
-            lambda: Reading(design, source.rows, hold, beside() if beside else None),
-            take,
-            workers=readers,
+            lambda: stretches(source, design, also), make, take, workers=readers
         )
 
 

@@ -88,7 +88,8 @@ class Eigen:
 
     def slopes(self, coordinates: Array) -> Array:
         """Raw slopes, (A, d, k)."""
-        return self.vectors @ coordinates
+        slopes: Array = self.vectors @ coordinates
+        return slopes
 
     def losses(self, coordinates: Array) -> Array:
         """The mean squared error at each alpha, (A, k): a sum of what is not below 0.
@@ -97,7 +98,8 @@ class Eigen:
         """
         off = coordinates - self.line
         beyond = (off * (self.values[:, None] * off - 2 * self.rest)).sum(axis=1)
-        return np.maximum(self.loss + beyond, 0.0)
+        losses: Array = np.maximum(self.loss + beyond, 0.0)
+        return losses
 
     def freedom(self, alphas: Array) -> Array:
         """trace H, the effective number of coefficients, (A,)."""

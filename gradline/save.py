@@ -15,22 +15,22 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradline.blueprint import about_design, count, design_from, number
 from gradline.certificate import Certificate
 from gradline.data import Array
-from gradline.design import Design
-from gradline.encode import Encoding, Levels
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
-from gradline.formula import columns_in, parse_factor, parse_numbers
 from gradline.inference import Evidence
-from gradline.poly import Polynomials
+from gradline.modules import PREFIX
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
-from gradline.terms import MOST_FACTORS, MOST_TERMS, coded, count_columns
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Written into every file; raised when an older reader would misread a newer file:
 #: 2 where the design has a formula or a degree, of which older ones knew nothing.
@@ -48,16 +48,14 @@ def save(fit: Fit, path: str | Path) -> None:
     Raises:
         FileError: it cannot be written; what was there before is untouched.
     """
-    from safetensors.numpy import save as to_bytes
-
-    tensors = {
+    tensors: dict[str, Any] = {
         "weight": fit.slopes[None, :],
         "bias": np.array([fit.intercept]),
         "center": np.asarray(fit.center, dtype=np.float64),
         "level": np.array([fit.level]),
     }
     if fit.trace is not None:
-        for name in _TRACE:
+        for name in _TRACE[: 2 if fit._network is not None else 4]:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
         if fit.trace.validation_losses is not None:
             tensors["trace.validation_losses"] = np.ascontiguousarray(
@@ -72,7 +70,7 @@ def save(fit: Fit, path: str | Path) -> None:
         tensors["across"] = np.ascontiguousarray(known.across)
     about = {
         "format": FORMATS[fit.design.encoding is not None],
-        "design": _about_design(fit.design),
+        "design": about_design(fit.design),
         "certificate": fit.certificate.to_dict(),
         "metrics": fit.metrics.at_hand,
         "method": fit.method,
@@ -83,15 +81,37 @@ def save(fit: Fit, path: str | Path) -> None:
         "best_epoch": None if fit.trace is None else fit.trace.best_epoch,
         "evidence": None if known is None else _about_evidence(known),
     }
-    content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
+    if fit._network is not None:
+        for name in ("weight", "bias", "level"):
+            del tensors[name]
+        about["network"] = fit._network.about()
+    content = _to_bytes(fit, tensors, {"gradline": strict_json(about)})
     with replacing(path) as beside:
         beside.write_bytes(content)
 
 
-def load(path: str | Path) -> Fit:
+def _to_bytes(fit: Fit, tensors: dict[str, Any], about: dict[str, str]) -> bytes:
+    from safetensors import numpy, torch
+
+    if fit._network is None:
+        return numpy.save(tensors, metadata=about)
+    import torch as of
+
+    found = {name: of.from_numpy(value) for name, value in tensors.items()}
+    return torch.save(found | fit._network.tensors(), metadata=about)
+
+
+def load(path: str | Path, model: nn.Module | None = None) -> Fit:
     """Read a fit that `save` wrote; it predicts on raw data.
 
+    Args:
+        path: of the file.
+        model: of a fit of a torch module, a module of the same shape: files hold no
+            code. It stays as it is; a copy gets the tensors.
+
     Raises:
+        UsageError: a module is needed and not given, not needed and given, or of
+            another shape.
         FileError: the file cannot be read.
         ModelFileError: it is not a gradline model, is damaged, or is of a newer format.
     """
@@ -108,8 +128,10 @@ def load(path: str | Path) -> Fit:
                 f"{path.name} has the model format {about.get('format')!r} and this "
                 f"gradline reads {FORMATS[0]} to {FORMATS[-1]}: update gradline"
             )
+        if about.get("network") is not None or model is not None:
+            return _network_fit(path, tensors, about, model)
         return _fit(tensors, about)
-    except ModelFileError:
+    except (ModelFileError, UsageError):
         raise
     except (
         KeyError,
@@ -160,7 +182,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         try:
             with safe_open(str(path), framework="np") as file:
                 text = (file.metadata() or {}).get("gradline")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = [n for n in file.keys() if not n.startswith(PREFIX)]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in names}
         except OSError:
             raise
         except (SafetensorError, ValueError, TypeError, AttributeError, OverflowError):
@@ -170,8 +193,58 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     return tensors, text
 
 
+def _network_fit(
+    path: Path, tensors: dict[str, Any], about: dict[str, Any], model: Any
+) -> Fit:
+    """A fit of a torch module, whose code the file does not hold."""
+    known = about.get("network")
+    if known is None:
+        raise UsageError(
+            f"{path.name} holds a line, which needs no module: leave model out"
+        )
+    kind = known["class"]
+    if not isinstance(kind, str) or not isinstance(known["standardize"], bool):
+        raise ValueError("the module is not described")
+    if model is None:
+        raise UsageError(
+            f"{path.name} holds the weights of a {kind}, and no model file holds code: "
+            "give a module like it too, gl.load(path, model=...)"
+        )
+    from safetensors import safe_open
+    from torch import nn
+
+    from gradline.modules import restored
+
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model is a {type(model).__name__}: give a torch.nn.Module")
+    with safe_open(str(path), framework="pt") as file:
+        own = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    d = len(design_from(about["design"]).terms)
+    tensors = tensors | {
+        "weight": np.zeros((1, d)),
+        "bias": np.zeros(1),
+        "level": np.zeros(1),
+    }
+    k = len(tensors.get("trace.epochs", ()))
+    tensors |= {"trace.weights": np.zeros((k, d)), "trace.intercepts": np.zeros(k)}
+    fit = _fit(tensors, about)
+    trace = fit.trace
+    if trace is not None:
+        trace = dataclasses.replace(
+            trace, weights=np.empty((k, 0)), intercepts=np.full(k, math.nan)
+        )
+    return dataclasses.replace(
+        fit,
+        coefficients={},
+        intercept=math.nan,
+        level=math.nan,
+        trace=trace,
+        _network=restored(own, known, model, path.name),
+    )
+
+
 def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
-    design = _design(about["design"])
+    design = design_from(about["design"])
     terms = design.terms
     d = len(terms)
     weight = _tensor(tensors, "weight", (1, d))
@@ -188,7 +261,7 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         if "trace.validation_losses" in tensors:
             seen = _tensor(tensors, "trace.validation_losses", (k,))
         best = about.get("best_epoch")
-        if best is not None and _count(best) not in epochs:
+        if best is not None and count(best) not in epochs:
             raise ValueError(f"the best epoch {best}")
         trace = Trace(
             epochs,
@@ -211,8 +284,8 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         trace=trace,
         metrics=_scores(about["metrics"]),
         method=method,
-        rows=_count(about["rows"]),
-        dropped=_count(about["dropped"]),
+        rows=count(about["rows"]),
+        dropped=count(about["dropped"]),
         design=design,
         settings=settings,
         notes=tuple(notes),
@@ -238,7 +311,7 @@ def _evidence(
     if about is None:
         return None
     weight, log_weights, variance, level = (
-        _number(about[name], math.nan)
+        number(about[name], math.nan)
         for name in ("weight", "log_weights", "variance", "level")
     )
     if not all(map(math.isfinite, (weight, log_weights, variance, level))):
@@ -246,7 +319,7 @@ def _evidence(
     if weight <= 0 or variance < 0:
         raise ValueError("the evidence has a negative size")
     return Evidence(
-        rows=_count(about["rows"]),
+        rows=count(about["rows"]),
         weight=weight,
         log_weights=log_weights,
         variance=variance,
@@ -269,131 +342,12 @@ def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array
     return values
 
 
-def _about_design(design: Design) -> dict[str, Any]:
-    about = {
-        field.name: getattr(design, field.name) for field in dataclasses.fields(design)
-    }
-    encoding = about.pop("encoding")
-    if encoding is not None:  # else the file is as it was before there were formulas
-        about["encoding"] = {
-            "text": encoding.text,
-            "response": None if encoding.response is None else encoding.response.text,
-            "terms": [[factor.text for factor in term] for term in encoding.terms],
-            "learned": {
-                name: dataclasses.asdict(found)
-                for name, found in encoding.learned.items()
-            },
-        }
-    return about
-
-
-def _encoding(
-    about: dict[str, Any] | None, target: str, features: list[str], levels: Levels
-) -> Encoding | None:
-    """The terms of a formula, taken apart as if they had been typed."""
-    if about is None:
-        return None
-    text, response, terms = about["text"], about["response"], about["terms"]
-    if not isinstance(text, str) or not isinstance(terms, list):
-        raise ValueError("the formula")
-    if not 0 < len(terms) <= MOST_TERMS or not all(
-        isinstance(term, list) and 0 < len(term) <= MOST_FACTORS for term in terms
-    ):
-        raise ValueError("the terms of the formula")
-    made = None if response is None else parse_numbers(response)
-    known = {name: parse_factor(name) for term in terms for name in term}
-    if any(factor.text != name for name, factor in known.items()):
-        raise ValueError("a factor of the formula")
-    encoding = Encoding(
-        text,
-        tuple(tuple(known[name] for name in term) for term in terms),
-        made,
-        {name: _polynomials(found) for name, found in about["learned"].items()},
-    )
-    wanted = {factor.text: factor for factor in encoding.to_learn}
-    if wanted.keys() != encoding.learned.keys():
-        raise ValueError("what the formula has learned")
-    for name, factor in wanted.items():
-        beta = encoding.learned[name].beta
-        if len(beta) != factor.degree or (0 in beta and factor.kind != "center"):
-            raise ValueError(f"what {name} has learned")
-    read = {*encoding.numbers, *encoding.categories}
-    if read != set(features) or set(encoding.categories) != levels.keys():
-        raise ValueError("the columns of the formula")
-    if made is not None and set(columns_in(made)) != {target}:
-        raise ValueError("the target of the formula")
-    return encoding
-
-
-def _polynomials(about: dict[str, Any]) -> Polynomials:
-    alpha, beta = (
-        tuple(_number(value, math.nan) for value in about[name])
-        for name in ("alpha", "beta")
-    )
-    middle, half = (_number(about[name], math.nan) for name in ("middle", "half"))
-    if not all(map(math.isfinite, (*alpha, *beta, middle, half))):
-        raise ValueError("a polynomial is not finite")
-    rows = _count(about["rows"])
-    if len(alpha) != len(beta) or half <= 0 or min(beta) < 0 or rows == 0:
-        raise ValueError("a polynomial is not one")
-    return Polynomials(rows, middle, half, alpha, beta)
-
-
-def _design(about: dict[str, Any]) -> Design:
-    names = [about["target"], *about["features"]]
-    levels = {n: tuple(values) for n, values in about["levels"].items()}
-    names += [level for values in levels.values() for level in values]
-    weights, missing = about["weights"], about["missing"]
-    if weights is not None:
-        names.append(weights)
-    if not all(isinstance(n, str) for n in names):
-        raise ValueError("a column's name is no text")
-    if missing not in ("error", "drop") or not about["features"]:
-        raise ValueError("the design is not complete")
-    intercept = about.get("intercept", True)
-    if not isinstance(intercept, bool):
-        raise ValueError("intercept is neither true nor false")
-    encoding = _encoding(
-        about.get("encoding"), about["target"], about["features"], levels
-    )
-    design = Design(
-        about["target"],
-        tuple(about["features"]),
-        levels,
-        weights,
-        missing,
-        intercept,
-        encoding,
-    )
-    if encoding is not None:
-        count_columns(coded(encoding.terms, intercept), levels)
-    if len(set(design.terms)) != len(design.terms):
-        raise ValueError("two terms have one name")
-    if any(name not in design.features for name in levels):
-        raise ValueError("levels of an unknown column")
-    return design
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"the count {str(value)[:20]}")
-    return value
-
-
-def _number(value: Any, absent: float) -> float:
-    if value is None:
-        return absent
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"the number {str(value)[:20]!r}")
-    return float(value)
-
-
 def _scores(about: dict[str, Any]) -> Scores:
     return Scores(
-        _number(about["r2"], math.nan),
-        _number(about["rmse"], math.nan),
-        _number(about["mae"], math.nan),
-        _count(about["rows"]),
+        number(about["r2"], math.nan),
+        number(about["rmse"], math.nan),
+        number(about["mae"], math.nan),
+        count(about["rows"]),
     )
 
 
@@ -409,9 +363,9 @@ def _certificate(about: dict[str, Any]) -> Certificate:
         if field.name == "status":
             value = Status(value)
         elif field.name in ("rank", "columns"):
-            value = _count(value)
+            value = count(value)
         elif field.name == "epochs_needed":
-            value = None if value is None else _count(value)
+            value = None if value is None else count(value)
         elif field.name in ("advice", "solver", "objective", "bound"):
             if not isinstance(value, str):
                 raise ValueError(f"{field.name} is no text")
@@ -419,6 +373,6 @@ def _certificate(about: dict[str, Any]) -> Certificate:
             value = tuple(str(name) for name in value)
         else:
             infinite = bound == "exact" or field.name == "condition"
-            value = _number(value, math.inf if infinite else math.nan)
+            value = number(value, math.inf if infinite else math.nan)
         values[field.name] = value
     return Certificate(**values)

@@ -25,7 +25,7 @@ from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
 from gradline.path import Bowl, raw_bowl, scaled_bowl
-from gradline.reading import Beside, joined, read_once, share_cores
+from gradline.reading import Beside, Reading, joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.scores import Sample
 from gradline.solvers import (
@@ -176,6 +176,7 @@ def take_survey(
     progress: Progress | None = None,
     refuse_degenerate: bool = False,
     beside: Callable[[], Beside] | None = None,
+    reading: Reading | None = None,
 ) -> Survey:
     """Read the data: the state, the optimum, and the residuals at the optimum.
 
@@ -185,12 +186,20 @@ def take_survey(
         progress: is told how reading gets on.
         refuse_degenerate: turn down data that do not determine a line.
         beside: makes another state to fill in the first pass, see `Survey.beside`.
+        reading: the first pass, where it has been made already.
     """
     shared = share_cores(source, design)
     with blas_threads(shared.blas):
-        return _survey(
-            source, design, progress, refuse_degenerate, shared.readers, beside
-        )
+        if reading is None:
+            reading = read_once(
+                source,
+                design,
+                progress,
+                readers=shared.readers,
+                hold=REFINE_NUMBERS,
+                beside=beside,
+            )
+        return _survey(source, design, progress, refuse_degenerate, reading)
 
 
 def _survey(
@@ -198,21 +207,11 @@ def _survey(
     design: Design,
     progress: Progress | None,
     refuse_degenerate: bool,
-    readers: int,
-    beside: Callable[[], Beside] | None,
+    reading: Reading,
 ) -> Survey:
-    reading = read_once(
-        source,
-        design,
-        progress,
-        readers=readers,
-        hold=REFINE_NUMBERS,
-        beside=beside,
-    )
     tally, moments = reading.tally, reading.moments
-    _check_enough(source, design, tally, moments)
+    check_readable(source, design, reading)
     sums = moments.value()
-    _check_sizes(design, sums)
     if refuse_degenerate:
         _check_determined(source, design, sums)
     factored = from_moments(sums)
@@ -415,6 +414,16 @@ def _pass(
         for chunk in design.chunks(source):
             yield chunk
             advance(len(chunk.y))
+
+
+def check_readable(source: Source, design: Design, reading: Reading) -> None:
+    """Refuse what a first pass has found to be no data for a line.
+
+    Raises:
+        DataError: too few rows, no weight, or numbers of a size that has no squares.
+    """
+    _check_enough(source, design, reading.tally, reading.moments)
+    _check_sizes(design, reading.moments.value())
 
 
 def _check_enough(

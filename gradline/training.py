@@ -56,8 +56,12 @@ class Training:
         """Whether the learning rate is to be found."""
         return self.lr is None or self.lr == "auto"
 
-    def check(self) -> None:
+    def check(self, batches: bool = False) -> None:
         """Refuse what cannot be meant.
+
+        Args:
+            batches: whether it goes batch by batch: any optimiser finds its rate then,
+                the seed has a use beside a start, and torch's SGD is the one that runs.
 
         Raises:
             UsageError: and what to give instead.
@@ -70,19 +74,20 @@ class Training:
             one_of("standardize", self.standardize, True, False)
         if self.seed is not None:
             whole("seed", self.seed)
-        if self.start is not None and self.seed is not None:
+        if self.start is not None and self.seed is not None and not batches:
             raise UsageError(
                 "start and seed are both given: the seed would have no effect"
             )
-        if self.optimizer == "SGD":
+        if self.optimizer == "SGD" and not (batches and self.options.keys() - _SGD):
             _check_rule(self.options)
             return
-        if self.lr == "auto":
+        if self.lr == "auto" and not batches:
             raise UsageError(
                 f"lr='auto' is for SGD: give {self.optimizer} a number, or leave it out"
             )
         model = LinearRegression(1, generator=torch.Generator())
-        make_optimizer(model, self.optimizer, self.lr, self.options)
+        lr = None if self.automatic else float(self.lr)  # type: ignore[arg-type]
+        make_optimizer(model, self.optimizer, lr, self.options)
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,7 @@ def _stepping(
         "standardize": scaled,
         "seed": seed,
         "optimizer": training.optimizer,
-        "optimizer_options": _plain(options),
+        "optimizer_options": plain_settings(options),
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
@@ -324,12 +329,12 @@ def _class_name(name: str) -> str:
     return known.get(name.casefold(), name)
 
 
-def _plain(value: Any) -> Any:
+def plain_settings(value: Any) -> Any:
     """Settings as JSON has them."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_settings(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_settings(v) for v in value]
     if isinstance(value, Tensor):
         return value.tolist()
     return value if isinstance(value, (bool, int, float, str)) else repr(value)

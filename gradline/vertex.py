@@ -29,8 +29,8 @@ class Vertex(NamedTuple):
 
     u: (p,). dual: a of interior.py, (k,): where the vertex is proven, Zᵀa is 0 to
     rounding. proven: whether the simplex method came to its end. unique: whether no
-    other line has this loss, as far as is known. rows: the p rows it goes through, or
-    none. inverse: how far the coefficients move with these rows' targets, a norm.
+    other line has this loss, as far as is known. inverse: how far u may move when the
+    rows it goes through do, per ‖z‖: a norm.
     """
 
     u: Array
@@ -50,22 +50,25 @@ def least_pinball(Z: Array, y: Array, level: float) -> Vertex:
     """
     near = interior_point(Z, y, level)
     r = y - Z @ near.u
+    # The path ends in the middle of all optima: on fewer than p rows, if there are any.
+    on_it = np.abs(r) <= 1e-6 * float(np.abs(r).mean())
+    unique = int(on_it.sum()) >= Z.shape[1]
     basis = _independent(Z, r)
     if basis is None:
-        return Vertex(near.u, near.dual, False, True, np.inf)
+        return Vertex(near.u, near.dual, False, unique, np.inf)
     found = _pivot(Z, y, level, basis)
+    if found.proven:
+        return found._replace(unique=found.unique and unique)
     # Where many rows meet in one point the simplex method may go round in circles.
-    if not found.proven:
-        loss = pinball(r, level)
-        if not pinball(y - Z @ found.u, level) <= loss * (1 + 1e-9):
-            return Vertex(near.u, near.dual, False, True, np.inf)
-        return found._replace(dual=near.dual)
-    return found
+    loss = pinball(r, level)
+    if pinball(y - Z @ found.u, level) <= loss * (1 + 1e-9):
+        return found._replace(dual=near.dual, unique=unique)
+    return Vertex(near.u, near.dual, False, unique, np.inf)
 
 
 def _independent(Z: Array, r: Array) -> Array | None:
     """The p rows of least |r|, for their length, that are independent: (p,)."""
-    k, p = Z.shape
+    p = Z.shape[1]
     length = np.sqrt(np.einsum("kp,kp->k", Z, Z))
     order = np.argsort(np.abs(r) / np.where(length > 0, length, np.inf))
     order = order[length[order] > 0]
@@ -91,6 +94,7 @@ def _pivot(Z: Array, y: Array, level: float, basis: Array) -> Vertex:
     low, high = level - 1.0, level
     length = np.sqrt(np.einsum("kp,kp->k", Z, Z))
     held = np.zeros(len(y), dtype=bool)
+    still = 0  # turns in a row that moved nothing
     for _ in range(100 + 10 * p):
         B = Z[basis]
         inverse = np.linalg.inv(B)
@@ -111,20 +115,23 @@ def _pivot(Z: Array, y: Array, level: float, basis: Array) -> Vertex:
         worst = int(np.argmax(beyond))
         if beyond[worst] <= SLACK:
             dual[basis] = np.clip(pull, low, high)
-            tied = bool((np.abs(beyond) <= SLACK).any()) or bool(ties.any())
-            size = float(np.linalg.norm(inverse * length[basis], 2))
-            return Vertex(u, dual, True, not tied, size)
+            tied = bool((np.abs(beyond) <= SLACK).any()) and not ties.any()
+            return Vertex(u, dual, True, not tied, _size(inverse, length[basis]))
         # Let go of that row: its residual grows from 0, the way it pulls.
         sign = 1.0 if pull[worst] > high else -1.0
         along = -sign * inverse[:, worst]  # r_worst becomes +sign·t
         moved = -(Z @ along)  # dr/dt
         slope = -float(beyond[worst])
         entering = _where_it_ends(r, moved, slope, held)
-        if entering is None:
+        still = still + 1 if entering is not None and r[entering] == 0 else 0
+        if entering is None or still > p + 20:
             break
         basis[worst] = entering
-    dual = np.zeros(len(y))
-    return Vertex(u, dual, False, True, np.inf)
+    return Vertex(u, np.zeros(len(y)), False, True, _size(inverse, length[basis]))
+
+
+def _size(inverse: Array, length: Array) -> float:
+    return float(np.linalg.norm(inverse * length, 2))
 
 
 def _where_it_ends(r: Array, moved: Array, slope: float, held: Array) -> int | None:
