@@ -75,6 +75,8 @@ def fit(
     shuffle: Any = None,
     average: bool | None = None,
     checkpoint: Any = None,
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Fit:
     """Fit y = intercept + Σ coefficient·feature by least squares.
 
@@ -152,6 +154,9 @@ def fit(
         shuffle: whether minibatches are drawn anew each epoch; True unless told.
         average: whether the average of the weights is kept, not the last ones.
         checkpoint: a file that a killed run by minibatches goes on from.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         A Fit, with its certificate.
@@ -203,6 +208,8 @@ def fit(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
@@ -248,6 +255,8 @@ def certify(
     weights: Any = None,
     intercept: bool = True,
     missing: Missing = "error",
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Certificate:
     """Hold any linear model, however it was trained, against the exact optimum.
 
@@ -264,6 +273,9 @@ def certify(
         intercept: False to compare with lines through the origin; the model's bias is
             then 0 or None.
         missing: what to do with incomplete rows.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         The certificate of the model's weights on these data, as if by descent.
@@ -282,6 +294,8 @@ def certify(
         weights=weights,
         missing=missing,
         intercept=intercept,
+        formula=formula,
+        degree=degree,
     )
     survey = take_survey(prepared.source, prepared.design)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate

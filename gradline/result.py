@@ -127,8 +127,8 @@ class Fit:
 
     @property
     def target(self) -> str:
-        """The name of the predicted column."""
-        return self.design.target
+        """What is predicted: a column, or what a formula makes of it: log(price)."""
+        return self.design.response
 
     @property
     def slopes(self) -> Array:
@@ -296,7 +296,7 @@ class Fit:
 
     def open(self, data: Any, **reading: Any) -> Source:
         """Data as a source that has this fit's features, checked."""
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         source = open_features(data, self.design.features, **reading)
         self.design.check_columns(source)
         return source
@@ -389,7 +389,7 @@ class Fit:
 
         Args:
             data: as in `predict`, with the target among its columns unless y is given.
-            y: the targets, (n,).
+            y: the targets, (n,): the column, where a formula predicts its logarithm.
             **reading: missing="error" or "drop", as the fit had it unless told; and as
                 in `predict`.
 
@@ -403,11 +403,11 @@ class Fit:
         one_of("missing", missing, "error", "drop")
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give y beside x, evaluate(x, y)")
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         table = open_table(
-            data, y, target=self.target, names=self.design.features, **reading
+            data, y, target=self.design.target, names=self.design.features, **reading
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
@@ -583,16 +583,16 @@ class Fit:
             return self._source
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give data and y")
-        reading = {"categories": tuple(self.design.levels)} | reading
+        reading = {"categories": self.design.texts} | reading
         table = open_table(
             data,
             y,
-            target=self.target,
+            target=self.design.target,
             weights=weights,
             names=self.design.features,
             **reading,
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         wanted = self.design.weights
         if wanted is not None and wanted not in {c.name for c in table.source.columns}:
@@ -613,7 +613,7 @@ class Fit:
     def _missing_in(self, batch: Batch, row: int) -> str | None:
         """The first feature that is missing in a row of a batch."""
         for name in self.design.features:
-            if name in self.design.levels:
+            if name not in self.design.numbers:
                 if batch.category(name)[0][row] < 0:
                     return name
             elif np.isnan(batch.numbers([name])[row, 0]):

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradline.blueprint import about_design, count, design_from, number
 from gradline.certificate import Certificate
 from gradline.data import Array
-from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.inference import Evidence
@@ -32,8 +32,9 @@ from gradline.scores import Scores, Trace
 if TYPE_CHECKING:
     from torch import nn
 
-#: Written into every file; raised when an older reader would misread a newer file.
-FORMAT = 1
+#: Written into every file; raised when an older reader would misread a newer file:
+#: 2 where the design has a formula or a degree, of which older ones knew nothing.
+FORMATS = (1, 2)
 
 #: With more terms than this, what standard errors need would be most of the file.
 MOST_ROOT = 2_000
@@ -68,8 +69,8 @@ def save(fit: Fit, path: str | Path) -> None:
         tensors["root"] = np.ascontiguousarray(known.root)
         tensors["across"] = np.ascontiguousarray(known.across)
     about = {
-        "format": FORMAT,
-        "design": dataclasses.asdict(fit.design),
+        "format": FORMATS[fit.design.encoding is not None],
+        "design": about_design(fit.design),
         "certificate": fit.certificate.to_dict(),
         "metrics": fit.metrics.at_hand,
         "method": fit.method,
@@ -122,10 +123,10 @@ def load(path: str | Path, model: nn.Module | None = None) -> Fit:
         about = json.loads(text)
         if not isinstance(about, dict):
             raise ValueError("its description is no object")
-        if about.get("format") != FORMAT:
+        if about.get("format") not in FORMATS:
             raise ModelFileError(
                 f"{path.name} has the model format {about.get('format')!r} and this "
-                f"gradline reads {FORMAT}: update gradline"
+                f"gradline reads {FORMATS[0]} to {FORMATS[-1]}: update gradline"
             )
         if about.get("network") is not None or model is not None:
             return _network_fit(path, tensors, about, model)
@@ -218,7 +219,7 @@ def _network_fit(
         raise UsageError(f"model is a {type(model).__name__}: give a torch.nn.Module")
     with safe_open(str(path), framework="pt") as file:
         own = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
-    d = len(_design(about["design"]).terms)
+    d = len(design_from(about["design"]).terms)
     tensors = tensors | {
         "weight": np.zeros((1, d)),
         "bias": np.zeros(1),
@@ -243,7 +244,7 @@ def _network_fit(
 
 
 def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
-    design = _design(about["design"])
+    design = design_from(about["design"])
     terms = design.terms
     d = len(terms)
     weight = _tensor(tensors, "weight", (1, d))
@@ -283,8 +284,8 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         trace=trace,
         metrics=_scores(about["metrics"]),
         method=method,
-        rows=_count(about["rows"]),
-        dropped=_count(about["dropped"]),
+        rows=count(about["rows"]),
+        dropped=count(about["dropped"]),
         design=design,
         settings=settings,
         notes=tuple(notes),
@@ -310,7 +311,7 @@ def _evidence(
     if about is None:
         return None
     weight, log_weights, variance, level = (
-        _number(about[name], math.nan)
+        number(about[name], math.nan)
         for name in ("weight", "log_weights", "variance", "level")
     )
     if not all(map(math.isfinite, (weight, log_weights, variance, level))):
@@ -318,7 +319,7 @@ def _evidence(
     if weight <= 0 or variance < 0:
         raise ValueError("the evidence has a negative size")
     return Evidence(
-        rows=_count(about["rows"]),
+        rows=count(about["rows"]),
         weight=weight,
         log_weights=log_weights,
         variance=variance,
@@ -341,50 +342,12 @@ def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array
     return values
 
 
-def _design(about: dict[str, Any]) -> Design:
-    names = [about["target"], *about["features"]]
-    levels = {n: tuple(values) for n, values in about["levels"].items()}
-    names += [level for values in levels.values() for level in values]
-    weights, missing = about["weights"], about["missing"]
-    if weights is not None:
-        names.append(weights)
-    if not all(isinstance(n, str) for n in names):
-        raise ValueError("a column's name is no text")
-    if missing not in ("error", "drop") or not about["features"]:
-        raise ValueError("the design is not complete")
-    intercept = about.get("intercept", True)
-    if not isinstance(intercept, bool):
-        raise ValueError("intercept is neither true nor false")
-    design = Design(
-        about["target"], tuple(about["features"]), levels, weights, missing, intercept
-    )
-    if len(set(design.terms)) != len(design.terms):
-        raise ValueError("two terms have one name")
-    if any(name not in design.features for name in levels):
-        raise ValueError("levels of an unknown column")
-    return design
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"the count {str(value)[:20]}")
-    return value
-
-
-def _number(value: Any, absent: float) -> float:
-    if value is None:
-        return absent
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"the number {str(value)[:20]!r}")
-    return float(value)
-
-
 def _scores(about: dict[str, Any]) -> Scores:
     return Scores(
-        _number(about["r2"], math.nan),
-        _number(about["rmse"], math.nan),
-        _number(about["mae"], math.nan),
-        _count(about["rows"]),
+        number(about["r2"], math.nan),
+        number(about["rmse"], math.nan),
+        number(about["mae"], math.nan),
+        count(about["rows"]),
     )
 
 
@@ -400,9 +363,9 @@ def _certificate(about: dict[str, Any]) -> Certificate:
         if field.name == "status":
             value = Status(value)
         elif field.name in ("rank", "columns"):
-            value = _count(value)
+            value = count(value)
         elif field.name == "epochs_needed":
-            value = None if value is None else _count(value)
+            value = None if value is None else count(value)
         elif field.name in ("advice", "solver", "objective", "bound"):
             if not isinstance(value, str):
                 raise ValueError(f"{field.name} is no text")
@@ -410,6 +373,6 @@ def _certificate(about: dict[str, Any]) -> Certificate:
             value = tuple(str(name) for name in value)
         else:
             infinite = bound == "exact" or field.name == "condition"
-            value = _number(value, math.inf if infinite else math.nan)
+            value = number(value, math.inf if infinite else math.nan)
         values[field.name] = value
     return Certificate(**values)
