@@ -12,46 +12,36 @@ real, see boards.py; which settings have no effect beside others, effects.py.
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
-import numpy as np
-
-from gradline.boards import DESIGN, Board, Outcome
+from gradline.boards import DESIGN, Board
 from gradline.checks import one_of, real, whole
 from gradline.data import Progress
 from gradline.effects import BATCHES, DEFAULTS, DESCENT, given, idle, squared
-from gradline.errors import DivergenceError, GradlineError, UsageError
+from gradline.errors import GradlineError, UsageError
 from gradline.fitting import fit
-from gradline.formula import parse
+from gradline.grammar import parse
 from gradline.intake import Table, open_table
 from gradline.result import Fit
+from gradline.searches import Plan, Run
 from gradline.spaces import (
     Choice,
     Range,
     Space,
     as_space,
     check_name,
-    draw,
-    grid,
     plain,
-    same,
 )
 from gradline.splits import Split
-from gradline.studies import Study, silent
-from gradline.trials import SCORES, Trial, TrialStatus, Tuning, ranked
-
-#: What the bar of a search is called; the passes of reading have other titles.
-TITLE = "trials"
+from gradline.stopping import as_early_stopping
+from gradline.studies import silent
+from gradline.trials import SCORES, Trial, Tuning, ranked
 
 #: Trials of a search that draws, unless told.
 TRIALS = 50
-
-#: So many trials are scored from states at once.
-BLOCK = 256
 
 #: Arguments of fit that say which rows or how to read them: fixed at the most.
 READING = ("weights", "missing", "degenerate", "delimiter", "encoding", "decimal")
@@ -79,6 +69,7 @@ def tune(
     storage: str | os.PathLike[str] | None = None,
     study: str = "gradline",
     timeout: float | None = None,
+    prune: bool = True,
     score: Literal["rmse", "mae", "r2"] = "rmse",
     progress: Progress | None = None,
     **fixed: Any,
@@ -106,6 +97,10 @@ def tune(
             `tune`): the same call again goes on where it stopped.
         study: the name of the search within that file.
         timeout: begin no trial after so many seconds.
+        prune: with "optuna", try a trial that is trained for real for a ninth of its
+            epochs first, then for a third, and give it up where its score is then worse
+            than the median of the others (Optuna's MedianPruner). Trials from a state
+            cost nothing, and one without `epochs`, or stopped early, ends by itself.
         score: what to choose by, on the validation part: "rmse", "mae" or "r2".
         progress: is told how the trials get on.
         **fixed: further arguments of `fit`, the same in all trials.
@@ -126,6 +121,7 @@ def tune(
     fold, and optuna.create_study, all of which train every trial.
     """
     _check_wishes(method, trials, seed, timeout, score)
+    one_of("prune", prune, True, False)
     kept = None if storage is None else os.fspath(storage)
     split = Split(validation=0.2, test=0.2) if split is None else split
     if not isinstance(split, Split):
@@ -154,7 +150,7 @@ def tune(
     board = Board(table, split, absolute=score == "mae", progress=progress)
     if not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
-    run = _Run(plan, board, score, timeout)
+    run = Run(plan, board, score, timeout, prune)
     with nullcontext() if kind != "optuna" and kept is None else silent():
         if kind == "optuna" or kept is not None:
             run.keep(kept, study, _asked(plan, score, split, board))
@@ -166,211 +162,7 @@ def tune(
 _OPENING = ("weights", "delimiter", "encoding", "decimal")
 
 
-class Plan:
-    """Which settings are to be tried, in which order.
-
-    Args:
-        space: what is searched.
-        fixed: what is the same in all trials.
-        method: grid, random or optuna.
-        trials: how many, unless it is a grid.
-        seed: of draws.
-    """
-
-    def __init__(
-        self,
-        space: Space,
-        fixed: dict[str, Any],
-        method: str,
-        trials: int,
-        seed: int,
-    ) -> None:
-        self.space, self.fixed, self.method, self.seed = space, fixed, method, seed
-        self._grid: list[dict[str, Any]] = []
-        if method == "grid":
-            different = {self.key(found): found for found in reversed([*grid(space)])}
-            self._grid = [*reversed(different.values())]
-        self.trials = len(self._grid) if method == "grid" else trials
-        self._refuse_idle()
-
-    def settings(self, number: int) -> dict[str, Any]:
-        """The searched values of a trial of a grid or a random search."""
-        if self.method == "grid":
-            return self._grid[number]
-        return draw(self.space, self.seed, number)
-
-    def call(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of fit of a trial: those that have an effect."""
-        whole = self.fixed | settings
-        if self.seed and "seed" not in whole:
-            whole["seed"] = self.seed
-        none = idle(whole)
-        found = given({n: v for n, v in whole.items() if n not in none})
-        if found.keys() <= {"seed", *DESIGN} and "seed" not in self.space:
-            found.pop("seed", None)  # of an exact fit, where nothing is drawn
-        return found
-
-    def shown(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The searched values of a trial that have an effect."""
-        none = idle(self.fixed | settings)
-        return {n: v for n, v in settings.items() if n not in none}
-
-    def key(self, settings: dict[str, Any]) -> Any:
-        """What settings share that come to the same."""
-        return same(dict(sorted(self.call(settings).items())))
-
-    def _refuse_idle(self) -> None:
-        """Refuse what has no effect in any trial."""
-        tried = self._grid or [draw(self.space, 0, n) for n in range(PROBES)]
-        names = {*self.space, *given(self.fixed)}
-        for settings in tried:
-            names -= (self.fixed | settings).keys() - idle(self.fixed | settings)
-            if not names:
-                return
-        name = min(names)
-        how = "searched" if name in self.space else "given"
-        raise UsageError(
-            f"{name} is {how} and has no effect in any trial: leave it out, or give "
-            f"what it goes with ({_GOES_WITH.get(name, 'a descent: lr or epochs')})"
-        )
-
-
-#: So many draws show whether an argument ever has an effect.
-PROBES = 200
-
-_GOES_WITH = {
-    "alpha": "penalty='ridge'",
-    "folds": "penalty='ridge'",
-    "l1_ratio": "penalty='elastic_net'",
-    "dampening": "momentum",
-    "nesterov": "momentum",
-    "momentum": "a descent by SGD",
-}
-
-
-class _Run:
-    """A search on its way: what is finished, and what became of it."""
-
-    def __init__(
-        self, plan: Plan, board: Board, score: str, timeout: float | None
-    ) -> None:
-        self.plan, self.board, self.score = plan, board, score
-        self.trials: dict[int, Trial] = {}
-        self.interrupted = False
-        self.seconds = 0.0
-        self.first_error: GradlineError | None = None
-        self.stopped = False
-        self._timeout = timeout
-        self._known: dict[Any, Outcome] = {}
-        self._settings: dict[int, dict[str, Any]] = {}
-        self._study: Study | None = None
-
-    def keep(self, storage: str | None, name: str, asked: dict[str, Any]) -> None:
-        """Keep the trials in a study; take in those that it has already."""
-        study = Study(self.plan.space, self.score, storage, name, asked)
-        self._study = study
-        for settings, record in study.finished():
-            number = record["number"]
-            params = self.plan.shown(settings)
-            self.trials[number] = Trial(**(record | {"params": params}))
-            self._settings[number] = settings
-
-    def call(self, trial: Trial) -> dict[str, Any]:
-        """The arguments of fit of a trial."""
-        return self.plan.call(self._settings[trial.number])
-
-    def go(self, progress: Progress | None) -> None:
-        """Try what is left, until done, out of time or stopped by Ctrl-C."""
-        began = time.monotonic()
-        left = self.plan.trials - len(self.trials)
-        shown = progress(TITLE, left) if progress and left > 0 else nullcontext(int)
-        turn = self._drawn() if self.plan.method == "optuna" else self._planned()
-        try:
-            with shown as advance:
-                for _ in turn:
-                    advance(1)
-                    late = time.monotonic() - began
-                    if self._timeout is not None and late > self._timeout:
-                        self.stopped = len(self.trials) < self.plan.trials
-                        break
-        except KeyboardInterrupt:
-            self.interrupted = True
-            if not any(t.status == "ok" for t in self.trials.values()):
-                raise
-        finally:
-            self.seconds = time.monotonic() - began
-
-    def _planned(self) -> Iterator[Trial]:
-        """A grid, or random draws: what is closed goes in blocks."""
-        left = [n for n in range(self.plan.trials) if n not in self.trials]
-        for start in range(0, len(left), BLOCK):
-            block = left[start : start + BLOCK]
-            places: dict[Any, list[int]] = {}
-            for number in block:
-                self._settings[number] = self.plan.settings(number)
-                key = self.plan.key(self._settings[number])
-                places.setdefault(key, []).append(number)
-            new = [key for key in places if key not in self._known]
-            for key in places.keys() & self._known.keys():
-                yield from self._finish(places[key], self._known[key])
-            calls = [self.plan.call(self._settings[places[key][0]]) for key in new]
-            for place, outcome in self.board.outcomes(calls):
-                self._known[new[place]] = outcome
-                yield from self._finish(places[new[place]], outcome)
-
-    def _finish(self, numbers: list[int], outcome: Outcome) -> Iterator[Trial]:
-        for number in numbers:
-            trial = self._taken(number, outcome)
-            if self._study is not None:
-                self._study.add(self._settings[number], trial)
-            yield trial
-
-    def _drawn(self) -> Iterator[Trial]:
-        """What Optuna asks for, one after the other."""
-        assert self._study is not None
-        while len(self.trials) < self.plan.trials:
-            number = len(self.trials)
-            asked, settings = self._study.ask(self.plan.seed, number)
-            self._settings[number] = settings
-            key = self.plan.key(settings)
-            try:
-                if key not in self._known:
-                    ((_, found),) = self.board.outcomes([self.plan.call(settings)])
-                    self._known[key] = found
-                trial = self._taken(number, self._known[key])
-                self._study.tell(asked, trial)
-            except BaseException:
-                self.trials.pop(number, None)
-                self._study.drop(asked)
-                raise
-            yield trial
-
-    def _taken(self, number: int, outcome: Outcome) -> Trial:
-        """A trial that has just ended, among the others."""
-        found, train = outcome.validation, outcome.train
-        score = None if found is None else found[self.score]
-        reason = outcome.reason
-        status: TrialStatus = "ok" if score is not None else "failed"
-        if score is not None and not np.isfinite(score):
-            status, reason = "failed", f"its {self.score} is {score}"
-            score = None
-        if outcome.error is not None and self.first_error is None:
-            self.first_error = outcome.error
-        trial = Trial(
-            number,
-            self.plan.shown(self._settings[number]),
-            score,
-            None if train is None or score is None else train[self.score],
-            status,
-            reason,
-            outcome.epochs,
-            outcome.seconds,
-        )
-        self.trials[number] = trial
-        return trial
-
-
-def _concluded(run: _Run, table: Table, split: Split, storage: str | None) -> Tuning:
+def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tuning:
     """The best trial, learned again from both parts, and its score on the test part."""
     trials = tuple(run.trials[n] for n in sorted(run.trials))
     order = ranked(trials, run.score)
@@ -412,11 +204,11 @@ def _concluded(run: _Run, table: Table, split: Split, storage: str | None) -> Tu
 
 
 def _refit(
-    run: _Run, table: Table, split: Split, chosen: Trial
+    run: Run, table: Table, split: Split, chosen: Trial
 ) -> tuple[Fit, list[str]]:
     """The chosen setting, learned from the training and the validation part."""
     call, notes = run.call(chosen), []
-    if call.pop("early_stopping", None) is not None:
+    if as_early_stopping(call.pop("early_stopping", None)) is not None:
         call["epochs"] = chosen.epochs
         notes.append(
             f"Early stopping chose {chosen.epochs:,} epochs on the validation part, "
@@ -429,7 +221,7 @@ def _refit(
     both = split.part(table.source, "train+validation")
     try:
         return fit(both, **own), notes
-    except DivergenceError as error:
+    except GradlineError as error:
         notes.append(
             f"The refit on both parts failed ({error}), so the fit is that of the "
             "training part."

@@ -109,6 +109,7 @@ ROWS = [
     "trials",
     "boards",
     "studies",
+    "searches",
     "tuning",
     "validate",
     "blueprint",

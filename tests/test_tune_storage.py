@@ -265,3 +265,29 @@ def test_nothing_is_printed_and_the_logger_is_left_alone(
     searched(tmp_path / "a.db", 5, "optuna")
     assert optuna.logging.get_verbosity() == before
     assert capfd.readouterr() == ("", "")
+
+
+def test_trials_that_do_badly_are_given_up(tmp_path: Path) -> None:
+    named: dict[str, Any] = {
+        "target": "y",
+        "features": FEATURES,
+        "split": SPLIT,
+        "search": {"lr": (1e-5, 0.01, "log")},
+        "batch_size": 50,
+        "epochs": 18,
+        "method": "optuna",
+        "trials": 14,
+    }
+    found = gl.tune(table(), **named)
+    pruned = [t for t in found.trials if t.status == "pruned"]
+    assert len(pruned) >= 2
+    assert {t.epochs for t in pruned} <= {2, 6}
+    assert all(t.score is None for t in pruned)
+    assert "of 18 epochs its validation rmse" in str(pruned[0].reason)
+    assert f"{len(pruned)} pruned" in str(found)
+    assert found.chosen.epochs == 18
+    gl.tune(table(), storage=tmp_path / "a.db", **named | {"trials": 9})
+    again = gl.tune(table(), storage=tmp_path / "a.db", **named)
+    assert records(again) == records(found)
+    whole = gl.tune(table(), prune=False, **named | {"trials": 7})
+    assert {t.status for t in whole.trials} == {"ok"}
