@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
+    from gradline.choosing import cross_validate
+    from gradline.crossval import CrossValidation
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gradline.fitting import certify, fit
+    from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
@@ -53,6 +56,7 @@ _HOME = {
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
+    "CrossValidation": "crossval",
     "DataError": "errors",
     "DivergenceError": "errors",
     "EarlyStopping": "stopping",
@@ -60,9 +64,11 @@ _HOME = {
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "GroupKFold": "folds",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
+    "KFold": "folds",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -75,11 +81,13 @@ _HOME = {
     "Split": "splits",
     "Status": "errors",
     "Step": "descent",
+    "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "Trial": "trials",
     "Tuning": "trials",
     "UsageError": "errors",
     "certify": "fitting",
+    "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
     "load": "save",
@@ -93,6 +101,7 @@ __all__ = [
     "Certificate",
     "Chunk",
     "ColumnError",
+    "CrossValidation",
     "DataError",
     "DivergenceError",
     "EarlyStopping",
@@ -100,9 +109,11 @@ __all__ = [
     "FileError",
     "Fit",
     "GradlineError",
+    "GroupKFold",
     "Inference",
     "Influence",
     "Intervals",
+    "KFold",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -115,11 +126,13 @@ __all__ = [
     "Split",
     "Status",
     "Step",
+    "TimeSeriesFolds",
     "Trace",
     "Trial",
     "Tuning",
     "UsageError",
     "certify",
+    "cross_validate",
     "descend",
     "fit",
     "load",

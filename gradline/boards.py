@@ -29,7 +29,7 @@ import numpy as np
 
 from gradline.bounds import read_bounds
 from gradline.data import Array, Chunk, Progress
-from gradline.effects import DESCENT, squared
+from gradline.effects import DESCENT, descends, squared
 from gradline.errors import GradlineError
 from gradline.fitting import fit
 from gradline.heldout import stop_early
@@ -292,6 +292,7 @@ def is_closed(call: dict[str, Any]) -> bool:
         and squared(call.get("loss", "squared"))
         and call.get("method", "auto") != "sgd"
         and not ("penalty" in call and isinstance(call.get("alpha", "cv"), str))
+        and not ("early_stopping" in call and not descends(call))
     )
 
 
@@ -324,11 +325,8 @@ def line_of(train: _Side, seen: _Side, call: dict[str, Any], before: float) -> _
         options,
     )
     training.check()
-    descends = call.get("method") == "gd" or any(
-        n in call for n in (*DESCENT, "standardize")
-    )
     survey = train.survey
-    if not descends:
+    if not (descends(call) or "seed" in call):
         return _line(solved(survey.best), None, before)
     rule = as_early_stopping(call.get("early_stopping"))
     if name != "SGD":

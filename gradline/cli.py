@@ -362,10 +362,20 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _searched_formulas(arguments: argparse.Namespace) -> list[str]:
+    """The formulas that are searched over."""
+    return [
+        str(value)
+        for name, values in arguments.search or []
+        for value in (values if name == "formula" else [])
+    ]
+
+
 def _tune(arguments: argparse.Namespace) -> int:
     from gradline.cli_tune import check_wishes, tune_command
 
-    if arguments.target is None:
+    formulas = [arguments.formula, *_searched_formulas(arguments)]
+    if arguments.target is None and not any(map(_names_target, formulas)):
         raise UsageError(_no_target(arguments))
     kept = [] if arguments.storage is None else [arguments.storage]
     _check_outputs(check_wishes(arguments), [arguments.data, *kept])

@@ -30,14 +30,12 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
     from gradline.leaderboard import tuning_table
     from gradline.splits import Split
     from gradline.summary import summary
-    from gradline.tuning import DEFAULT_SEARCH, tune
+    from gradline.tuning import tune
 
     wishes = given(fit_arguments(arguments) | reading_options(arguments))
     search = search_of(arguments.search)
     if arguments.method != "auto":
-        search = (DEFAULT_SEARCH if search is None else search) | {
-            "method": [arguments.method]
-        }
+        search = (search or {}) | {"method": [arguments.method]}
     split = wishes.pop("split", None)
     tuning = tune(
         arguments.data,
@@ -49,6 +47,7 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
         storage=arguments.storage,
         study=arguments.study,
         timeout=arguments.timeout,
+        prune=arguments.prune,
         score=arguments.score,
         progress=_bar,
         degenerate="allow" if arguments.minimum_norm else "refuse",
@@ -88,7 +87,7 @@ def check_wishes(arguments: argparse.Namespace) -> list[str]:
 
 def _bar(title: str, total: int | None) -> AbstractContextManager[Any]:
     """A bar that counts trials, and one that counts rows while they are read."""
+    from gradline.searches import TITLE
     from gradline.terminal import progress_bar
-    from gradline.tuning import TITLE
 
     return progress_bar(title, total, unit=" trials" if title == TITLE else " rows")

@@ -85,6 +85,17 @@ def idle(settings: dict[str, Any]) -> set[str]:
     return found & settings.keys()
 
 
+def descends(call: dict[str, Any]) -> bool:
+    """Whether `fit` would descend, by the settings that are given and not the defaults.
+
+    A seed alone makes it descend too, and is left out here.
+    """
+    starts = {*DESCENT, *BATCHES, "standardize", "model"} - {"seed", "early_stopping"}
+    if "penalty" in call:
+        starts = {*BATCHES}
+    return bool(call.keys() & starts) or call.get("method") in ("gd", "sgd")
+
+
 def _descent_possible(said: dict[str, Any]) -> bool:
     if said["model"] is not None or isinstance(said["loss"], nn.Module):
         return True

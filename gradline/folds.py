@@ -257,6 +257,20 @@ class TimeSeriesFolds:
         return labels
 
 
+@dataclass(frozen=True)
+class AllRows:
+    """One block of all rows: nothing is held out."""
+
+    count = 1
+    repeats = 1
+    columns = ()
+    in_order = False
+
+    def labeller(self, source: Source) -> Labeller:
+        """All rows belong to it."""
+        return lambda batch, _: [np.zeros(batch.rows, np.uint16)]
+
+
 def as_folds(value: Any) -> Folds:
     """Folds by how many, or as they are.
 
@@ -348,7 +362,7 @@ class FoldStates:
         self._reading = reading
         self.folds = folds
         self.tally = reading.tally
-        for place, state in enumerate(self._blocks):
+        for place, state in enumerate(self._blocks if len(self) > 1 else []):
             if state.weight <= 0:
                 raise DataError(
                     f"block {place % self._each + 1:,} of the {self._each:,} that "
@@ -476,6 +490,9 @@ class _Reading:
     def _scatter(self, chunk: Chunk, labels: Blocks, first: int) -> None:
         """Add the rows of each block to its state."""
         if not len(labels):
+            return
+        if self._each == 1:
+            self.blocks[first].add_checked(chunk)
             return
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels, minlength=self._each))

@@ -151,10 +151,10 @@ class _Parser:
 
     def _power(self) -> Node:
         base = self._atom()
-        while self._peek().text in ("^", "**"):
-            self._take()
-            base = Power(base, self._whole("a power of a sum", MOST_POWER))
-        return base
+        if self._peek().text not in ("^", "**"):
+            return base
+        self._take()
+        return Power(base, self._whole("a power of a sum", MOST_POWER))
 
     def _atom(self) -> Node:
         token = self._peek()

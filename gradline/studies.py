@@ -99,6 +99,7 @@ class Study:
                 study_name=name,
                 direction=direction,
                 load_if_exists=True,
+                pruner=self._optuna.pruners.MedianPruner(),
             )
         except Exception as error:  # of SQLAlchemy, by many names
             if storage is None:
@@ -152,6 +153,11 @@ class Study:
             self._study.tell(asked, trial.score)
         else:
             self._study.tell(asked, state=self._optuna.trial.TrialState.PRUNED)
+
+    def is_worse(self, asked: Any, rung: int, value: float) -> bool:
+        """Whether a trial on its way is worse than the median of others there."""
+        asked.report(value, rung)
+        return bool(asked.should_prune())
 
     def drop(self, asked: Any) -> None:
         """Give up a trial that was asked for: Ctrl-C stopped it."""

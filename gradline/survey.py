@@ -210,9 +210,8 @@ def _survey(
     reading: Reading,
 ) -> Survey:
     tally, moments = reading.tally, reading.moments
-    _check_enough(source, design, tally, moments)
+    check_readable(source, design, reading)
     sums = moments.value()
-    _check_sizes(design, sums)
     if refuse_degenerate:
         _check_determined(source, design, sums)
     factored = from_moments(sums)
@@ -415,6 +414,16 @@ def _pass(
         for chunk in design.chunks(source):
             yield chunk
             advance(len(chunk.y))
+
+
+def check_readable(source: Source, design: Design, reading: Reading) -> None:
+    """Refuse what a first pass has found to be no data for a line.
+
+    Raises:
+        DataError: too few rows, no weight, or numbers of a size that has no squares.
+    """
+    _check_enough(source, design, reading.tally, reading.moments)
+    _check_sizes(design, reading.moments.value())
 
 
 def _check_enough(

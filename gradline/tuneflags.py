@@ -41,6 +41,12 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         default="rmse",
         help="what to choose by, on the validation part (default: rmse)",
     )
+    add(
+        "--prune",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with optuna, give up trials that do badly on the way (default: yes)",
+    )
     add("--timeout", type=float, metavar="SECONDS", help="begin no trial after so long")
     add(
         "--storage",

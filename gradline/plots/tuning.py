@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gradline.data import Array
 from gradline.errors import DataError, UsageError, listed
 from gradline.plots.geometry import Limits, limits_of
 from gradline.plots.style import BLUE, ORANGE, panels, set_frame, set_head, styled
-from gradline.plots.ticks import fix_ticks, log_limits, log_ticks
+from gradline.plots.ticks import fix_ticks, log_ticks
 from gradline.plots.words import clean, number, wrapped
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ MOST_PANELS = 4
 
 #: An argument with at most so many values is drawn as a curve of the best at each.
 CURVE = 60
+
+#: Trials this many times as far from the best one as most others are not shown.
+FAR = 3.0
 
 _TITLES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
@@ -45,6 +49,19 @@ class Searched:
     places: Array
     labels: list[str] | None
     log: bool
+
+
+@dataclass(frozen=True)
+class Heights:
+    """The heights of all panels.
+
+    Attributes:
+        limits: from where to where.
+        outside: how many trials are not within.
+    """
+
+    limits: Limits
+    outside: int
 
 
 def draw_tuning(tuning: Tuning, params: Sequence[str] | None = None) -> Figure:
@@ -69,13 +86,13 @@ def draw_tuning(tuning: Tuning, params: Sequence[str] | None = None) -> Figure:
     names = _names(tuning, trials, params)
     with styled():
         figure, axes = panels(len(names), size=(max(8.0, 1.0 + 4.6 * len(names)), 5.0))
-        limits = _heights(trials)
+        heights = _heights(trials, tuning.score == "r2")
         for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
             own = [trial for trial in trials if name in trial.params]
-            _draw(ax, tuning, own, name, *limits)
+            _draw(ax, tuning, own, name, heights)
             if place:
                 ax.yaxis.set_label_text("")
-            set_head(ax, None if place == 0 else " ")
+            _head(ax, heights, first=place == 0)
     return figure
 
 
@@ -108,8 +125,7 @@ def _draw(
     tuning: Tuning,
     trials: list[Trial],
     name: str,
-    heights: Limits,
-    log: bool,
+    heights: Heights,
 ) -> None:
     """One argument's panel."""
     seen = _searched(name, [t.params[name] for t in trials])
@@ -153,7 +169,7 @@ def _draw(
             )
     if name in tuning.chosen.params:
         _mark(ax, tuning, seen, trials)
-    _frame(ax, seen, heights, log, _TITLES[tuning.score])
+    _frame(ax, seen, heights, _TITLES[tuning.score])
 
 
 def _mark(ax: Axes, tuning: Tuning, seen: Searched, trials: list[Trial]) -> None:
@@ -194,35 +210,52 @@ def _searched(name: str, values: list[Any]) -> Searched:
     return Searched(name, places, [wrapped(clean(k), 14) for k in known], False)
 
 
-def _heights(trials: list[Trial]) -> tuple[Limits, bool]:
-    """The heights of all panels, and whether they are logarithmic.
+def _head(ax: Axes, heights: Heights, *, first: bool) -> None:
+    """What the colours mean, once; what is chosen, in each panel."""
+    title = None
+    if heights.outside and first:
+        many = f"{heights.outside:,} trial{'' if heights.outside == 1 else 's'}"
+        title = f"{many} far off {'are' if heights.outside > 1 else 'is'} not shown"
+    if not first:
+        for line in ax.get_lines():
+            if not str(line.get_label()).startswith("chosen"):
+                line.set_label("_")
+        title = " " if heights.outside else None
+    set_head(ax, title)
 
-    Very bad settings would squeeze what matters: heights end where half of the trials
-    are, and as far again.
+
+def _heights(trials: list[Trial], more_is_better: bool) -> Heights:
+    """The heights of all panels.
+
+    Very bad settings would squeeze what matters: what is further from the best trial
+    than some times the better part of them is left out.
     """
-    both = [(t.score, t.train_score) for t in trials]
-    values = np.array([v for pair in both for v in pair if v is not None], np.float64)
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
-    if low > 0 and high > 10 * low:
-        return (low, high), True
-    return limits_of(values), False
+    pairs = [(t.score, t.train_score) for t in trials]
+    values = np.array(pairs, np.float64)  # (m, 2), NaN where there is none
+    seen = values[:, 0]
+    best = float(seen.max() if more_is_better else seen.min())
+    off = np.abs(seen - best)
+    share = 0.75 if len(seen) <= CURVE else 0.3
+    near = off <= (FAR * float(np.quantile(off, share)) or float(off.max()))
+    kept = values[near]
+    outside = int((~near).sum())
+    return Heights(limits_of(kept[np.isfinite(kept)]), outside)
 
 
-def _frame(ax: Axes, seen: Searched, heights: Limits, log: bool, title: str) -> None:
+def _frame(ax: Axes, seen: Searched, heights: Heights, title: str) -> None:
     """Limits, ticks and names of both axes."""
     places = seen.places
     if seen.labels is not None:
-        set_frame(ax, (-0.5, len(seen.labels) - 0.5), heights, seen.name, title)
+        set_frame(ax, (-0.5, len(seen.labels) - 0.5), heights.limits, seen.name, title)
         fix_ticks(ax.xaxis, [float(i) for i in range(len(seen.labels))], seen.labels)
     elif seen.log:
         low, high = float(places.min()), float(places.max())
         air = (high / low) ** 0.04
-        set_frame(ax, (low / air, high * air), heights, seen.name, title)
+        set_frame(ax, (low / air, high * air), heights.limits, seen.name, title)
         ax.set_xscale("log")
         ax.set_xlim(low / air, high * air)
         log_ticks(ax.xaxis, low / air, high * air)
     else:
-        set_frame(ax, limits_of(places, 0.04), heights, seen.name, title)
-    if log:
-        log_limits(ax, *heights)
+        set_frame(ax, limits_of(places, 0.04), heights.limits, seen.name, title)
+        if (places == np.round(places)).all():
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))

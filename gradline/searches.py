@@ -1,0 +1,270 @@
+"""A search on its way: which settings come next, and what became of them.
+
+A grid and random draws go in blocks, so that trials scored from states share their
+products; what Optuna draws goes one after the other, each knowing those before it.
+Settings that come to the same are tried once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradline.boards import Board, Outcome, is_closed
+from gradline.data import Progress
+from gradline.effects import descends, given, idle
+from gradline.errors import GradlineError, UsageError
+from gradline.spaces import Space, draw, grid, same
+from gradline.studies import Study
+from gradline.trials import Trial, TrialStatus
+
+#: What the bar of a search is called; the passes of reading have other titles.
+TITLE = "trials"
+
+#: So many trials are scored from states at once.
+BLOCK = 256
+
+#: A trial that may be given up is tried for these shares of its epochs first.
+RUNGS = (9, 3)
+
+
+class Plan:
+    """Which settings are to be tried, in which order.
+
+    Args:
+        space: what is searched.
+        fixed: what is the same in all trials.
+        method: grid, random or optuna.
+        trials: how many, unless it is a grid.
+        seed: of draws.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        fixed: dict[str, Any],
+        method: str,
+        trials: int,
+        seed: int,
+    ) -> None:
+        self.space, self.fixed, self.method, self.seed = space, fixed, method, seed
+        self._grid: list[dict[str, Any]] = []
+        if method == "grid":
+            different = {self.key(found): found for found in reversed([*grid(space)])}
+            self._grid = [*reversed(different.values())]
+        self.trials = len(self._grid) if method == "grid" else trials
+        self._refuse_idle()
+
+    def settings(self, number: int) -> dict[str, Any]:
+        """The searched values of a trial of a grid or a random search."""
+        if self.method == "grid":
+            return self._grid[number]
+        return draw(self.space, self.seed, number)
+
+    def call(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of fit of a trial: those that have an effect."""
+        whole = self.fixed | settings
+        none = idle(whole)
+        found = given({n: v for n, v in whole.items() if n not in none})
+        own = "seed" in found or "start" in found
+        if self.seed and not own and descends(found):
+            found["seed"] = self.seed  # which would make a descent of another fit
+        return found
+
+    def shown(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The searched values of a trial that have an effect."""
+        none = idle(self.fixed | settings)
+        return {n: v for n, v in settings.items() if n not in none}
+
+    def key(self, settings: dict[str, Any]) -> Any:
+        """What settings share that come to the same."""
+        return same(dict(sorted(self.call(settings).items())))
+
+    def _refuse_idle(self) -> None:
+        """Refuse what has no effect in any trial."""
+        tried = self._grid or [draw(self.space, 0, n) for n in range(PROBES)]
+        names = {*self.space, *given(self.fixed)}
+        for settings in tried:
+            names -= (self.fixed | settings).keys() - idle(self.fixed | settings)
+            if not names:
+                return
+        name = min(names)
+        how = "searched" if name in self.space else "given"
+        raise UsageError(
+            f"{name} is {how} and has no effect in any trial: leave it out, or give "
+            f"what it goes with ({_GOES_WITH.get(name, 'a descent: lr or epochs')})"
+        )
+
+
+#: So many draws show whether an argument ever has an effect.
+PROBES = 200
+
+_GOES_WITH = {
+    "alpha": "penalty='ridge'",
+    "folds": "penalty='ridge'",
+    "l1_ratio": "penalty='elastic_net'",
+    "dampening": "momentum",
+    "nesterov": "momentum",
+    "momentum": "a descent by SGD",
+}
+
+
+class Run:
+    """A search on its way: what is finished, and what became of it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        board: Board,
+        score: str,
+        timeout: float | None,
+        prune: bool,
+    ) -> None:
+        self.plan, self.board, self.score = plan, board, score
+        self.trials: dict[int, Trial] = {}
+        self.interrupted = False
+        self.seconds = 0.0
+        self.first_error: GradlineError | None = None
+        self.stopped = False
+        self._timeout = timeout
+        self._prune = prune
+        self._known: dict[Any, Outcome] = {}
+        self._settings: dict[int, dict[str, Any]] = {}
+        self._study: Study | None = None
+
+    def keep(self, storage: str | None, name: str, asked: dict[str, Any]) -> None:
+        """Keep the trials in a study; take in those that it has already."""
+        study = Study(self.plan.space, self.score, storage, name, asked)
+        self._study = study
+        for settings, record in study.finished():
+            number = record["number"]
+            params = self.plan.shown(settings)
+            self.trials[number] = Trial(**(record | {"params": params}))
+            self._settings[number] = settings
+
+    def call(self, trial: Trial) -> dict[str, Any]:
+        """The arguments of fit of a trial."""
+        return self.plan.call(self._settings[trial.number])
+
+    def go(self, progress: Progress | None) -> None:
+        """Try what is left, until done, out of time or stopped by Ctrl-C."""
+        began = time.monotonic()
+        left = self.plan.trials - len(self.trials)
+        shown = progress(TITLE, left) if progress and left > 0 else nullcontext(int)
+        turn = self._drawn() if self.plan.method == "optuna" else self._planned()
+        try:
+            with shown as advance:
+                for _ in turn:
+                    advance(1)
+                    late = time.monotonic() - began
+                    if self._timeout is not None and late > self._timeout:
+                        self.stopped = len(self.trials) < self.plan.trials
+                        break
+        except KeyboardInterrupt:
+            self.interrupted = True
+            if not any(t.status == "ok" for t in self.trials.values()):
+                raise
+        finally:
+            self.seconds = time.monotonic() - began
+
+    def _planned(self) -> Iterator[Trial]:
+        """A grid, or random draws: what is closed goes in blocks."""
+        left = [n for n in range(self.plan.trials) if n not in self.trials]
+        for start in range(0, len(left), BLOCK):
+            block = left[start : start + BLOCK]
+            places: dict[Any, list[int]] = {}
+            for number in block:
+                self._settings[number] = self.plan.settings(number)
+                key = self.plan.key(self._settings[number])
+                places.setdefault(key, []).append(number)
+            new = [key for key in places if key not in self._known]
+            for key in places.keys() & self._known.keys():
+                yield from self._finish(places[key], self._known[key])
+            calls = [self.plan.call(self._settings[places[key][0]]) for key in new]
+            for place, outcome in self.board.outcomes(calls):
+                self._known[new[place]] = outcome
+                yield from self._finish(places[new[place]], outcome)
+
+    def _finish(self, numbers: list[int], outcome: Outcome) -> Iterator[Trial]:
+        for number in numbers:
+            trial = self._taken(number, outcome)
+            if self._study is not None:
+                self._study.add(self._settings[number], trial)
+            yield trial
+
+    def _drawn(self) -> Iterator[Trial]:
+        """What Optuna asks for, one after the other."""
+        assert self._study is not None
+        while len(self.trials) < self.plan.trials:
+            number = len(self.trials)
+            asked, settings = self._study.ask(self.plan.seed, number)
+            self._settings[number] = settings
+            key = self.plan.key(settings)
+            try:
+                if key not in self._known:
+                    self._known[key] = self._tried(asked, self.plan.call(settings))
+                trial = self._taken(number, self._known[key])
+                self._study.tell(asked, trial)
+            except BaseException:
+                self.trials.pop(number, None)
+                self._study.drop(asked)
+                raise
+            yield trial
+
+    def _tried(self, asked: Any, call: dict[str, Any]) -> Outcome:
+        """How a trial ends; it may be given up on the way."""
+        seconds = 0.0
+        for rung, epochs in enumerate(rungs(call) if self._prune else ()):
+            ((_, found),) = self.board.outcomes([call | {"epochs": epochs}])
+            seconds += found.seconds
+            if found.validation is None:
+                return replace(found, seconds=seconds)
+            value = found.validation[self.score]
+            assert self._study is not None
+            if self._study.is_worse(asked, rung, value):
+                reason = (
+                    f"after {epochs:,} of {call['epochs']:,} epochs its validation "
+                    f"{self.score} of {value:.6g} was worse than most"
+                )
+                return Outcome(None, None, reason, epochs=epochs, seconds=seconds)
+        ((_, found),) = self.board.outcomes([call])
+        return replace(found, seconds=seconds + found.seconds)
+
+    def _taken(self, number: int, outcome: Outcome) -> Trial:
+        """A trial that has just ended, among the others."""
+        found, train = outcome.validation, outcome.train
+        score = None if found is None else found[self.score]
+        reason = outcome.reason
+        status: TrialStatus = "ok" if score is not None else "failed"
+        if score is None and outcome.error is None:
+            status = "pruned"
+        if score is not None and not np.isfinite(score):
+            status, reason = "failed", f"its {self.score} is {score}"
+            score = None
+        if outcome.error is not None and self.first_error is None:
+            self.first_error = outcome.error
+        trial = Trial(
+            number,
+            self.plan.shown(self._settings[number]),
+            score,
+            None if train is None or score is None else train[self.score],
+            status,
+            reason,
+            outcome.epochs,
+            outcome.seconds,
+        )
+        self.trials[number] = trial
+        return trial
+
+
+def rungs(call: dict[str, Any]) -> list[int]:
+    """After how many epochs a trial is looked at on its way; never if it is cheap."""
+    epochs = call.get("epochs")
+    if is_closed(call) or epochs is None or "early_stopping" in call:
+        return []
+    return [epochs // share for share in RUNGS if epochs >= max(RUNGS)]
