@@ -171,6 +171,9 @@ def _fit(arguments: argparse.Namespace) -> int:
         **wishes,
         **reading_options(arguments),
     )
+    for part in ["validation"] + ["test"] * arguments.score_test:
+        if part == "test" or fitted.has_part(part):
+            fitted.evaluate(part=part)
     inference = None
     if fitted.no_inference is None:
         inference = fitted.inference(arguments.cov, progress=progress_bar)
@@ -350,12 +353,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     reading = reading_options(arguments)
     if arguments.missing:
         reading["missing"] = arguments.missing
-    scores = model.evaluate(arguments.data, **reading)
+    scores = model.evaluate(arguments.data, part=arguments.part, **reading)
     facts = {
         "model": arguments.model,
         "data": arguments.data,
         "target": model.target,
+        "part": scores.part,
         "rows": scores.rows,
+        "unseen": scores.unseen,
         "metrics": dict(scores),
     }
     _show(arguments, facts, scores_line(scores))

@@ -69,6 +69,7 @@ ROWS = [
     "distributions",
     "inference",
     "scores",
+    "exam",
     "result",
     "reading",
     "folds",
