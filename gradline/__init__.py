@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
+    from gradline.choosing import cross_validate
+    from gradline.crossval import CrossValidation
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gradline.fitting import certify, fit
+    from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
+    from gradline.splits import Split
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
 
 __version__ = "0.1.0"
@@ -49,15 +54,19 @@ _HOME = {
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
+    "CrossValidation": "crossval",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "GroupKFold": "folds",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
+    "KFold": "folds",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -67,11 +76,14 @@ _HOME = {
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
+    "Split": "splits",
     "Status": "errors",
     "Step": "descent",
+    "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "UsageError": "errors",
     "certify": "fitting",
+    "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
     "load": "save",
@@ -84,15 +96,19 @@ __all__ = [
     "Certificate",
     "Chunk",
     "ColumnError",
+    "CrossValidation",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",
     "GradlineError",
+    "GroupKFold",
     "Inference",
     "Influence",
     "Intervals",
+    "KFold",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -102,11 +118,14 @@ __all__ = [
     "Scores",
     "ShapeError",
     "Solution",
+    "Split",
     "Status",
     "Step",
+    "TimeSeriesFolds",
     "Trace",
     "UsageError",
     "certify",
+    "cross_validate",
     "descend",
     "fit",
     "load",

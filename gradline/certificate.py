@@ -23,6 +23,9 @@ from gradline.state import EPS
 #: A gap below this share of the optimum loss counts as converged.
 TOLERANCE = 1e-8
 
+#: The same for minibatches, whose noise takes ever longer to average out.
+BATCH_TOLERANCE = 1e-5
+
 #: A condition past this, and the advice says so, however good the arithmetic.
 NEARLY_DEPENDENT = 1e6
 

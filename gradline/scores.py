@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradline.data import Array, Source
+from gradline.data import Array, Chunk, Source
 from gradline.design import Design
 from gradline.errors import DataError
 
@@ -87,12 +87,36 @@ class Trace:
         losses: (K,) the loss at those weights, mean squared error.
         weights: (K, d) the slopes, in the units of the input.
         intercepts: (K,) the intercepts.
+        validation_losses: (K,) the loss of the validation part at those weights; None
+            where there is none.
+        best_epoch: the epoch that early stopping chose, which is the fit's; else None,
+            and the fit's is the last one.
     """
 
     epochs: np.ndarray[Any, np.dtype[np.int64]]
     losses: Array
     weights: Array
     intercepts: Array
+    validation_losses: Array | None = None
+    best_epoch: int | None = None
+
+    def until(self, place: int) -> Trace:
+        """The entries up to and with that at `place`."""
+        seen, stop = self.validation_losses, place + 1
+        return Trace(
+            self.epochs[:stop],
+            self.losses[:stop],
+            self.weights[:stop],
+            self.intercepts[:stop],
+            None if seen is None else seen[:stop],
+        )
+
+    @property
+    def chosen(self) -> Trace:
+        """The entries up to the fit's own epoch."""
+        if self.best_epoch is None:
+            return self
+        return self.until(int(np.searchsorted(self.epochs, self.best_epoch)))
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -117,12 +141,35 @@ def score(
         center: (d,), where the line is at `level`.
         level: the prediction there.
     """
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = (chunk.y - level) - (chunk.X - center) @ slopes
+        return found
+
+    return _scored(design, source, residual)
+
+
+def score_by(
+    design: Design, source: Source, predict: Callable[[Array], Array]
+) -> Scores:
+    """As `score`, of anything that predicts from terms (n, d) the target (n,)."""
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = chunk.y - predict(chunk.X)
+        return found
+
+    return _scored(design, source, residual)
+
+
+def _scored(
+    design: Design, source: Source, residuals: Callable[[Chunk], Array]
+) -> Scores:
     rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
     shift = middle = spread = 0.0
     for chunk in design.chunks(source):
         w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
         with np.errstate(over="ignore", invalid="ignore"):
-            residual = (chunk.y - level) - (chunk.X - center) @ slopes
+            residual = residuals(chunk)
             largest = float(np.abs(residual).max())
         if not largest < 1e150:
             raise DataError(

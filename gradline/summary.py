@@ -51,4 +51,7 @@ def summary(
 
 def trace_summary(trace: Trace) -> dict[str, Any]:
     """A trace as lists: epochs and losses; the weights are in the model file."""
-    return {"epochs": trace.epochs.tolist(), "losses": trace.losses.tolist()}
+    found = {"epochs": trace.epochs.tolist(), "losses": trace.losses.tolist()}
+    if trace.validation_losses is not None:
+        found["validation_losses"] = trace.validation_losses.tolist()
+    return found | {"best_epoch": trace.best_epoch}

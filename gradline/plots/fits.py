@@ -37,7 +37,7 @@ def draw_fit(fit: Fit) -> Figure:
     X, y = fit.sample  # (m, d), (m,)
     title = f"{len(y):,} of {fit.rows:,} rows" if len(y) < fit.rows else None
     terms = fit.design.terms
-    if len(terms) == 1 and terms[0] in fit.design.features:
+    if len(terms) == 1 and terms[0] in fit.coefficients:
         return fit_figure(
             X[:, 0],
             y,
@@ -47,7 +47,7 @@ def draw_fit(fit: Fit) -> Figure:
             y_name=fit.target,
             title=title,
         )
-    predicted = fit.level + (X - fit.center) @ fit.slopes  # (m,)
+    predicted = fit.predict_terms(X)  # (m,)
     return predicted_figure(y, predicted, y_name=fit.target, title=title)
 
 
@@ -87,7 +87,8 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         title = f"Loss, with the other {others:,} coefficients at their best"
     if others == 1:
         title = "Loss, with the other coefficient at its best"
-    epochs = None if fit.trace is None else fit.trace.epochs
+    trace = None if fit.trace is None else fit.trace.chosen
+    epochs = None if trace is None else trace.epochs
     # With others about, a step's loss is higher than the map's at that place.
-    losses = None if fit.trace is None or others else fit.trace.losses
+    losses = None if trace is None or others else trace.losses
     return surface_figure(surface, epochs=epochs, losses=losses, title=title)
