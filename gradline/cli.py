@@ -163,6 +163,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     wishes = fit_arguments(arguments)
     if _takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
         wishes["exclude"].append(arguments.cov[1])
+    split = wishes["split"]
+    if arguments.score_test and (split is None or not split.has("test")):
+        raise UsageError("--score-test needs a test part: give --test 0.2 too")
     fitted = fit(
         arguments.data,
         method=arguments.method,

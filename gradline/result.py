@@ -40,6 +40,7 @@ from gradline.splits import PARTS, Split
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gradline.crossval import CrossValidation
     from gradline.modules import Trained
     from gradline.paraboloid import LossSurface
 
@@ -73,6 +74,7 @@ class Fit:
         center: the mean of the terms, (d,), and `level` the prediction there.
         sample: up to 2,000 training rows to draw; None once loaded from a file.
         evidence: what `inference` needs beside the coefficients.
+        cross_validation: how alpha was chosen, where it was; None once loaded.
 
     It also keeps hold of the data it was fitted on, for what needs another pass over
     them; a pickled fit, like a loaded one, does not.
@@ -94,6 +96,9 @@ class Fit:
     sample: Sample | None = field(default=None, repr=False, compare=False)
     evidence: Evidence | None = field(
         default_factory=lambda: None, repr=False, compare=False
+    )
+    cross_validation: CrossValidation | None = field(
+        default=None, repr=False, compare=False
     )
     _source: Source | None = field(default=None, repr=False, compare=False)
     _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
@@ -591,6 +596,24 @@ class Fit:
             chosen=self.trace.best_epoch,
         )
         return _saved(figure, path)
+
+    def plot_alpha(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the cross-validated error over alpha, and the alpha that was chosen.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: alpha was not chosen by the data, or the fit was loaded.
+        """
+        if self.cross_validation is None:
+            raise DataError(
+                "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
+            )
+        return self.cross_validation.plot(path)
 
     def plot_surface(
         self,

@@ -279,9 +279,28 @@ def scores_line(scores: Scores) -> str:
 
 def part_lines(fit: Fit) -> list[str]:
     """The scores of the rows that were fitted, and of other parts where known."""
-    if "split" not in fit.settings:
-        return [scores_line(fit.metrics)]
-    return [scores_line(scores) for scores in fit.scores.values()]
+    lines = [scores_line(fit.metrics)]
+    if "split" in fit.settings:
+        lines = [scores_line(scores) for scores in fit.scores.values()]
+    return lines + _chosen_lines(fit.settings)
+
+
+def _chosen_lines(settings: dict[str, Any]) -> list[str]:
+    """How alpha was chosen, where it was."""
+    known = settings.get("cross_validation")
+    if known is None:
+        return []
+    line = (
+        f"Cross-validated ({known['folds']}): R² {number(known['r2'])}   RMSE "
+        f"{number(known['rmse'])}"
+    )
+    which = {
+        "1se": "the largest alpha within one standard error of the least error",
+    }.get(known["rule"], "the alpha of least error")
+    text = f"alpha: {which}, of {known['alphas']:,}"
+    if known["rule"] == "cv":
+        text += f"; within one standard error of it up to {known['alpha_1se']:.4g}"
+    return [line, *textwrap.wrap(text, TABLE_WIDTH, subsequent_indent="  ")]
 
 
 def certificate_lines(fit: Fit) -> list[str]:
