@@ -101,7 +101,7 @@ class Design:
     def response(self) -> str:
         """What is predicted: the target, or what a formula makes of it: log(price)."""
         made = None if self.encoding is None else self.encoding.response
-        return self.target if made is None else made.text
+        return self.target if made is None else Factor("numbers", made).text
 
     @property
     def texts(self) -> tuple[str, ...]:
