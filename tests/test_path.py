@@ -20,7 +20,7 @@ import gradline as gl
 from gradline.conclude import parameters_of, path_from
 from gradline.path import Path, raw_bowl
 from gradline.prepare import prepare
-from gradline.quadratic import _Record
+from gradline.quadratic import Record
 from gradline.recurrence import Rule
 from gradline.survey import Survey, take_survey
 from helpers import hearing_ctrl_c
@@ -666,7 +666,7 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_walks_keep_a_selection_with_both_ends() -> None:
-    record = _Record(10)
+    record = Record(10)
     for epoch in range(104):
         record.add(epoch, float(epoch), torch.zeros(2).double())
     epochs, gaps, inner = record.value()
