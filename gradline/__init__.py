@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
+    from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -47,15 +49,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Absolute": "objective",
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
+    "Crossings": "quantiles",
     "DataError": "errors",
     "DivergenceError": "errors",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "Huber": "objective",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
@@ -65,6 +70,8 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "Quantile": "objective",
+    "QuantileFits": "quantiles",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -76,6 +83,7 @@ _HOME = {
     "certify": "fitting",
     "descend": "descent",
     "fit": "fitting",
+    "fit_quantiles": "quantiles",
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
@@ -83,15 +91,18 @@ _HOME = {
 }
 
 __all__ = [
+    "Absolute",
     "Certificate",
     "Chunk",
     "ColumnError",
+    "Crossings",
     "DataError",
     "DivergenceError",
     "Ellipse",
     "FileError",
     "Fit",
     "GradlineError",
+    "Huber",
     "Inference",
     "Influence",
     "Intervals",
@@ -101,6 +112,8 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Quantile",
+    "QuantileFits",
     "Scores",
     "ShapeError",
     "Solution",
@@ -112,6 +125,7 @@ __all__ = [
     "certify",
     "descend",
     "fit",
+    "fit_quantiles",
     "load",
     "open_source",
     "sample_linear_data",

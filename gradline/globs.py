@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradline.data import Array, Chunk
+from gradline.data import Array, Chunk, to_float64
 from gradline.state import block_rows
 
 
@@ -61,9 +61,11 @@ class Frame:
 
     def residual(self, z: Array, y: Array, u: Array) -> Array:
         """y - zᵀu, (rows,); the level goes first, for it may be large."""
+        r: Array
         if not self.intercept:
-            return y - np.dot(u, z)
-        r: Array = (y - u[0]) - np.dot(u[1:], z[1:])
+            r = y - np.dot(u, z)
+            return r
+        r = (y - u[0]) - np.dot(u[1:], z[1:])
         return r
 
 
@@ -238,7 +240,7 @@ def _without_doubles(rows: Rows) -> Rows:
     whole = both.view(np.dtype((np.void, both.itemsize * both.shape[1])))[:, 0]
     _, first, which = np.unique(whole, return_index=True, return_inverse=True)
     weight = np.bincount(which, weights=rows.w)
-    return Rows(rows.z[first], rows.r[first], weight, rows.reach[first])
+    return Rows(rows.z[first], rows.r[first], to_float64(weight), rows.reach[first])
 
 
 class Several:

@@ -80,6 +80,7 @@ ROWS = [
     "huber",
     "approach",
     "robust",
+    "quantiles",
     "minibatch",
     "networks",
     "fitting",
@@ -107,6 +108,8 @@ LAZY_UPWARD = {
     ("result", "save"),
     ("result", "surface"),
     ("result", "terminal"),
+    ("quantiles", "plots"),
+    ("quantiles", "terminal"),
 }
 
 # The only files that import pyarrow.
