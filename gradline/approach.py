@@ -45,6 +45,9 @@ CLOSE = 1e-13
 #: A residual of so small a share of a typical one is 0 but for rounding.
 ON_IT = 1e-10
 
+#: A step of so many typical residuals has lost digits of what they are.
+FAR = 1e3
+
 #: A gradient of so small a share of the pull of all rows is rounding.
 FLAT = 1e-12
 
@@ -216,12 +219,15 @@ class Task:
         weight += float(rows.w.sum())
         self._weight = weight
         # The sums go as rows of their own: no more than the rows they stand for.
-        sums = [globs.up[:-1], globs.down[:-1]]
-        ends = [globs.up[-1], globs.down[-1]]
-        if globs.tie_weight:
-            sums, ends = [*sums, globs.tie_sum], [*ends, 0.0]
-        Z = np.vstack([rows.z * rows.w[:, None], *sums])
-        y = np.concatenate([rows.r * rows.w, ends])
+        sums = [
+            (globs.up, globs.up_weight),
+            (globs.down, globs.down_weight),
+            (np.append(globs.tie_sum, 0.0), globs.tie_weight),
+        ]
+        added = np.array([glob for glob, share in sums if share])
+        added = added.reshape(-1, len(self._at) + 1)
+        Z = np.vstack([rows.z * rows.w[:, None], added[:, :-1]])
+        y = np.concatenate([rows.r * rows.w, added[:, -1]])
         here = pinball(y, level)
         if not self._lower_than_before(here / weight):
             return
@@ -250,6 +256,8 @@ class Task:
             along = found.u[int(self.frame.intercept) :]
             unit = EPS * (float(np.linalg.norm(along)) + typical)
             found.error = 4 * low.inverse * unit
+        if self._from_afar(low.u, there / weight):
+            return
         found.proven = _near(found, CLOSE) or (inside and low.proven)
         found.done = found.proven or (inside and _near(found, TOLERANCE))
         found.done = found.done or math.isinf(globs.reach)  # there are no more rows
@@ -339,12 +347,22 @@ class Task:
             found.gradient = gradient[: len(self._at)] / valley.weight
             found.error = low.gradient * low.inverse if not flat else low.scale
             found.outside = valley.beyond(low.step, low.scale) / valley.weight
+            if self._from_afar(low.step, low.scale):
+                self._scale = low.scale
+                return
             found.proven = gap <= CLOSE * low.loss
             found.done = found.proven or gap <= TOLERANCE * low.loss
             found.done = found.done or (math.isinf(globs.reach) and self._looks > 2)
             if found.done:
                 return
         self._go_on(low.step, low.scale, globs)
+
+    def _from_afar(self, step: Array, typical: float) -> bool:
+        """Whether a step was so long that its digits want another look from its end."""
+        if self._looks > 2 or float(np.linalg.norm(step)) < FAR * typical:
+            return False
+        self._at = self._at + step
+        return True
 
     def _lower_than_before(self, here: float) -> bool:
         """Whether the last step lowered the loss; if not, it is taken back."""
