@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
+    from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -53,10 +55,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Absolute": "objective",
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
     "CrossValidation": "crossval",
+    "Crossings": "quantiles",
     "DataError": "errors",
     "DivergenceError": "errors",
     "EarlyStopping": "stopping",
@@ -65,6 +69,7 @@ _HOME = {
     "Fit": "result",
     "GradlineError": "errors",
     "GroupKFold": "folds",
+    "Huber": "objective",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
@@ -75,6 +80,8 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "Quantile": "objective",
+    "QuantileFits": "quantiles",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -90,6 +97,7 @@ _HOME = {
     "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
+    "fit_quantiles": "quantiles",
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
@@ -98,10 +106,12 @@ _HOME = {
 }
 
 __all__ = [
+    "Absolute",
     "Certificate",
     "Chunk",
     "ColumnError",
     "CrossValidation",
+    "Crossings",
     "DataError",
     "DivergenceError",
     "EarlyStopping",
@@ -110,6 +120,7 @@ __all__ = [
     "Fit",
     "GradlineError",
     "GroupKFold",
+    "Huber",
     "Inference",
     "Influence",
     "Intervals",
@@ -120,6 +131,8 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Quantile",
+    "QuantileFits",
     "Scores",
     "ShapeError",
     "Solution",
@@ -135,6 +148,7 @@ __all__ = [
     "cross_validate",
     "descend",
     "fit",
+    "fit_quantiles",
     "load",
     "open_source",
     "sample_linear_data",

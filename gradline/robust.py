@@ -155,6 +155,7 @@ def _at_least_squares(survey: Survey, frame: Frame, loss: Loss) -> Optimum:
         loss=0.0,
         gradient=np.zeros(frame.size),
         done=True,
+        proven=True,
         error=0.0,
         outside=0.0,
     )
@@ -221,9 +222,10 @@ def _certificate(
     level: float,
 ) -> Certificate:
     design, spectrum = survey.design, survey.spectrum
-    gap = max(0.0, found.loss - found.lower) if found.loss else 0.0
+    gap = found.loss - found.lower if found.loss else 0.0
+    gap = 0.0 if gap < 0 else gap  # NaN stays NaN
     share = relative_gap(gap, found.lower, EPS * survey.variance**0.5)
-    status = Status.EXACT if found.done else Status.CONVERGED
+    status = Status.EXACT if found.proven else Status.CONVERGED
     if share > TOLERANCE or (math.isnan(share) and not found.done):
         status = Status.NOT_CONVERGED
     elif spectrum.deficient:

@@ -94,6 +94,7 @@ ROWS = [
     "huber",
     "approach",
     "robust",
+    "quantiles",
     "shuffle",
     "schedules",
     "epochs",
@@ -146,6 +147,8 @@ LAZY_UPWARD = {
     ("result", "terminal"),
     ("trials", "plots"),
     ("trials", "leaderboard"),
+    ("quantiles", "plots"),
+    ("quantiles", "terminal"),
 }
 
 # The only files that import pyarrow.
