@@ -101,11 +101,13 @@ class Reading:
 
     def take(self, start: int, batch: Batch) -> None:
         """Take in a batch, before which `start` rows came."""
-        found = self.design.chunk(batch, start, self.tally)
-        if found is not None:
-            self.moments.add_checked(found[0])
-            self.picker.add(found[0], start)
-            self._hold(found[0])
+        for part in self.design.parts(batch):
+            found = self.design.chunk(part, start, self.tally)
+            if found is not None:
+                self.moments.add_checked(found[0])
+                self.picker.add(found[0], start)
+                self._hold(found[0])
+            start += part.rows
 
     def merge(self, other: Reading) -> None:
         """Take in what another has read."""

@@ -43,6 +43,7 @@ ROWS = [
     "encode",
     "usable",
     "levels",
+    "parts",
     "design",
     "splits",
     "prepare",
