@@ -16,7 +16,7 @@ on, and travels with the model, so that prediction on raw data needs nothing els
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
 from gradline.levels import learn
+from gradline.slices import slices
 from gradline.poly import Polynomials
 from gradline.terms import MOST_TERMS, Term, expand
 from gradline.usable import (
@@ -175,10 +176,15 @@ class Design:
         """
         start = 0
         for batch in source.batches(self.reading(also)):
-            found = self.chunk(batch, start, tally)
-            start += batch.rows
-            if found is not None:
-                yield found[0], batch, found[1]
+            for part in self.parts(batch):
+                found = self.chunk(part, start, tally)
+                start += part.rows
+                if found is not None:
+                    yield found[0], part, found[1]
+
+    def parts(self, batch: Batch) -> Iterable[Batch]:
+        """A batch as it is, or in parts where its terms would take much memory."""
+        return (batch,) if self.encoding is None else slices(batch, len(self.terms))
 
     def reading(self, also: Sequence[str] = ()) -> list[str]:
         """The columns that a pass over the rows needs, and others."""

@@ -48,6 +48,7 @@ ROWS = [
     "encode",
     "usable",
     "levels",
+    "slices",
     "design",
     "prepare",
     "state",
