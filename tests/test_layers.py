@@ -99,6 +99,9 @@ ROWS = [
     "moduleloop",
     "networks",
     "fitting",
+    "curves",
+    "learning",
+    "validating",
     "validate",
     "blueprint",
     "save",
@@ -120,6 +123,7 @@ ROWS = [
 LAZY_UPWARD = {
     ("crossval", "plots"),
     ("crossval", "terminal"),
+    ("curves", "plots"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
