@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradline.certificate import Certificate
     from gradline.choosing import cross_validate
     from gradline.crossval import CrossValidation
+    from gradline.curves import LearningCurve, ValidationCurve
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from gradline.synth import sample_linear_data
     from gradline.trials import Trial, Tuning
     from gradline.tuning import tune
+    from gradline.validating import validation_curve
 
 __version__ = "0.1.0"
 
@@ -74,6 +77,7 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "KFold": "folds",
+    "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -93,16 +97,19 @@ _HOME = {
     "Trial": "trials",
     "Tuning": "trials",
     "UsageError": "errors",
+    "ValidationCurve": "curves",
     "certify": "fitting",
     "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
     "fit_quantiles": "quantiles",
+    "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
     "solve": "solvers",
     "tune": "tuning",
+    "validation_curve": "validating",
 }
 
 __all__ = [
@@ -125,6 +132,7 @@ __all__ = [
     "Influence",
     "Intervals",
     "KFold",
+    "LearningCurve",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -144,16 +152,19 @@ __all__ = [
     "Trial",
     "Tuning",
     "UsageError",
+    "ValidationCurve",
     "certify",
     "cross_validate",
     "descend",
     "fit",
     "fit_quantiles",
+    "learning_curve",
     "load",
     "open_source",
     "sample_linear_data",
     "solve",
     "tune",
+    "validation_curve",
 ]
 
 

@@ -31,8 +31,8 @@ from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
 from gradline.levels import learn
-from gradline.slices import slices
 from gradline.poly import Polynomials
+from gradline.slices import slices
 from gradline.terms import MOST_TERMS, Term, expand
 from gradline.usable import (
     check_features,

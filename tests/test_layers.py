@@ -116,6 +116,9 @@ ROWS = [
     "studies",
     "searches",
     "tuning",
+    "curves",
+    "learning",
+    "validating",
     "validate",
     "blueprint",
     "save",
@@ -140,6 +143,7 @@ ROWS = [
 LAZY_UPWARD = {
     ("crossval", "plots"),
     ("crossval", "terminal"),
+    ("curves", "plots"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
