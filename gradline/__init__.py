@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
+    from gradline.choosing import cross_validate
+    from gradline.crossval import CrossValidation
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gradline.fitting import certify, fit
+    from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
@@ -51,6 +54,7 @@ _HOME = {
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
+    "CrossValidation": "crossval",
     "DataError": "errors",
     "DivergenceError": "errors",
     "EarlyStopping": "stopping",
@@ -58,9 +62,11 @@ _HOME = {
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "GroupKFold": "folds",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
+    "KFold": "folds",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -73,9 +79,11 @@ _HOME = {
     "Split": "splits",
     "Status": "errors",
     "Step": "descent",
+    "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "UsageError": "errors",
     "certify": "fitting",
+    "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
     "load": "save",
@@ -88,6 +96,7 @@ __all__ = [
     "Certificate",
     "Chunk",
     "ColumnError",
+    "CrossValidation",
     "DataError",
     "DivergenceError",
     "EarlyStopping",
@@ -95,9 +104,11 @@ __all__ = [
     "FileError",
     "Fit",
     "GradlineError",
+    "GroupKFold",
     "Inference",
     "Influence",
     "Intervals",
+    "KFold",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -110,9 +121,11 @@ __all__ = [
     "Split",
     "Status",
     "Step",
+    "TimeSeriesFolds",
     "Trace",
     "UsageError",
     "certify",
+    "cross_validate",
     "descend",
     "fit",
     "load",

@@ -140,7 +140,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from gradline.summary import summary
     from gradline.terminal import fit_table, progress_bar
 
-    if arguments.target is None:
+    if arguments.target is None and not _names_target(arguments.formula):
         raise UsageError(_no_target(arguments))
     pictures = [
         (name, draw)
@@ -161,7 +161,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     outputs = [arguments.output, *(name for name, _ in pictures)]
     _check_outputs(outputs, [arguments.data])
     wishes = fit_arguments(arguments)
-    if wishes["features"] is None and isinstance(arguments.cov, tuple):
+    if _takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
         wishes["exclude"].append(arguments.cov[1])
     fitted = fit(
         arguments.data,
@@ -224,6 +224,24 @@ def _check_surface_terms(arguments: argparse.Namespace) -> None:
         )
 
 
+def _names_target(formula: str | None) -> bool:
+    """Whether a formula says what to predict."""
+    if formula is None:
+        return False
+    from gradline.grammar import parse
+
+    return parse(formula).response is not None
+
+
+def _takes_the_rest(wishes: dict[str, Any]) -> bool:
+    """Whether columns become features that nobody named."""
+    if wishes["formula"] is None:
+        return wishes["features"] is None
+    from gradline.grammar import parse
+
+    return parse(wishes["formula"]).dotted
+
+
 def _no_target(arguments: argparse.Namespace) -> str:
     """What to say where --target is not given: the columns there are."""
     from gradline.errors import listed
@@ -255,11 +273,11 @@ def _predict(arguments: argparse.Namespace) -> int:
             raise DataError(
                 f"{seen.name} has a column {name!r} already: rename it first"
             )
-    kept = list(model.design.levels)
+    kept = list(model.design.texts)
     if seen.rows is None:
         # A streamed CSV reads all numbers as float64. The columns the model does not
         # compute with are passed on as they stand, as text.
-        numbers = set(model.design.features) - set(model.design.levels)
+        numbers = set(model.design.numbers)
         kept = [name for name in columns if name not in numbers]
     source = model.open(arguments.data, **reading, categories=kept)
     missing = arguments.missing

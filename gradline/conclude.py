@@ -194,7 +194,7 @@ def judge(
     return Judgement(
         certificate,
         Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
-        notes + _notes(survey, certificate),
+        notes + notes_of(survey, certificate),
         _evidence(survey),
     )
 
@@ -324,7 +324,8 @@ def _status(survey: Survey, method: str, share: float) -> Status:
     return Status.EXACT if method == "exact" else Status.CONVERGED
 
 
-def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+def notes_of(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+    """What to tell beside a fit: rows dropped, categories without a term, its rank."""
     notes = []
     if survey.tally.dropped:
         many = survey.tally.dropped != 1

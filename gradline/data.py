@@ -134,6 +134,23 @@ def column_of(source: Source, name: str) -> Column:
     raise unknown_column(name, [c.name for c in source.columns], source.name)
 
 
+def row_places(batch: Batch, start: int) -> Codes:
+    """Which rows of the data a batch holds, (rows,), from 0.
+
+    Args:
+        batch: one after another, or some rows picked out (parts.PartBatch).
+        start: how many rows came before it.
+    """
+    places: Codes | None = getattr(batch, "places", None)
+    return np.arange(start, start + batch.rows) if places is None else places
+
+
+def row_number(batch: Batch, start: int, row: int) -> int:
+    """A row of a batch as a person counts the rows of the data, from 1."""
+    places: Codes | None = getattr(batch, "places", None)
+    return (start + row if places is None else int(places[row])) + 1
+
+
 def levels_of_numbers(values: Array) -> tuple[Codes, list[str]]:
     """Numbers as categories: codes, -1 where NaN, and the levels as short texts."""
     missing = np.isnan(values)
@@ -203,12 +220,17 @@ class _JoinedBatch:
             return self._batch.numbers(names)
         if len(names) == 1:
             return self._extra[names[0]][:, None]
-        return np.column_stack(
-            [
-                self._extra[n] if n in self._extra else self._base().numbers([n])[:, 0]
-                for n in names
-            ]
-        )
+        own = [name for name in names if name not in self._extra]
+        values = self._base().numbers(own) if own else np.empty((self.rows, 0))
+        by_columns = values.strides[0] < values.strides[-1]
+        joined = np.empty((self.rows, len(names)), order="F" if by_columns else "C")
+        places = [i for i, name in enumerate(names) if name not in self._extra]
+        whole = places == list(range(len(own)))
+        joined[:, slice(len(own)) if whole else places] = values
+        for place, name in enumerate(names):
+            if name in self._extra:
+                joined[:, place] = self._extra[name]
+        return joined
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
         if name in self._extra:

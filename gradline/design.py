@@ -6,49 +6,42 @@ a category with levels a < b < c as the indicator columns column[b] and column[c
 ones: the intercept, where there is to be one, comes from the centring that the state
 does.
 
-Everything a design learns (levels) comes from the rows it is built on, and travels
-with the model, so that prediction on raw data needs nothing else.
+With a formula, or a degree, X's columns are the terms these make of the columns: see
+formula.py (the grammar), terms.py (which terms), encode.py (their values).
+
+Everything a design learns (levels, means, polynomials) comes from the rows it is built
+on, and travels with the model, so that prediction on raw data needs nothing else.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from gradline.checks import one_of
-from gradline.data import (
-    Array,
-    Batch,
-    Chunk,
-    Codes,
-    Column,
-    Source,
-    column_of,
+from gradline.checks import one_of, whole
+from gradline.data import Array, Batch, Chunk, Codes, Source, column_of
+from gradline.encode import Encoder, Encoding, Levels, evaluate, undefined_error
+from gradline.errors import ColumnError, DataError, closest, listed
+from gradline.formula import MOST_DEGREE, Column, Factor, Formula
+from gradline.levels import Missing as Missing
+from gradline.levels import learn
+from gradline.poly import Polynomials
+from gradline.terms import MOST_TERMS, Term, expand
+from gradline.usable import (
+    check_features,
+    decimal_hint,
+    missing_error,
+    refuse_infinity,
+    said,
+    useless,
 )
-from gradline.errors import (
-    ColumnError,
-    DataError,
-    MissingValueError,
-    listed,
-)
-
-#: The state holds about terms² numbers; past this it would be many GB.
-MOST_TERMS = 20_000
-
-#: A text column with a new level in every fourth row or more is a name or an id: once
-#: it has so many levels in the midst of reading, or so many at the end.
-MANY_LEVELS, SOME_LEVELS = 1_000, 50
-
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-_NUMBERISH = re.compile(r"[-+]{0,2}[€$£¥]?\s?\d[\d.,:/\s_-]*(e[-+]?\d+)?\s?[€$£¥%]?")
+from gradline.usable import check_target as check_target
 
 #: What the coefficient of the column of ones is called.
 INTERCEPT = "Intercept"
@@ -56,7 +49,6 @@ INTERCEPT = "Intercept"
 #: Codes of a category that are no level of the design.
 MISSING, UNKNOWN = -1, -2
 
-Missing = Literal["error", "drop"]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -87,11 +79,14 @@ class Design:
 
     Attributes:
         target: the column to predict.
-        features: the columns it is predicted from, in the order of the terms.
+        features: the columns it is predicted from, in the order of the terms; with a
+            formula or a degree, in the order of the data.
         levels: for each category among them, its levels in order, the base first.
         weights: the column of row weights, or None.
         missing: what to do with an incomplete row.
         intercept: False for a line through the origin.
+        encoding: what a formula or a degree makes of the columns; None for each column
+            as it is.
     """
 
     target: str
@@ -100,6 +95,25 @@ class Design:
     weights: str | None = None
     missing: Missing = "error"
     intercept: bool = True
+    encoding: Encoding | None = None
+
+    @property
+    def response(self) -> str:
+        """What is predicted: the target, or what a formula makes of it: log(price)."""
+        made = None if self.encoding is None else self.encoding.response
+        return self.target if made is None else made.text
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The categories that a file is to be read for as text: no numbers too."""
+        return tuple(name for name in self.levels if name not in self.numbers)
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The features that are read as numbers."""
+        if self.encoding is not None:
+            return self.encoding.numbers
+        return tuple(name for name in self.features if name not in self.levels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,6 +123,8 @@ class Design:
     @cached_property
     def terms(self) -> tuple[str, ...]:
         """The names of X's columns: "distance", "carrier[AA]", "carrier[AS]"."""
+        if self.encoding is not None:
+            return self._encoder.names
         names: list[str] = []
         for feature in self.features:
             if feature in self.levels:
@@ -123,8 +139,11 @@ class Design:
         Without an intercept the first category has no base, as in R: its columns stand
         for what the intercept would.
         """
-        first = next(f for f in self.features if f in self.levels)
-        whole = not self.intercept and feature == first
+        if self.encoding is not None:
+            whole = self._encoder.has_whole(feature)
+        else:
+            first = next(f for f in self.features if f in self.levels)
+            whole = not self.intercept and feature == first
         return self.levels[feature] if whole else self.levels[feature][1:]
 
     def chunks(self, source: Source, tally: Tally | None = None) -> Iterator[Chunk]:
@@ -175,9 +194,12 @@ class Design:
             start: how many rows came before it, for messages.
             tally: as in `chunks`.
         """
-        X, beside, codes = self._read(batch, self._beside)
-        keep = self._complete(X, codes, beside, self._beside, start)
-        self._refuse_unknown(batch, codes, keep, start)
+        found = self._read(batch, self._beside)
+        X, beside = found.X, found.beside
+        keep = self._complete(found, self._beside, start)
+        self._refuse_unknown(batch, found.codes, keep, start)
+        if self.encoding is not None:
+            self._refuse_undefined(found, keep, start)
         if keep is not None:
             X, beside = X[keep], beside[keep]
         if tally is not None:
@@ -214,12 +236,15 @@ class Design:
             MissingValueError: an infinity.
             DataError: a level the design does not know.
         """
-        X, _, codes = self._read(batch, [])
-        complete: Mask = np.logical_not(np.isnan(X).any(axis=1))
-        for values in codes.values():
+        found = self._read(batch, [])
+        X = found.X
+        complete: Mask = np.logical_not(np.isnan(found.numbers).any(axis=1))
+        for values in found.codes.values():
             complete &= values != MISSING
-        self._refuse_unknown(batch, codes, complete, start)
-        _refuse_infinity(X, self.terms, start)
+        self._refuse_unknown(batch, found.codes, complete, start)
+        refuse_infinity(found.numbers, found.names, start)
+        if self.encoding is not None:
+            self._refuse_undefined(found, complete, start)
         if not complete.all():
             X = np.where(
                 complete[:, None], X, np.nan
@@ -234,30 +259,38 @@ class Design:
         """
         for name in self.features:
             column = column_of(source, name)
-            if name in self.levels:
+            if name in self.levels and name not in self.numbers:
                 if column.kind == "other":
-                    raise _useless(name, column.type)
+                    raise useless(name, column.type)
             elif column.kind != "number":
                 hint = decimal_hint(source, column) or "give numbers there"
                 raise ColumnError(
-                    f"column {name!r} of {source.name} holds {_said(source, column)} "
+                    f"column {name!r} of {source.name} holds {said(source, column)} "
                     f"and the model was fitted on numbers: {hint}"
                 )
 
-    def _read(
-        self, batch: Batch, extra: Sequence[str]
-    ) -> tuple[Array, Array, dict[str, Codes]]:
+    @cached_property
+    def _encoder(self) -> Encoder:
+        """What makes the terms of a formula or a degree."""
+        assert self.encoding is not None
+        return Encoder(self.encoding, self.levels, self.intercept)
+
+    def _read(self, batch: Batch, extra: Sequence[str]) -> _Read:
         """X (rows, d), the `extra` columns, and the codes of each category.
 
         Where they are copied anyway, X and the extra columns are views of one block
         whose columns lie one after another: the state works on the block.
         """
+        if self.encoding is not None:
+            return self._read_encoded(batch, extra, self.encoding)
         d = len(self.terms)
         if not self.levels:
             if not extra or not getattr(batch, "copies", False):
-                return batch.numbers(self.features), batch.numbers(extra), {}
+                X = batch.numbers(self.features)
+                return _Read(X, batch.numbers(extra), {}, X, self.terms)
             block = batch.numbers([*self.features, *extra])
-            return block[:, :d], block[:, d:], {}
+            X = block[:, :d]
+            return _Read(X, block[:, d:], {}, X, self.terms)
         block = np.zeros((batch.rows, d + len(extra)), order="F")
         all_codes: dict[str, Codes] = {}
         place = 0
@@ -276,7 +309,38 @@ class Design:
             hit = np.flatnonzero(codes >= base)
             block[hit, place + codes[hit] - base] = 1.0
             place += columns
-        return block[:, :d], block[:, d:], all_codes
+        X = block[:, :d]
+        return _Read(X, block[:, d:], all_codes, X, self.terms)
+
+    def _read_encoded(
+        self, batch: Batch, extra: Sequence[str], encoding: Encoding
+    ) -> _Read:
+        """As `_read`, with the terms of a formula or a degree."""
+        d, k = len(self.terms), len(self.numbers)
+        values = batch.numbers([*self.numbers, *extra])
+        columns = {name: values[:, i] for i, name in enumerate(self.numbers)}
+        codes = {name: self._codes(batch, name) for name in self.levels}
+        block = np.zeros((batch.rows, d + len(extra)), order="F")
+        self._encoder.fill(block[:, :d], columns, codes)
+        block[:, d:] = values[:, k:]
+        if encoding.response is not None and extra:  # the target comes first
+            columns[self.target] = values[:, k]
+            block[:, d] = evaluate(encoding.response, columns)
+        names = (*self.numbers, *extra)
+        return _Read(block[:, :d], block[:, d:], codes, values, names, columns)
+
+    def _refuse_undefined(self, found: _Read, keep: Mask | None, start: int) -> None:
+        """Refuse a term or a target that is no finite number, in the rows kept."""
+        y = found.beside[:, :1]
+        if _all_finite(found.X) and _all_finite(y):
+            return
+        rows = np.arange(len(y)) if keep is None else np.flatnonzero(keep)
+        self._encoder.refuse_undefined(found.X, found.columns, rows, start)
+        undefined = ~np.isfinite(y[rows])
+        if undefined.any():
+            row = int(rows[np.argmax(undefined)])
+            made_of = [self.target]
+            raise undefined_error(self.response, made_of, found.columns, row, start)
 
     def _codes(self, batch: Batch, feature: str) -> Codes:
         """A category's codes in the design's own levels; the base is 0."""
@@ -304,22 +368,24 @@ class Design:
 
     def _complete(
         self,
-        X: Array,
-        codes: dict[str, Codes],
-        beside: Array,
+        found: _Read,
         extra: Sequence[str],
         start: int,
     ) -> Mask | None:
         """The rows to keep; None when all are, which is looked for first."""
-        fine = _all_finite(X) and _all_finite(beside)
+        numbers, names, codes = found.numbers, found.names, found.codes
+        # With a formula, the extra columns are among the numbers, as they are read.
+        beside = found.beside if self.encoding is None else np.zeros((len(numbers), 0))
+        extra = extra if self.encoding is None else ()
+        fine = _all_finite(numbers) and _all_finite(beside)
         if fine and not any((c == MISSING).any() for c in codes.values()):
             return None
-        _refuse_infinity(X, self.terms, start)
-        _refuse_infinity(beside, extra, start)
-        gaps = {name: np.isnan(X[:, i]) for i, name in enumerate(self.terms)}
+        refuse_infinity(numbers, names, start)
+        refuse_infinity(beside, extra, start)
+        gaps = {name: np.isnan(numbers[:, i]) for i, name in enumerate(names)}
         gaps |= {name: values == MISSING for name, values in codes.items()}
         gaps |= {name: np.isnan(beside[:, i]) for i, name in enumerate(extra)}
-        incomplete = np.zeros(X.shape[0], dtype=bool)
+        incomplete = np.zeros(numbers.shape[0], dtype=bool)
         for gap in gaps.values():
             incomplete |= gap
         if not incomplete.any():
@@ -327,12 +393,24 @@ class Design:
         if self.missing == "error":
             row = int(np.argmax(incomplete))
             column = next(name for name, gap in gaps.items() if gap[row])
-            raise MissingValueError(
-                f"column {column!r} has a missing value, first in row "
-                f"{start + row + 1:,}: fill it in, leave the column out, or drop such "
-                "rows with missing='drop' (--missing drop)"
-            )
+            raise missing_error(column, start + row + 1)
         return ~incomplete
+
+
+class _Read(NamedTuple):
+    """A batch, read.
+
+    X: (rows, d); beside: the columns that are no features; codes: by category.
+    numbers: what is NaN where something is missing, and the `names` of its columns.
+    columns: with a formula, the columns of numbers by name, (rows,).
+    """
+
+    X: Array
+    beside: Array
+    codes: dict[str, Codes]
+    numbers: Array
+    names: tuple[str, ...]
+    columns: dict[str, Array] = {}  # noqa: RUF012
 
 
 def _all_finite(values: Array) -> bool:
@@ -340,23 +418,6 @@ def _all_finite(values: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         flat = values.ravel(order="K")  # no copy where they lie in one piece
         return bool(np.isfinite(np.dot(flat, flat)))  # lets other threads run
-
-
-def _refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = divmod(int(np.argmax(infinite)), infinite.shape[1])
-        raise MissingValueError(
-            f"column {names[column]!r} is infinite, first in row {start + row + 1:,}: "
-            "no line fits that; correct it or leave the row out"
-        )
-
-
-def _useless(name: str, kind: str) -> ColumnError:
-    return ColumnError(
-        f"column {name!r} holds {kind} values, which are neither numbers nor "
-        f"categories: leave it out with exclude=[{name!r}] (--exclude {name})"
-    )
 
 
 def build_design(
@@ -369,23 +430,28 @@ def build_design(
     weights: str | None = None,
     missing: Missing = "error",
     intercept: bool = True,
+    formula: Formula | None = None,
+    degree: int | None = None,
 ) -> Design:
-    """Choose the columns, and learn the levels of the categories in one pass.
+    """Choose the columns, and learn what there is to learn of them in one pass.
 
     Args:
         source: the data.
         target: the column to predict; numbers.
-        features: the columns to predict it from; None takes every other column.
-        exclude: columns to leave out of the features.
+        features: the columns to predict it from; None takes every other column, or
+            those of the formula.
+        exclude: columns to leave out of the features, and of a formula's dot.
         categories: numeric columns to treat as categories all the same.
         weights: a column of row weights.
         missing: "error" refuses a missing value, "drop" leaves such rows out.
         intercept: False for a line through the origin.
+        formula: the terms, see formula.py.
+        degree: of each numeric column a polynomial of this degree, without a formula.
 
     Raises:
         ColumnError: a column that is not there, not usable, or named twice.
         DataError: no rows, no features, or too many terms.
-        UsageError: an unknown value of `missing`.
+        UsageError: an unknown value of `missing`; a formula that cannot be meant.
     """
     one_of("missing", missing, "error", "drop")
     one_of("intercept", intercept, True, False)
@@ -396,23 +462,107 @@ def build_design(
         raise ColumnError(f"{target!r} is the target and the weights: give another")
     for name in exclude:
         column_of(source, name)
-    if features is None:
-        taken = {target, weights, *exclude}
-        chosen = tuple(c.name for c in source.columns if c.name not in taken)
+    taken = {target, weights, *exclude}
+    others = tuple(c.name for c in source.columns if c.name not in taken)
+
+    def is_category(name: str) -> bool:
+        return column_of(source, name).kind == "category" or name in categories
+
+    encoding, bases = None, {}
+    if formula is not None:
+        found = expand(formula.right, others, is_category)
+        encoding = Encoding(formula.text, found.terms, formula.response)
+        intercept, bases = intercept and found.intercept, found.bases
+        chosen = _columns_read(source, encoding)
+    elif features is None:
+        chosen = others
     else:
         chosen = tuple(name for name in features if name not in exclude)
-    _check_features(source, chosen, target)
+    check_features(source, chosen, target)
     for name in categories:
         column_of(source, name)
         if name not in chosen:
             raise ColumnError(f"category {name!r} is not among the features: add it")
-    kinds = {column.name: column.kind for column in source.columns}
-    levelled = [n for n in chosen if kinds[n] == "category" or n in categories]
-    plain = Design(target, chosen, {}, weights, missing, intercept)
-    if not levelled:
+    if degree is not None and whole("degree", degree, 1, MOST_DEGREE) > 1:
+        encoding = Encoding("", _powers(chosen, is_category, degree))
+    plain = Design(target, chosen, {}, weights, missing, intercept, encoding)
+    if encoding is None:
+        levelled = [name for name in chosen if is_category(name)]
+        numbers = [name for name in chosen if name not in levelled]
+    else:
+        levelled = [name for name in chosen if name in encoding.categories]
+        numbers = [*encoding.numbers]
+    to_learn = () if encoding is None else encoding.to_learn
+    levels: Levels = {}
+    learned: dict[str, Polynomials] = {}
+    if levelled or to_learn:
+        levels, learned = learn(
+            source,
+            categories=levelled,
+            numeric=[*numbers, target, *([weights] if weights else [])],
+            factors=to_learn,
+            missing=missing,
+            asked_for={*categories, *(formula.categories if formula else ())},
+        )
+    elif encoding is None:
         return plain
-    levels = _learn_levels(source, plain, levelled, set(categories))
-    design = replace(plain, levels=levels)
+    if encoding is not None:
+        encoding = replace(encoding, learned=learned)
+    for name, base in bases.items():
+        levels[name] = _based(name, levels[name], base)
+    return _checked(replace(plain, levels=levels, encoding=encoding))
+
+
+def _columns_read(source: Source, encoding: Encoding) -> tuple[str, ...]:
+    """The columns that a formula reads, in the order of the data."""
+    if not encoding.terms:
+        raise DataError(
+            f"the formula {encoding.text!r} has no term: a line needs at least one"
+        )
+    for name in encoding.numbers:
+        column = column_of(source, name)
+        if column.kind == "category":
+            where = next(
+                f.text
+                for f in encoding.factors
+                if f.kind != "category" and name in f.columns
+            )
+            hint = decimal_hint(source, column) or f"as a category it is C({name})"
+            raise ColumnError(
+                f"{where} needs numbers and column {name!r} holds "
+                f"{said(source, column)}: {hint}"
+            )
+    wanted = {*encoding.numbers, *encoding.categories}
+    for name in wanted:
+        column_of(source, name)
+    return tuple(c.name for c in source.columns if c.name in wanted)
+
+
+def _powers(
+    names: Sequence[str], is_category: Callable[[str], bool], degree: int
+) -> tuple[Term, ...]:
+    """A term for each column: a category, or a polynomial."""
+    return tuple(
+        (
+            Factor("category", Column(name))
+            if is_category(name)
+            else Factor("poly", Column(name), degree),
+        )
+        for name in names
+    )
+
+
+def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
+    """Levels with the base first."""
+    if base not in levels:
+        near = closest(base, levels)
+        hint = f"did you mean {near!r}?" if near else f"it has {listed(levels)}"
+        raise DataError(f"column {name!r} has no level {base!r} to be the base: {hint}")
+    return (base, *(level for level in levels if level != base))
+
+
+def _checked(design: Design) -> Design:
+    """A design, unless its terms are too many or their names are not unique."""
     doubled = [name for name, n in Counter(design.terms).items() if n > 1]
     if doubled:
         raise ColumnError(
@@ -420,145 +570,9 @@ def build_design(
             "column and another column: rename one of the columns"
         )
     if len(design.terms) > MOST_TERMS:
-        most = max(levels, key=lambda name: len(levels[name]))
+        most = max(design.levels, key=lambda name: len(design.levels[name]))
         raise DataError(
             f"the design has {len(design.terms):,} terms, most of them from "
             f"{most!r}: leave it out, the limit is {MOST_TERMS:,}"
         )
     return design
-
-
-def check_target(source: Source, target: str) -> None:
-    """Refuse a target that is not there, or not numbers.
-
-    Raises:
-        ColumnError: with an example of what it holds.
-    """
-    column = column_of(source, target)
-    if column.kind != "number":
-        numeric = [c.name for c in source.columns if c.kind == "number"]
-        hint = f"numbers are in {listed(numeric)}" if numeric else "no column has any"
-        raise ColumnError(
-            f"the target {target!r} holds {_said(source, column)} and must hold "
-            f"numbers: {decimal_hint(source, column) or hint}"
-        )
-
-
-def _said(source: Source, column: Column) -> str:
-    """What a column holds, for a message, with an example where it is text."""
-    if column.kind != "category":
-        return {"other": f"{column.type} values"}.get(column.kind, "numbers")
-    for batch in source.batches([column.name]):
-        codes, names = batch.category(column.name)
-        found = np.flatnonzero(codes >= 0)
-        if len(found):
-            return f"text, such as {names[codes[found[0]]]!r}"
-    return "text"
-
-
-def decimal_hint(source: Source, column: Column) -> str | None:
-    """What to do about a text column whose texts are numbers with decimal commas."""
-    if column.kind != "category":
-        return None
-    for batch in source.batches([column.name]):
-        _, names = batch.category(column.name)
-        if any(_DECIMAL_COMMA.fullmatch(n.strip()) for n in names):
-            return (
-                "for numbers with decimal commas give decimal=',' (--decimal ,); "
-                "thousands separators must be taken out of the file"
-            )
-        return None
-    return None
-
-
-def _check_features(source: Source, features: Sequence[str], target: str) -> None:
-    if not features:
-        raise DataError(
-            f"{source.name} has no column beside the target {target!r}: a line needs "
-            "at least one feature"
-        )
-    seen: set[str] = set()
-    by_name = {column.name: column for column in source.columns}
-    for name in features:
-        column = by_name.get(name) or column_of(source, name)
-        if name == target:
-            raise ColumnError(
-                f"{name!r} is the target and a feature: take it off the features"
-            )
-        if name in seen:
-            raise ColumnError(f"feature {name!r} is named twice: name it once")
-        seen.add(name)
-        if column.kind == "other":
-            raise _useless(name, column.type)
-
-
-def _learn_levels(
-    source: Source, design: Design, names: Sequence[str], asked_for: set[str]
-) -> dict[str, tuple[str, ...]]:
-    """The levels met in complete rows, sorted, the base first."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
-    numeric = [n for n in design.features if n not in names] + [design.target]
-    if design.weights:
-        numeric.append(design.weights)
-    # Only dropping needs the other columns: a level may stand in dropped rows alone.
-    reading = [*names, *numeric] if design.missing == "drop" else list(names)
-    rows = 0
-    for batch in source.batches(reading):
-        rows += batch.rows
-        coded = {name: batch.category(name) for name in names}
-        complete = np.ones(batch.rows, dtype=bool)
-        if design.missing == "drop":
-            complete &= ~np.isnan(batch.numbers(numeric)).any(axis=1)
-            for codes, _ in coded.values():
-                complete &= codes >= 0
-        for name, (codes, labels) in coded.items():
-            used = np.unique(codes[complete & (codes >= 0)])
-            found[name] |= {labels[i]: None for i in used}
-            if name not in asked_for:
-                _refuse_identifier(name, len(found[name]), rows, MANY_LEVELS)
-    for name in names:
-        if name not in asked_for:
-            _refuse_identifier(name, len(found[name]), rows, SOME_LEVELS)
-            _refuse_numbers_as_text(source, name, list(found[name]))
-    return {
-        name: tuple(sorted(found[name], key=_level_order(found[name], asked_for, name)))
-        for name in names
-    }
-
-
-def _level_order(levels: dict[str, Any], asked_for: set[str], name: str) -> Any:
-    """Text sorts by its code points; numbers made categories, by their value."""
-    if name in asked_for and all(_NUMBER.fullmatch(level) for level in levels):
-        return float
-    return str
-
-
-def _refuse_identifier(name: str, levels: int, rows: int, most: int) -> None:
-    if levels > most and levels > rows / 4:
-        raise ColumnError(
-            f"column {name!r} has {levels:,} different values in {rows:,} rows, so it "
-            f"looks like a name or an id: leave it out with exclude=[{name!r}] "
-            f"(--exclude {name}), or insist with categories=[{name!r}]"
-        )
-
-
-def _refuse_numbers_as_text(source: Source, name: str, levels: list[str]) -> None:
-    """Refuse a text column that is numbers or dates with something in the way.
-
-    As a category it would fit beautifully, and mean nothing.
-    """
-    column = column_of(source, name)
-    if not column.type.startswith(("string", "large_string")):
-        return  # somebody made it a category, or it is true and false
-    numbers = [v for v in levels if _NUMBERISH.fullmatch(v.strip())]
-    if not numbers or len(numbers) < len(levels) / 2:
-        return
-    others = [v for v in levels if v not in numbers]
-    but = f", but {listed(others, 2)} {'do' if len(others) > 1 else 'does'} not"
-    hint = decimal_hint(source, column)
-    raise ColumnError(
-        f"column {name!r} holds text, and {listed(numbers, 2)} look like numbers or "
-        f"dates{but if others else ''}: {hint or 'mend the file'}, leave it out with "
-        f"exclude=[{name!r}] (--exclude {name}), or make it a category with "
-        f"categories=[{name!r}] (--categories {name})"
-    )

@@ -31,6 +31,18 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="features to treat as categories, whatever they look like",
     )
+    add(
+        "--formula",
+        metavar="TEXT",
+        help="target and terms in one, such as 'log(y) ~ x + C(g) + x:z + poly(z, 3)', "
+        "instead of --target and --features",
+    )
+    add(
+        "--degree",
+        type=int,
+        metavar="N",
+        help="of each numeric feature a polynomial of this degree",
+    )
     add("--exclude", metavar="A,B", action="append", help="columns to leave out")
     add("--weights", metavar="COLUMN", help="a column of row weights")
     add(
@@ -161,6 +173,8 @@ def fit_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "target": arguments.target,
         "features": column_list(arguments.features),
+        "formula": arguments.formula,
+        "degree": arguments.degree,
         "exclude": column_list(arguments.exclude) or [],
         "categories": column_list(arguments.categories) or (),
         "weights": arguments.weights,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gradline.certificate import Certificate
 from gradline.checks import one_of
 from gradline.conclude import conclude, parameters_of
+from gradline.criteria import Criterion
 from gradline.data import Progress
 from gradline.design import Missing
 from gradline.errors import DataError, UsageError
@@ -59,7 +60,7 @@ def fit(
     encoding: str | None = None,
     decimal: str = ".",
     progress: Progress | None = None,
-    loss: str | Loss | nn.Module = "squared",
+    loss: str | Loss | nn.Module | Criterion = "squared",
     penalty: Literal["ridge", "lasso", "elastic_net"] | None = None,
     alpha: float | Literal["cv", "1se", "gcv", "loo"] | None = None,
     l1_ratio: float | None = None,
@@ -74,6 +75,8 @@ def fit(
     shuffle: Any = None,
     average: bool | None = None,
     checkpoint: Any = None,
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Fit:
     """Fit y = intercept + Σ coefficient·feature by least squares.
 
@@ -128,7 +131,8 @@ def fit(
         decimal: the decimal mark of a CSV file.
         progress: is told how reading gets on.
         loss: "squared", "absolute", "huber" or "quantile:0.9"; gl.Huber(...) or
-            gl.Quantile(...); or a torch loss module. See objective.py.
+            gl.Quantile(...); or a torch loss module or any function of prediction and
+            target, for which a line is trained by descent. See objective.py.
         penalty: "ridge", "lasso" or "elastic_net", on the slopes of standardised
             features unless standardize=False. See objective.py for its scaling.
         alpha: its weight; or how to choose it: "cv" (unless told), the least
@@ -141,13 +145,18 @@ def fit(
         split: which rows to learn from, to choose by, and to test on: a gl.Split.
         early_stopping: stop a descent where the validation loss is least: True, how
             many epochs to wait, or a gl.EarlyStopping. Needs a validation part.
-        model: a torch module to train on the terms of the design instead of a line.
+        model: a torch module to train a copy of instead of a line: from the terms of
+            the design, (n, d), standardised unless standardize=False, it predicts (n,)
+            or (n, 1). By SGD with lr 0.1 for 1,000 epochs, unless told.
         batch_size: rows in a batch; given, or with method="sgd", descent goes batch by
             batch, over data of any size.
         schedule: of the learning rate of minibatches.
         shuffle: whether minibatches are drawn anew each epoch; True unless told.
         average: whether the average of the weights is kept, not the last ones.
         checkpoint: a file that a killed run by minibatches goes on from.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         A Fit, with its certificate.
@@ -183,7 +192,7 @@ def fit(
         name,
         options,
     )
-    goal: Loss | nn.Module = loss if isinstance(loss, nn.Module) else as_loss(loss)
+    goal: Any = loss if _is_function(loss) else as_loss(loss)
     descends = _descends(method, training, optimizer is not None, route)
     stopping = as_early_stopping(early_stopping)
     _refuse_idle(route, descends, folds, stopping, split)
@@ -199,15 +208,18 @@ def fit(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
     )
+    if stopping is not None and prepared.validation is None:
+        raise UsageError(_NO_VALIDATION)
     if route == "network":
         from gradline.networks import fit_network
 
         return fit_network(prepared, model, goal, training, batches, stopping, progress)
-    assert not isinstance(goal, nn.Module)
     if route == "batches":
         from gradline.minibatch import fit_minibatch
 
@@ -243,6 +255,8 @@ def certify(
     weights: Any = None,
     intercept: bool = True,
     missing: Missing = "error",
+    formula: str | None = None,
+    degree: int | None = None,
 ) -> Certificate:
     """Hold any linear model, however it was trained, against the exact optimum.
 
@@ -259,6 +273,9 @@ def certify(
         intercept: False to compare with lines through the origin; the model's bias is
             then 0 or None.
         missing: what to do with incomplete rows.
+        formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
+            instead of target and features; see docs/formulas.md.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
 
     Returns:
         The certificate of the model's weights on these data, as if by descent.
@@ -277,6 +294,8 @@ def certify(
         weights=weights,
         missing=missing,
         intercept=intercept,
+        formula=formula,
+        degree=degree,
     )
     survey = take_survey(prepared.source, prepared.design)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate
@@ -291,7 +310,7 @@ def _route(
 ) -> _Route:
     """What is asked for, by the arguments that are given."""
     one_of("method", method, "auto", "exact", "gd", "sgd")
-    if model is not None or isinstance(loss, nn.Module):
+    if model is not None or _is_function(loss):
         route: _Route = "network"
     elif method == "sgd" or batches.given:
         route = "batches"
@@ -312,6 +331,11 @@ def _route(
         if given and not welcome:
             raise UsageError(f"{name} does not go with {_WAYS[route]}: {_HINTS[name]}")
     return route
+
+
+def _is_function(loss: Any) -> bool:
+    """Whether a loss is a function or a module, and none of those with a name."""
+    return callable(loss) and not isinstance(loss, type)
 
 
 _WAYS = {
@@ -375,10 +399,13 @@ def _refuse_idle(
             "early_stopping is for a descent: leave it out, or give method='gd'"
         )
     if split is None or not split.has("validation"):
-        raise UsageError(
-            "early_stopping needs rows to watch that are not learned from: give "
-            "split=gl.Split(validation=0.2) (--validation 0.2) too"
-        )
+        raise UsageError(_NO_VALIDATION)
+
+
+_NO_VALIDATION = (
+    "early_stopping needs rows to watch that are not learned from: give "
+    "split=gl.Split(validation=0.2) (--validation 0.2) too"
+)
 
 
 def _check_model(name: str, model: Any) -> None:

@@ -7,13 +7,14 @@ itself. Text is read as ISO 8601, such as 2024-01-31 or 2024-01-31T12:00:00Z.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from gradline.data import Array, Batch, Column
-from gradline.errors import DataError
+from gradline.data import Array, Batch, Column, Source, row_number
+from gradline.errors import DataError, MissingValueError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def instants(batch: Batch, column: Column, start: int) -> Array:
             try:
                 found[place] = _instant(level)
             except ValueError:
-                row = start + int(np.argmax(codes == place)) + 1
+                row = row_number(batch, start, int(np.argmax(codes == place)))
                 raise DataError(
                     f"column {column.name!r} holds {level!r} in row {row:,}, and rows "
                     "are to follow in its order: give dates such as 2024-01-31, or "
@@ -50,6 +51,46 @@ def instants(batch: Batch, column: Column, start: int) -> Array:
     arrow: Any = batch  # arrays hold numbers alone
     instants: Array = arrow.instants(column.name)
     return instants
+
+
+def ordered(batch: Batch, column: Column, start: int) -> Array:
+    """As `instants`, none of them missing.
+
+    Raises:
+        MissingValueError: one is missing; its row is named.
+    """
+    found = instants(batch, column, start)
+    missing = np.isnan(found)
+    if missing.any():
+        row = row_number(batch, start, int(np.argmax(missing)))
+        raise MissingValueError(
+            f"column {column.name!r} has a missing value, first in row {row:,}, and "
+            "rows are to follow in its order: fill it in, or leave such rows out"
+        )
+    return found
+
+
+def cuts(source: Source, column: Column, shares: Sequence[float]) -> list[float]:
+    """The values that stand so far up in the order of a column, infinite past its end.
+
+    Distinct values are held, and how often each is met: days are few.
+
+    Args:
+        source: the rows.
+        column: their order.
+        shares: of the rows, from 0 to 1: the value at place round(rows · share).
+    """
+    values, rows = np.zeros(0), 0
+    counts: Any = np.zeros(0)
+    for batch in source.batches([column.name]):
+        found, times = np.unique(ordered(batch, column, rows), return_counts=True)
+        values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
+        counts = np.bincount(places.ravel(), np.concatenate([counts, times]))
+        rows += batch.rows
+    if not rows:
+        raise DataError(f"{source.name} has no rows to split: give at least one")
+    at = np.searchsorted(np.cumsum(counts), [round(rows * s) for s in shares], "right")
+    return [float(values[i]) if i < len(values) else float("inf") for i in at]
 
 
 def _instant(text: str) -> float:

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from gradline.checks import column_name, column_names
 from gradline.data import Source
 from gradline.design import Design, Missing, build_design
+from gradline.errors import UsageError
+from gradline.formula import Formula
+from gradline.grammar import parse
 from gradline.intake import open_table
 from gradline.splits import Split
 
@@ -51,6 +54,8 @@ def prepare(
     missing: Missing = "error",
     intercept: bool = True,
     split: Split | None = None,
+    formula: str | None = None,
+    degree: int | None = None,
     **reading: Any,
 ) -> Prepared:
     """Data and choices as a source and the design that reads it.
@@ -66,6 +71,8 @@ def prepare(
         missing: what to do with incomplete rows.
         intercept: False for a line through the origin.
         split: which rows to learn from.
+        formula: the target and the terms.
+        degree: of a polynomial of each numeric feature.
         **reading: delimiter, encoding, decimal of a CSV file.
     """
     if target is not None:
@@ -74,8 +81,14 @@ def prepare(
         features = column_names("features", features)
     exclude = column_names("exclude", exclude)
     categories = column_names("categories", categories)
+    parsed, texts = None, categories
+    if formula is not None:
+        parsed = parse(formula)
+        target = _formula_target(parsed, target)
+        _refuse_beside(parsed, features, exclude, degree)
+        texts = tuple(dict.fromkeys([*categories, *parsed.texts]))
     table = open_table(
-        data, y, target=target, weights=weights, categories=categories, **reading
+        data, y, target=target, weights=weights, categories=texts, **reading
     )
     source = table.source
     if split is not None:
@@ -91,5 +104,39 @@ def prepare(
         weights=table.weights,
         missing=missing,
         intercept=intercept,
+        formula=parsed,
+        degree=degree,
     )
     return Prepared(source, design, table.source, split)
+
+
+def _formula_target(formula: Formula, target: str | None) -> str | None:
+    """The target, which a formula may name too."""
+    if target is not None and formula.target not in (None, target):
+        raise UsageError(
+            f"target is {target!r} and the formula predicts {formula.target!r}: give "
+            "one of them"
+        )
+    return formula.target if target is None else target
+
+
+def _refuse_beside(
+    formula: Formula,
+    features: Sequence[str] | None,
+    exclude: Sequence[str],
+    degree: int | None,
+) -> None:
+    """Refuse what says the same as a formula in another way, or has no effect."""
+    if features is not None:
+        raise UsageError(
+            "features and formula both say what to predict from: give one of them"
+        )
+    if degree is not None:
+        raise UsageError(
+            f"degree does not go with a formula: write poly(x, {degree}) there"
+        )
+    if exclude and not formula.dotted:
+        raise UsageError(
+            "exclude takes columns out of a formula's dot, and this formula has none: "
+            "leave exclude out"
+        )

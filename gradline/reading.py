@@ -6,15 +6,15 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from gradline.cluster import map_merge
+from gradline.cluster import Mergeable, map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.scores import Sample
@@ -53,12 +53,14 @@ def share_cores(source: Source, design: Design) -> Sharing:
 _Stretch = tuple[int, Callable[[], Iterator[Batch]]]
 
 
-def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
+def _side_by_side(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> list[_Stretch]:
     """Stretches of a file that several threads may read; [] where there are none."""
     split = getattr(source, "side_by_side", None)
     found: list[_Stretch] = []
     start = 0
-    for rows, begin in split(design.reading()) if split is not None else []:
+    for rows, begin in split(design.reading(also)) if split is not None else []:
         found.append((start, begin))
         start += rows
     return found
@@ -71,13 +73,21 @@ def _placed(start: int, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]
         start += batch.rows
 
 
-def _stretches(source: Source, design: Design) -> Iterator[Iterable[tuple[int, Batch]]]:
-    """All rows in stretches: those of the file, or a batch each."""
-    found = _side_by_side(source, design)
+def stretches(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> Iterator[Iterable[tuple[int, Batch]]]:
+    """All rows in stretches: those of the file, or a batch each.
+
+    Args:
+        source: the data.
+        design: says which columns are read.
+        also: further ones.
+    """
+    found = _side_by_side(source, design, also)
     for start, begin in found:
         yield _placed(start, begin())
     if not found:
-        for placed in _placed(0, source.batches(design.reading())):
+        for placed in _placed(0, source.batches(design.reading(also))):
             yield [placed]
 
 
@@ -104,8 +114,12 @@ class Reading:
         found = self.design.chunk(batch, start, self.tally)
         if found is not None:
             self.moments.add_checked(found[0])
-            self.picker.add(found[0], start)
-            self._hold(found[0])
+            self.keep(found[0], start)
+
+    def keep(self, chunk: Chunk, start: int) -> None:
+        """Take of a chunk's rows what is kept of them, beside their moments."""
+        self.picker.add(chunk, start)
+        self._hold(chunk)
 
     def merge(self, other: Reading) -> None:
         """Take in what another has read."""
@@ -156,18 +170,55 @@ def read_once(
     Raises:
         DataError: as `Design.chunks`, for the first row that is at fault.
     """
-    shown = progress("reading", source.rows) if progress else nullcontext(int)
+    return read_into(
+        lambda: Reading(design, source.rows, hold),
+        source,
+        design,
+        progress,
+        readers=readers,
+    )
+
+
+class Taking(Mergeable, Protocol):
+    """Something that takes in batches, and others of its kind."""
+
+    def take(self, start: int, batch: Batch) -> None:
+        """Take in a batch, before which `start` rows came."""
+
+
+S = TypeVar("S", bound=Taking)
+
+
+def read_into(
+    make: Callable[[], S],
+    source: Source,
+    design: Design,
+    progress: Progress | None = None,
+    *,
+    readers: int = 1,
+    also: Sequence[str] = (),
+    title: str = "reading",
+) -> S:
+    """One pass over the rows, into what takes them.
+
+    Args:
+        make: an empty one, for each reader.
+        source: the data.
+        design: says which columns are read.
+        progress: is told how reading gets on.
+        readers: how many threads, this one included.
+        also: further columns.
+        title: what is being done.
+    """
+    shown = progress(title, source.rows) if progress else nullcontext(int)
     with shown as advance:
 
-        def take(state: Reading, placed: tuple[int, Batch]) -> None:
+        def take(state: S, placed: tuple[int, Batch]) -> None:
             state.take(*placed)
             advance(placed[1].rows)
 
         return map_merge(
-            lambda: _stretches(source, design),
-            lambda: Reading(design, source.rows, hold),
-            take,
-            workers=readers,
+            lambda: stretches(source, design, also), make, take, workers=readers
         )
 
 

@@ -32,12 +32,12 @@ from gradline.inference import (
     why_not,
 )
 from gradline.intake import is_bare_array, open_features, open_table
-from gradline.scores import Sample, Scores, Trace, score
+from gradline.scores import Sample, Scores, Trace, score, score_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gradline.model import LinearRegression
+    from gradline.modules import Trained
     from gradline.paraboloid import LossSurface
 
 
@@ -54,7 +54,7 @@ class Fit:
 
     Attributes:
         coefficients: slope by term, in the order of the design, in units of the
-            target per unit of the term.
+            target per unit of the term; {} for a module that is no line.
         intercept: the prediction where every term is 0; 0 for a design without one.
         certificate: how far it is from the exact optimum.
         trace: the history of a descent; None for method="exact".
@@ -94,6 +94,7 @@ class Fit:
     )
     _source: Source | None = field(default=None, repr=False, compare=False)
     _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
+    _network: Trained | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def judged_later(cls, judge: Callable[[], Any], **known: Any) -> Fit:
@@ -126,8 +127,8 @@ class Fit:
 
     @property
     def target(self) -> str:
-        """The name of the predicted column."""
-        return self.design.target
+        """What is predicted: a column, or what a formula makes of it: log(price)."""
+        return self.design.response
 
     @property
     def slopes(self) -> Array:
@@ -135,8 +136,14 @@ class Fit:
         return np.array(list(self.coefficients.values()))
 
     @property
-    def model(self) -> LinearRegression:
-        """The fit as a torch module in float64, on the terms of the design."""
+    def model(self) -> Any:
+        """The fit as a torch module on the terms of the design, (n, d).
+
+        A line in float64; or a copy of a module that was trained, which standardises
+        its inputs first where that was done in training.
+        """
+        if self._network is not None:
+            return self._network.model
         import torch
 
         from gradline.model import LinearRegression
@@ -289,7 +296,7 @@ class Fit:
 
     def open(self, data: Any, **reading: Any) -> Source:
         """Data as a source that has this fit's features, checked."""
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         source = open_features(data, self.design.features, **reading)
         self.design.check_columns(source)
         return source
@@ -340,7 +347,7 @@ class Fit:
     ) -> Iterator[tuple[Batch, Array, Array]]:
         """Each batch with its terms X (rows, d) and predictions (rows,)."""
         one_of("missing", missing, "error", "nan")
-        slopes, start = self.slopes, 0
+        start = 0
         for batch in source.batches(columns or self.design.features):
             X, complete = self.design.matrix(batch, start)
             if missing == "error" and not complete.all():
@@ -360,7 +367,7 @@ class Fit:
                     "missing='nan' (--missing nan)"
                 )
             with np.errstate(over="ignore", invalid="ignore"):
-                predicted = self.level + (X - self.center) @ slopes
+                predicted = self.predict_terms(X)
             if not np.isfinite(predicted[complete]).all():
                 row = int(np.argmin(np.isfinite(predicted) | ~complete))
                 raise DataError(
@@ -370,12 +377,19 @@ class Fit:
             yield batch, X, predicted
             start += batch.rows
 
+    def predict_terms(self, X: Array) -> Array:
+        """Predict from the terms of the design, (n, d): (n,)."""
+        if self._network is not None:
+            return self._network.predict(X)
+        found: Array = self.level + (X - self.center) @ self.slopes
+        return found
+
     def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
         """Score the predictions on data with known targets.
 
         Args:
             data: as in `predict`, with the target among its columns unless y is given.
-            y: the targets, (n,).
+            y: the targets, (n,): the column, where a formula predicts its logarithm.
             **reading: missing="error" or "drop", as the fit had it unless told; and as
                 in `predict`.
 
@@ -389,15 +403,17 @@ class Fit:
         one_of("missing", missing, "error", "drop")
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give y beside x, evaluate(x, y)")
-        reading.setdefault("categories", tuple(self.design.levels))
+        reading.setdefault("categories", self.design.texts)
         table = open_table(
-            data, y, target=self.target, names=self.design.features, **reading
+            data, y, target=self.design.target, names=self.design.features, **reading
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
         design = dataclasses.replace(self.design, weights=weights, missing=missing)
+        if self._network is not None:
+            return score_by(design, table.source, self._network.predict)
         return score(design, table.source, self.slopes, self.center, self.level)
 
     def plot(self, path: str | FilePath | None = None) -> Figure:
@@ -436,6 +452,7 @@ class Fit:
         Raises:
             DataError: the fit is exact; or that epoch was not recorded.
         """
+        self._refuse_network("the model at other epochs")
         from gradline.retrace import at
 
         return at(self, epoch)
@@ -464,6 +481,7 @@ class Fit:
             DataError: the fit was loaded from a file.
             UsageError: no such coefficient.
         """
+        self._refuse_network("the loss over two coefficients")
         from gradline.surface import loss_surface
 
         return loss_surface(self, x, y, span, points, others)
@@ -521,13 +539,14 @@ class Fit:
             DataError: the fit was loaded from a file.
             UsageError: not two coefficients, or one that is not there.
         """
+        self._refuse_network("the loss over two coefficients")
         from gradline.plots import draw_surface
 
         return _saved(draw_surface(self, terms), path)
 
     def __repr__(self) -> str:
         return (
-            f"<Fit of {self.target!r} on {len(self.coefficients)} terms, "
+            f"<Fit of {self.target!r} on {len(self.design.terms)} terms, "
             f"{self.rows:,} rows, {self.method}, {self.certificate.status}>"
         )
 
@@ -564,16 +583,16 @@ class Fit:
             return self._source
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give data and y")
-        reading = {"categories": tuple(self.design.levels)} | reading
+        reading = {"categories": self.design.texts} | reading
         table = open_table(
             data,
             y,
-            target=self.target,
+            target=self.design.target,
             weights=weights,
             names=self.design.features,
             **reading,
         )
-        check_target(table.source, self.target)
+        check_target(table.source, self.design.target)
         self.design.check_columns(table.source)
         wanted = self.design.weights
         if wanted is not None and wanted not in {c.name for c in table.source.columns}:
@@ -583,10 +602,18 @@ class Fit:
             )
         return table.source
 
+    def _refuse_network(self, what: str) -> None:
+        """Say that a module has no coefficients."""
+        if self._network is not None:
+            raise DataError(
+                f"{what} is known for a line, and this fit is a module of your own: "
+                "fit without model"
+            )
+
     def _missing_in(self, batch: Batch, row: int) -> str | None:
         """The first feature that is missing in a row of a batch."""
         for name in self.design.features:
-            if name in self.design.levels:
+            if name not in self.design.numbers:
                 if batch.category(name)[0][row] < 0:
                     return name
             elif np.isnan(batch.numbers([name])[row, 0]):

@@ -15,21 +15,26 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradline.blueprint import about_design, count, design_from, number
 from gradline.certificate import Certificate
 from gradline.data import Array
-from gradline.design import Design
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.inference import Evidence
+from gradline.modules import PREFIX
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
 
-#: Written into every file; raised when an older reader would misread a newer file.
-FORMAT = 1
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Written into every file; raised when an older reader would misread a newer file:
+#: 2 where the design has a formula or a degree, of which older ones knew nothing.
+FORMATS = (1, 2)
 
 #: With more terms than this, what standard errors need would be most of the file.
 MOST_ROOT = 2_000
@@ -43,16 +48,14 @@ def save(fit: Fit, path: str | Path) -> None:
     Raises:
         FileError: it cannot be written; what was there before is untouched.
     """
-    from safetensors.numpy import save as to_bytes
-
-    tensors = {
+    tensors: dict[str, Any] = {
         "weight": fit.slopes[None, :],
         "bias": np.array([fit.intercept]),
         "center": np.asarray(fit.center, dtype=np.float64),
         "level": np.array([fit.level]),
     }
     if fit.trace is not None:
-        for name in _TRACE:
+        for name in _TRACE[: 2 if fit._network is not None else 4]:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
         if fit.trace.validation_losses is not None:
             tensors["trace.validation_losses"] = np.ascontiguousarray(
@@ -66,8 +69,8 @@ def save(fit: Fit, path: str | Path) -> None:
         tensors["root"] = np.ascontiguousarray(known.root)
         tensors["across"] = np.ascontiguousarray(known.across)
     about = {
-        "format": FORMAT,
-        "design": dataclasses.asdict(fit.design),
+        "format": FORMATS[fit.design.encoding is not None],
+        "design": about_design(fit.design),
         "certificate": fit.certificate.to_dict(),
         "metrics": fit.metrics.at_hand,
         "method": fit.method,
@@ -78,15 +81,37 @@ def save(fit: Fit, path: str | Path) -> None:
         "best_epoch": None if fit.trace is None else fit.trace.best_epoch,
         "evidence": None if known is None else _about_evidence(known),
     }
-    content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
+    if fit._network is not None:
+        for name in ("weight", "bias", "level"):
+            del tensors[name]
+        about["network"] = fit._network.about()
+    content = _to_bytes(fit, tensors, {"gradline": strict_json(about)})
     with replacing(path) as beside:
         beside.write_bytes(content)
 
 
-def load(path: str | Path) -> Fit:
+def _to_bytes(fit: Fit, tensors: dict[str, Any], about: dict[str, str]) -> bytes:
+    from safetensors import numpy, torch
+
+    if fit._network is None:
+        return numpy.save(tensors, metadata=about)
+    import torch as of
+
+    found = {name: of.from_numpy(value) for name, value in tensors.items()}
+    return torch.save(found | fit._network.tensors(), metadata=about)
+
+
+def load(path: str | Path, model: nn.Module | None = None) -> Fit:
     """Read a fit that `save` wrote; it predicts on raw data.
 
+    Args:
+        path: of the file.
+        model: of a fit of a torch module, a module of the same shape: files hold no
+            code. It stays as it is; a copy gets the tensors.
+
     Raises:
+        UsageError: a module is needed and not given, not needed and given, or of
+            another shape.
         FileError: the file cannot be read.
         ModelFileError: it is not a gradline model, is damaged, or is of a newer format.
     """
@@ -98,13 +123,15 @@ def load(path: str | Path) -> Fit:
         about = json.loads(text)
         if not isinstance(about, dict):
             raise ValueError("its description is no object")
-        if about.get("format") != FORMAT:
+        if about.get("format") not in FORMATS:
             raise ModelFileError(
                 f"{path.name} has the model format {about.get('format')!r} and this "
-                f"gradline reads {FORMAT}: update gradline"
+                f"gradline reads {FORMATS[0]} to {FORMATS[-1]}: update gradline"
             )
+        if about.get("network") is not None or model is not None:
+            return _network_fit(path, tensors, about, model)
         return _fit(tensors, about)
-    except ModelFileError:
+    except (ModelFileError, UsageError):
         raise
     except (
         KeyError,
@@ -155,7 +182,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         try:
             with safe_open(str(path), framework="np") as file:
                 text = (file.metadata() or {}).get("gradline")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = [n for n in file.keys() if not n.startswith(PREFIX)]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in names}
         except OSError:
             raise
         except (SafetensorError, ValueError, TypeError, AttributeError, OverflowError):
@@ -165,8 +193,58 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     return tensors, text
 
 
+def _network_fit(
+    path: Path, tensors: dict[str, Any], about: dict[str, Any], model: Any
+) -> Fit:
+    """A fit of a torch module, whose code the file does not hold."""
+    known = about.get("network")
+    if known is None:
+        raise UsageError(
+            f"{path.name} holds a line, which needs no module: leave model out"
+        )
+    kind = known["class"]
+    if not isinstance(kind, str) or not isinstance(known["standardize"], bool):
+        raise ValueError("the module is not described")
+    if model is None:
+        raise UsageError(
+            f"{path.name} holds the weights of a {kind}, and no model file holds code: "
+            "give a module like it too, gl.load(path, model=...)"
+        )
+    from safetensors import safe_open
+    from torch import nn
+
+    from gradline.modules import restored
+
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model is a {type(model).__name__}: give a torch.nn.Module")
+    with safe_open(str(path), framework="pt") as file:
+        own = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    d = len(design_from(about["design"]).terms)
+    tensors = tensors | {
+        "weight": np.zeros((1, d)),
+        "bias": np.zeros(1),
+        "level": np.zeros(1),
+    }
+    k = len(tensors.get("trace.epochs", ()))
+    tensors |= {"trace.weights": np.zeros((k, d)), "trace.intercepts": np.zeros(k)}
+    fit = _fit(tensors, about)
+    trace = fit.trace
+    if trace is not None:
+        trace = dataclasses.replace(
+            trace, weights=np.empty((k, 0)), intercepts=np.full(k, math.nan)
+        )
+    return dataclasses.replace(
+        fit,
+        coefficients={},
+        intercept=math.nan,
+        level=math.nan,
+        trace=trace,
+        _network=restored(own, known, model, path.name),
+    )
+
+
 def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
-    design = _design(about["design"])
+    design = design_from(about["design"])
     terms = design.terms
     d = len(terms)
     weight = _tensor(tensors, "weight", (1, d))
@@ -206,8 +284,8 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         trace=trace,
         metrics=_scores(about["metrics"]),
         method=method,
-        rows=_count(about["rows"]),
-        dropped=_count(about["dropped"]),
+        rows=count(about["rows"]),
+        dropped=count(about["dropped"]),
         design=design,
         settings=settings,
         notes=tuple(notes),
@@ -233,7 +311,7 @@ def _evidence(
     if about is None:
         return None
     weight, log_weights, variance, level = (
-        _number(about[name], math.nan)
+        number(about[name], math.nan)
         for name in ("weight", "log_weights", "variance", "level")
     )
     if not all(map(math.isfinite, (weight, log_weights, variance, level))):
@@ -241,7 +319,7 @@ def _evidence(
     if weight <= 0 or variance < 0:
         raise ValueError("the evidence has a negative size")
     return Evidence(
-        rows=_count(about["rows"]),
+        rows=count(about["rows"]),
         weight=weight,
         log_weights=log_weights,
         variance=variance,
@@ -264,50 +342,12 @@ def _tensor(tensors: dict[str, Any], name: str, shape: tuple[int, ...]) -> Array
     return values
 
 
-def _design(about: dict[str, Any]) -> Design:
-    names = [about["target"], *about["features"]]
-    levels = {n: tuple(values) for n, values in about["levels"].items()}
-    names += [level for values in levels.values() for level in values]
-    weights, missing = about["weights"], about["missing"]
-    if weights is not None:
-        names.append(weights)
-    if not all(isinstance(n, str) for n in names):
-        raise ValueError("a column's name is no text")
-    if missing not in ("error", "drop") or not about["features"]:
-        raise ValueError("the design is not complete")
-    intercept = about.get("intercept", True)
-    if not isinstance(intercept, bool):
-        raise ValueError("intercept is neither true nor false")
-    design = Design(
-        about["target"], tuple(about["features"]), levels, weights, missing, intercept
-    )
-    if len(set(design.terms)) != len(design.terms):
-        raise ValueError("two terms have one name")
-    if any(name not in design.features for name in levels):
-        raise ValueError("levels of an unknown column")
-    return design
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"the count {str(value)[:20]}")
-    return value
-
-
-def _number(value: Any, absent: float) -> float:
-    if value is None:
-        return absent
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"the number {str(value)[:20]!r}")
-    return float(value)
-
-
 def _scores(about: dict[str, Any]) -> Scores:
     return Scores(
-        _number(about["r2"], math.nan),
-        _number(about["rmse"], math.nan),
-        _number(about["mae"], math.nan),
-        _count(about["rows"]),
+        number(about["r2"], math.nan),
+        number(about["rmse"], math.nan),
+        number(about["mae"], math.nan),
+        count(about["rows"]),
     )
 
 
@@ -323,9 +363,9 @@ def _certificate(about: dict[str, Any]) -> Certificate:
         if field.name == "status":
             value = Status(value)
         elif field.name in ("rank", "columns"):
-            value = _count(value)
+            value = count(value)
         elif field.name == "epochs_needed":
-            value = None if value is None else _count(value)
+            value = None if value is None else count(value)
         elif field.name in ("advice", "solver", "objective", "bound"):
             if not isinstance(value, str):
                 raise ValueError(f"{field.name} is no text")
@@ -333,6 +373,6 @@ def _certificate(about: dict[str, Any]) -> Certificate:
             value = tuple(str(name) for name in value)
         else:
             infinite = bound == "exact" or field.name == "condition"
-            value = _number(value, math.inf if infinite else math.nan)
+            value = number(value, math.inf if infinite else math.nan)
         values[field.name] = value
     return Certificate(**values)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradline.data import Array, Source
+from gradline.data import Array, Chunk, Source
 from gradline.design import Design
 from gradline.errors import DataError
 
@@ -141,12 +141,35 @@ def score(
         center: (d,), where the line is at `level`.
         level: the prediction there.
     """
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = (chunk.y - level) - (chunk.X - center) @ slopes
+        return found
+
+    return _scored(design, source, residual)
+
+
+def score_by(
+    design: Design, source: Source, predict: Callable[[Array], Array]
+) -> Scores:
+    """As `score`, of anything that predicts from terms (n, d) the target (n,)."""
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = chunk.y - predict(chunk.X)
+        return found
+
+    return _scored(design, source, residual)
+
+
+def _scored(
+    design: Design, source: Source, residuals: Callable[[Chunk], Array]
+) -> Scores:
     rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
     shift = middle = spread = 0.0
     for chunk in design.chunks(source):
         w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
         with np.errstate(over="ignore", invalid="ignore"):
-            residual = (chunk.y - level) - (chunk.X - center) @ slopes
+            residual = residuals(chunk)
             largest = float(np.abs(residual).max())
         if not largest < 1e150:
             raise DataError(

@@ -15,7 +15,7 @@ Shares by hash are met but for the noise of a draw, ±√(n·share·(1 - share))
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -24,9 +24,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from gradline.checks import column_name, column_names, real, whole
-from gradline.data import Array, Batch, Source, column_of
+from gradline.data import Array, Batch, Source, column_of, row_number
 from gradline.errors import ColumnError, DataError, MissingValueError, UsageError
-from gradline.instants import instants
+from gradline.instants import cuts, ordered
 from gradline.parts import Labelled, Labels, PartSource
 from gradline.rowhash import draws, hashed_columns
 
@@ -253,25 +253,15 @@ class Split:
 
     def _by_time(self, source: Source, name: str) -> Labelled:
         column = column_of(source, name)
-
-        def read(batch: Batch, start: int) -> Array:
-            found = instants(batch, column, start)
-            if np.isnan(found).any():
-                row = start + int(np.argmax(np.isnan(found))) + 1
-                raise MissingValueError(
-                    f"column {name!r} has a missing value, first in row {row:,}, and "
-                    "rows are to follow in its order: fill it in, or leave such rows "
-                    "out"
-                )
-            return found
-
         if self.cuts is None:
-            low, high = _quantiles(source, name, read, self.validation, self.test)
+            first = 1 - self.validation - self.test
+            shares = (first, 1 - self.test if self.validation else first)
+            low, high = cuts(source, column, shares)
         else:
             low, high = (np.inf if cut is None else cut for cut in self.cuts)
 
         def placed(batch: Batch, start: int) -> Labels:
-            return _placed(read(batch, start), low, high, (0, 1, 2))
+            return _placed(ordered(batch, column, start), low, high, (0, 1, 2))
 
         return Labelled(source, [name], placed, cuts=(low, high))
 
@@ -301,7 +291,7 @@ def _said(name: str, batch: Batch, start: int) -> Labels:
     """The parts that a column names."""
     codes, levels = batch.category(name)
     if (codes < 0).any():
-        row = start + int(np.argmax(codes < 0)) + 1
+        row = row_number(batch, start, int(np.argmax(codes < 0)))
         raise MissingValueError(
             f"column {name!r} has a missing value, first in row {row:,}: say train, "
             "validation or test of each row"
@@ -309,44 +299,10 @@ def _said(name: str, batch: Batch, start: int) -> Labels:
     parts = [WORDS.get(level.strip().casefold()) for level in levels]
     for place, found in enumerate(parts):
         if found is None and (codes == place).any():
-            row = start + int(np.argmax(codes == place)) + 1
+            row = row_number(batch, start, int(np.argmax(codes == place)))
             raise DataError(
                 f"column {name!r} holds {levels[place]!r} in row {row:,}: say train, "
                 "validation or test of each row"
             )
     numbers = [0 if found is None else PARTS.index(found) for found in parts]
     return np.array(numbers, np.uint8)[codes]
-
-
-def _quantiles(
-    source: Source,
-    name: str,
-    read: Callable[[Batch, int], Array],
-    validation: float,
-    test: float,
-) -> tuple[float, float]:
-    """Where the validation part begins, and where the test part does.
-
-    Distinct values and how often each is met are held: days are few.
-    """
-    values, counts, rows = np.zeros(0), np.zeros(0, np.int64), 0
-    for batch in source.batches([name]):
-        found, times = np.unique(read(batch, rows), return_counts=True)
-        joined = np.concatenate([values, found])
-        values, inverse = np.unique(joined, return_inverse=True)
-        many = np.concatenate([counts, times])
-        counts = np.bincount(inverse.ravel(), many, len(values)).astype(np.int64)
-        rows += batch.rows
-    if not rows:
-        raise DataError(f"{source.name} has no rows to split: give at least one")
-    below = np.cumsum(counts)
-
-    def at(share: float) -> float:
-        """The value that stands so far up."""
-        place = round(rows * share)
-        if place >= rows:
-            return np.inf
-        return float(values[np.searchsorted(below, place, side="right")])
-
-    low = at(1 - validation - test)
-    return low, at(1 - test) if validation else low

@@ -140,9 +140,15 @@ class Moments:
     @property
     def y_mean(self) -> Array:
         """The weighted mean of y, (k,)."""
+        return self.level + self.rise
+
+    @property
+    def rise(self) -> Array:
+        """What the mean of y has beside the level, (k,)."""
         if not (self.weight and self.intercept):
-            return self.level
-        return self.level + (self.delta @ self.line + self._r / self.weight)
+            return np.zeros_like(self.level)
+        found: Array = self.delta @ self.line + self._r / self.weight
+        return found
 
     @property
     def xx(self) -> Array:

@@ -24,7 +24,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.reading import joined, read_once, share_cores
+from gradline.reading import Reading, joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.scores import Sample
 from gradline.solvers import (
@@ -162,11 +162,24 @@ def take_survey(
     design: Design,
     progress: Progress | None = None,
     refuse_degenerate: bool = False,
+    reading: Reading | None = None,
 ) -> Survey:
-    """Read the data: the state, the optimum, and the residuals at the optimum."""
+    """Read the data: the state, the optimum, and the residuals at the optimum.
+
+    Args:
+        source: the data.
+        design: how its columns become terms.
+        progress: is told how reading gets on.
+        refuse_degenerate: whether to refuse what does not determine all coefficients.
+        reading: the first pass, where it has been made already.
+    """
     shared = share_cores(source, design)
     with blas_threads(shared.blas):
-        return _survey(source, design, progress, refuse_degenerate, shared.readers)
+        if reading is None:
+            reading = read_once(
+                source, design, progress, readers=shared.readers, hold=REFINE_NUMBERS
+            )
+        return _survey(source, design, progress, refuse_degenerate, reading)
 
 
 def _survey(
@@ -174,13 +187,11 @@ def _survey(
     design: Design,
     progress: Progress | None,
     refuse_degenerate: bool,
-    readers: int,
+    reading: Reading,
 ) -> Survey:
-    reading = read_once(source, design, progress, readers=readers, hold=REFINE_NUMBERS)
     tally, moments = reading.tally, reading.moments
-    _check_enough(source, design, tally, moments)
+    check_readable(source, design, reading)
     sums = moments.value()
-    _check_sizes(design, sums)
     if refuse_degenerate:
         _check_determined(source, design, sums)
     factored = from_moments(sums)
@@ -382,6 +393,16 @@ def _pass(
         for chunk in design.chunks(source):
             yield chunk
             advance(len(chunk.y))
+
+
+def check_readable(source: Source, design: Design, reading: Reading) -> None:
+    """Refuse what a first pass has found to be no data for a line.
+
+    Raises:
+        DataError: too few rows, no weight, or numbers of a size that has no squares.
+    """
+    _check_enough(source, design, reading.tally, reading.moments)
+    _check_sizes(design, reading.moments.value())
 
 
 def _check_enough(

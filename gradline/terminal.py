@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from gradline.crossval import CrossValidation
 from gradline.errors import Status
 from gradline.inference import Inference
 from gradline.result import Fit
@@ -43,8 +44,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         fit: the fit.
         inference: what to show of it; the classic kind unless told.
     """
-    head = f"{printable(fit.target, 48)} from {len(fit.design.features)} feature"
-    head += "" if len(fit.design.features) == 1 else "s"
+    head = f"{printable(fit.target, 48)} {_from(fit)}"
     head += f", {fit.rows:,} rows, {_method(fit)}"
     lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
@@ -65,6 +65,53 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
     if inference is not None and inference.note:
         lines += _sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
+
+
+def crossval_table(found: CrossValidation) -> str:
+    """A line for each target: the alpha, and the error on rows held out."""
+    count = len(found.alphas)
+    how = "least squares"
+    if found.penalty is not None:
+        how = f"{found.penalty}, {count:,} alpha{'' if count == 1 else 's'}"
+    head = f"{len(found.terms):,} term{'' if len(found.terms) == 1 else 's'}"
+    head += f", {found.rows:,} rows, {how}, {found.folds}"
+    names = list(found.targets)[:MOST_TERMS_SHOWN]
+    which = range(len(names))
+    at, error = found.chosen, found.standard_error
+    mean = [float(found.mean[at[k], k]) for k in which]
+    spread = [float(error[at[k], k]) for k in which]
+    columns = {
+        "alpha": [number(float(a), 4) for a in found.alpha[: len(names)]],
+        "MSE": [rounded(m, 6) for m in mean],
+        "std. error": [rounded(s, 4) for s in spread],
+        "RMSE": [rounded(m**0.5, 6) for m in mean],
+        "R²": [number(float(r), 5) for r in found.r2[: len(names)]],
+    }
+    if found.penalty is None:
+        del columns["alpha"]
+    elif found.rule == "cv" and count > 1:
+        columns["alpha, 1 se"] = [
+            number(float(a), 4) for a in found.alpha_1se[: len(names)]
+        ]
+    if found.errors.shape[1] < 2:
+        del columns["std. error"]
+    lines, _ = _table(names, columns, "target")
+    hidden = len(found.targets) - len(names)
+    lines += [f"  ... and {hidden:,} more"] * (hidden > 0)
+    lines = [*textwrap.wrap(head, TABLE_WIDTH), "", *lines]
+    for note in found.notes:
+        lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
+    return "\n".join(lines)
+
+
+def _from(fit: Fit) -> str:
+    """What it is predicted from."""
+    features, encoding = len(fit.design.features), fit.design.encoding
+    if encoding is not None and encoding.text:
+        right = " ".join(encoding.text.rpartition("~")[2].split())
+        return f"~ {printable(right, 96)}"
+    degree = "" if encoding is None else f" to degree {encoding.degree}"
+    return f"from {features} feature{'' if features == 1 else 's'}{degree}"
 
 
 def inference_lines(fit: Fit, inference: Inference) -> list[str]:
@@ -111,13 +158,15 @@ def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     return lines
 
 
-def _table(names: list[str], columns: dict[str, list[str]]) -> tuple[list[str], bool]:
+def _table(
+    names: list[str], columns: dict[str, list[str]], title: str = "term"
+) -> tuple[list[str], bool]:
     """Names beside columns of equally wide cells, and whether names have room there."""
     blocks = [_right([title, *cells]) for title, cells in columns.items()]
     room = TABLE_WIDTH - 2 - sum(2 + len(block[0]) for block in blocks)
     shown = [printable(name) for name in names]
     fits = room >= min(max(map(len, shown)), 24)
-    shown = ["term", *_cut(shown, max(room, 8))]
+    shown = [title, *_cut(shown, max(room, 8))]
     wide = max(map(len, shown))
     rows = zip(shown, *blocks, strict=True)
     lines = ["  ".join(["", name.ljust(wide), *cells]) for name, *cells in rows]
@@ -286,6 +335,8 @@ def _values(fit: Fit) -> list[float]:
 
 
 def _coefficient_lines(fit: Fit) -> list[str]:
+    if not fit.coefficients:
+        return ["  No coefficients: the fit is a module of your own."]
     names = list(fit.design.names)[:MOST_TERMS_SHOWN]
     values = _values(fit)[:MOST_TERMS_SHOWN]
     lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})

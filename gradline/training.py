@@ -265,7 +265,7 @@ def _stepping(
         "standardize": scaled,
         "seed": seed,
         "optimizer": training.optimizer,
-        "optimizer_options": _plain(options),
+        "optimizer_options": plain_settings(options),
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
@@ -314,12 +314,12 @@ def _class_name(name: str) -> str:
     return known.get(name.casefold(), name)
 
 
-def _plain(value: Any) -> Any:
+def plain_settings(value: Any) -> Any:
     """Settings as JSON has them."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_settings(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_settings(v) for v in value]
     if isinstance(value, Tensor):
         return value.tolist()
     return value if isinstance(value, (bool, int, float, str)) else repr(value)

@@ -170,8 +170,10 @@ def test_a_doctored_file_is_refused(saved: Path, change: Any) -> None:
 
 
 def test_a_newer_format_says_so(saved: Path) -> None:
-    doctored(saved, put("format", value=2))
-    with pytest.raises(gl.ModelFileError, match="format 2 .* reads 1: update gradline"):
+    doctored(saved, put("format", value=3))
+    with pytest.raises(
+        gl.ModelFileError, match="format 3 .* reads 1 to 2: update gradline"
+    ):
         gl.load(saved)
 
 

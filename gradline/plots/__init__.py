@@ -8,12 +8,14 @@
     surface_figure    the loss over two coefficients, with the path of a descent
     draw_surface      a Fit, as that
     learning_gif      the line as it learns, as a moving picture
+    draw_alphas       a CrossValidation: error by penalty
     save_figure       a Figure to PNG, SVG or PDF
 
 pyplot is never imported: nothing here opens a window or keeps a global figure. Names
 of columns are drawn letter by letter, so that "$" in a name is not taken for maths.
 """
 
+from gradline.plots.alphas import draw_alphas
 from gradline.plots.figures import data_figure, fit_figure, predicted_figure
 from gradline.plots.fits import draw_fit, draw_surface
 from gradline.plots.loss import loss_figure
@@ -37,6 +39,7 @@ __all__ = [
     "RULE",
     "STEPS",
     "data_figure",
+    "draw_alphas",
     "draw_fit",
     "draw_surface",
     "fit_figure",

@@ -37,7 +37,7 @@ def draw_fit(fit: Fit) -> Figure:
     X, y = fit.sample  # (m, d), (m,)
     title = f"{len(y):,} of {fit.rows:,} rows" if len(y) < fit.rows else None
     terms = fit.design.terms
-    if len(terms) == 1 and terms[0] in fit.design.features:
+    if len(terms) == 1 and terms[0] in fit.coefficients:
         return fit_figure(
             X[:, 0],
             y,
@@ -47,7 +47,7 @@ def draw_fit(fit: Fit) -> Figure:
             y_name=fit.target,
             title=title,
         )
-    predicted = fit.level + (X - fit.center) @ fit.slopes  # (m,)
+    predicted = fit.predict_terms(X)  # (m,)
     return predicted_figure(y, predicted, y_name=fit.target, title=title)
 
 
