@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learner import Learner
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.readers import open_source
@@ -67,6 +68,7 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "KFold": "folds",
+    "Learner": "learner",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -109,6 +111,7 @@ __all__ = [
     "Influence",
     "Intervals",
     "KFold",
+    "Learner",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",

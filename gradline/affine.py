@@ -166,7 +166,8 @@ class AffineSteps:
     def _keep(self, theta: Array, t: int) -> None:
         """Add the parameters after the steps t, t + 1, … to the average: (count, p)."""
         late = theta[max(0, self.average_from - t) :]
-        self.sum = self.sum + late.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.sum = self.sum + late.sum(axis=0)
         self.averaged += len(late)
 
     def _by_maps(self, block: Block, size: int, t: int) -> None:

@@ -104,7 +104,7 @@ class Run:
             weight=survey.moments.weight,
         )
         inner = self.inward(first)
-        self.steps = _steps(self.stream, plan, inner, survey.design.intercept)
+        self.steps = steps_of(self.stream, plan, inner, survey.design.intercept)
         self.steps.restart_average(self._average_from())
         self.stopper: Stopper | None = None
         if watched.validation is not None:
@@ -152,7 +152,7 @@ class Run:
                     self.inner = self.steps.parameters()
                     advance(turn.rows)
                     if not bool(torch.isfinite(self.inner).all()):
-                        raise self._diverged(turn.epoch)
+                        raise diverged(self.plan, f"epoch {turn.epoch:,}")
                     if turn.last and self._note(turn.epoch):
                         break
                     if self.checkpoint.due(turn.last):
@@ -194,7 +194,7 @@ class Run:
             self.watch = Watch(least)
             self.most = RUNAWAY * max(total, least)
         if self.watch.sees_divergence(total) or total > self.most:
-            raise self._diverged(epoch)
+            raise diverged(self.plan, f"epoch {epoch:,}")
         if self.stopper is not None and self.stopper.waited_enough:
             return True
         if not self.plan.to_goal:
@@ -204,21 +204,6 @@ class Run:
         best = self.survey.best
         share = relative_gap(gap_of(best, raw), best.optimum_loss, best.floor)
         return epoch > 0 and share <= BATCH_TOLERANCE
-
-    def _diverged(self, epoch: int) -> DivergenceError:
-        plan = self.plan
-        lr = plan.lr
-        rate = "its own lr" if lr is None else f"lr {lr:.6g}"
-        text = f"{plan.optimizer} with {rate} diverges here, in epoch {epoch:,}"
-        if plan.limit is None:
-            return DivergenceError(f"{text}: give a smaller lr", lr or 0.0)
-        text += (
-            f": with batches of {plan.size:,} rows the stability limit is about "
-            f"{plan.limit:.3g}; give less, such as {plan.limit / 2:.2g}"
-        )
-        if not plan.scaled:
-            text += ", or standardise the features (standardize=True, --standardize)"
-        return DivergenceError(text + ", or lr='auto'", lr or 0.0, plan.limit)
 
     def _state(self) -> dict[str, Any]:
         """All that going on takes."""
@@ -254,7 +239,7 @@ class Run:
         return epoch, batch
 
 
-def _steps(stream: BatchStream, plan: Plan, start: Tensor, intercept: bool) -> Steps:
+def steps_of(stream: BatchStream, plan: Plan, start: Tensor, intercept: bool) -> Steps:
     """What walks the plan: affine maps where they can, else the plain loop."""
     if plan.fast:
         assert plan.lr is not None
@@ -271,3 +256,19 @@ def _steps(stream: BatchStream, plan: Plan, start: Tensor, intercept: bool) -> S
         plan.epochs,
         intercept,
     )
+
+
+def diverged(plan: Plan, where: str) -> DivergenceError:
+    """What to say, and to do next, where the loss grew without bound."""
+    lr = plan.lr or 0.0
+    rate = "its own lr" if plan.lr is None else f"lr {lr:.6g}"
+    text = f"{plan.optimizer} with {rate} diverges here, in {where}"
+    if plan.limit is None:
+        return DivergenceError(f"{text}: give a smaller lr", lr)
+    text += (
+        f": with batches of {plan.size:,} rows the stability limit is about "
+        f"{plan.limit:.3g}; give less, such as {plan.limit / 2:.2g}"
+    )
+    if not plan.scaled:
+        text += ", or standardise the features (standardize=True, --standardize)"
+    return DivergenceError(text + ", or lr='auto'", lr, plan.limit)

@@ -97,6 +97,7 @@ ROWS = [
     "plans",
     "batchrun",
     "minibatch",
+    "learner",
     "moduleloop",
     "networks",
     "fitting",
