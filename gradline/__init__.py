@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradline.certificate import Certificate
     from gradline.choosing import cross_validate
     from gradline.crossval import CrossValidation
+    from gradline.curves import LearningCurve, ValidationCurve
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
     from gradline.learner import Learner
+    from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.readers import open_source
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from gradline.state import Moments
     from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
+    from gradline.validating import validation_curve
 
 __version__ = "0.1.0"
 
@@ -69,6 +72,7 @@ _HOME = {
     "Intervals": "inference",
     "KFold": "folds",
     "Learner": "learner",
+    "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -84,14 +88,17 @@ _HOME = {
     "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "UsageError": "errors",
+    "ValidationCurve": "curves",
     "certify": "fitting",
     "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
+    "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
     "solve": "solvers",
+    "validation_curve": "validating",
 }
 
 __all__ = [
@@ -112,6 +119,7 @@ __all__ = [
     "Intervals",
     "KFold",
     "Learner",
+    "LearningCurve",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -127,14 +135,17 @@ __all__ = [
     "TimeSeriesFolds",
     "Trace",
     "UsageError",
+    "ValidationCurve",
     "certify",
     "cross_validate",
     "descend",
     "fit",
+    "learning_curve",
     "load",
     "open_source",
     "sample_linear_data",
     "solve",
+    "validation_curve",
 ]
 
 

@@ -133,7 +133,11 @@ def cross_validate(
     if kind is None and standardize is not None:
         raise UsageError("standardize is for a penalty: leave it out")
     grid = None if alphas is None else _checked(alphas)
-    reading = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal}
+    reading: dict[str, Any] = {
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "decimal": decimal,
+    }
     names = _target_names(target)
     if y is not None and np.ndim(y) == 2:
         data, names = _with_targets(data, y, names, categories, reading)

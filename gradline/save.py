@@ -261,7 +261,7 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         if "trace.validation_losses" in tensors:
             seen = _tensor(tensors, "trace.validation_losses", (k,))
         best = about.get("best_epoch")
-        if best is not None and _count(best) not in epochs:
+        if best is not None and count(best) not in epochs:
             raise ValueError(f"the best epoch {best}")
         trace = Trace(
             epochs,

@@ -101,6 +101,9 @@ ROWS = [
     "moduleloop",
     "networks",
     "fitting",
+    "curves",
+    "learning",
+    "validating",
     "validate",
     "blueprint",
     "save",
@@ -122,6 +125,7 @@ ROWS = [
 LAZY_UPWARD = {
     ("crossval", "plots"),
     ("crossval", "terminal"),
+    ("curves", "plots"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
