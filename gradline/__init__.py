@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradline.certificate import Certificate
     from gradline.choosing import cross_validate
     from gradline.crossval import CrossValidation
+    from gradline.curves import LearningCurve, ValidationCurve
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.readers import open_source
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from gradline.synth import sample_linear_data
     from gradline.trials import Trial, Tuning
     from gradline.tuning import tune
+    from gradline.validating import validation_curve
 
 __version__ = "0.1.0"
 
@@ -69,6 +72,7 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "KFold": "folds",
+    "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -86,15 +90,18 @@ _HOME = {
     "Trial": "trials",
     "Tuning": "trials",
     "UsageError": "errors",
+    "ValidationCurve": "curves",
     "certify": "fitting",
     "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
+    "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
     "sample_linear_data": "synth",
     "solve": "solvers",
     "tune": "tuning",
+    "validation_curve": "validating",
 }
 
 __all__ = [
@@ -114,6 +121,7 @@ __all__ = [
     "Influence",
     "Intervals",
     "KFold",
+    "LearningCurve",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -131,15 +139,18 @@ __all__ = [
     "Trial",
     "Tuning",
     "UsageError",
+    "ValidationCurve",
     "certify",
     "cross_validate",
     "descend",
     "fit",
+    "learning_curve",
     "load",
     "open_source",
     "sample_linear_data",
     "solve",
     "tune",
+    "validation_curve",
 ]
 
 

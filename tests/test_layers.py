@@ -111,6 +111,9 @@ ROWS = [
     "studies",
     "searches",
     "tuning",
+    "curves",
+    "learning",
+    "validating",
     "validate",
     "blueprint",
     "save",
@@ -135,6 +138,7 @@ ROWS = [
 LAZY_UPWARD = {
     ("crossval", "plots"),
     ("crossval", "terminal"),
+    ("curves", "plots"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
