@@ -118,7 +118,12 @@ class Plan:
 
 
 def settle(
-    survey: Survey, loss: Loss, training: Training, batches: Batches, stops: bool
+    survey: Survey,
+    loss: Loss,
+    training: Training,
+    batches: Batches,
+    stops: bool = False,
+    endless: bool = False,
 ) -> Plan:
     """The plan for these data.
 
@@ -128,6 +133,7 @@ def settle(
         training: what was asked of the descent.
         batches: and of its batches.
         stops: whether early stopping may end it.
+        endless: whether there is more to come than the survey has seen.
 
     Raises:
         UsageError: things that do not go together.
@@ -153,7 +159,9 @@ def settle(
             epochs = MOST_EPOCHS
     z = scaled_rows(survey, scaled)
     top, single = steepness(survey, z, scaled)
-    rest = single / size * max(0.0, 1 - size / survey.tally.rows)
+    rest = single / size
+    if not endless:  # a batch that has all rows is no draw
+        rest *= max(0.0, 1 - size / survey.tally.rows)
     momentum = float(training.options.get("momentum") or 0.0)
     damp = float(training.options.get("dampening") or 0.0)
     slower = (1 - momentum) / (1 - damp)
