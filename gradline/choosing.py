@@ -78,6 +78,8 @@ def cross_validate(
     intercept: bool = True,
     missing: Missing = "error",
     split: Split | None = None,
+    formula: str | None = None,
+    degree: int | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     decimal: str = ".",
@@ -108,6 +110,8 @@ def cross_validate(
         intercept: False for lines through the origin.
         missing: "error" refuses incomplete rows, "drop" leaves them out.
         split: cross-validate the training part of it alone.
+        formula: the target and the terms in one text, as in `fit`.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
         delimiter: of a CSV file.
         encoding: of a CSV file.
         decimal: the decimal mark of a CSV file.
@@ -159,6 +163,8 @@ def cross_validate(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
         **reading,
     )
     for name in others:
@@ -247,7 +253,7 @@ def _validated(
     else:
         errors = path_errors(states, solver, alphas)
     at = choose(alphas, errors, rule, ways.repeats)
-    targets = (design.target, *others)
+    targets = (design.response, *others)
     slopes, intercepts = solver(moments, np.unique(alphas[at])[::-1])
     place = {a: i for i, a in enumerate(np.unique(alphas[at])[::-1].tolist())}
     rows = [place[a] for a in alphas[at].tolist()]

@@ -9,6 +9,7 @@ bounds alone it is half the mean squared error.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,8 +24,10 @@ from gradline.certificate import (
     relative_gap,
     whole_digits,
 )
+from gradline.choosing import choose_alpha
 from gradline.conclude import notes_of
 from gradline.coordinate import Point
+from gradline.crossval import CrossValidation
 from gradline.data import Array, Progress
 from gradline.errors import Status, UsageError
 from gradline.freeslopes import factored
@@ -66,13 +69,40 @@ def fit_penalized(
         folds: how to choose alpha, where it is not given.
         progress: is told how reading gets on.
     """
-    if penalty is not None and isinstance(penalty.alpha, str):
-        raise UsageError(f"alpha={penalty.alpha!r} is not there yet (folds={folds!r})")
     bounds = unbounded(len(prepared.design.terms))
     if limits is not None:
         bounds = read_bounds(prepared.design, *limits)
+    if penalty is not None and isinstance(penalty.alpha, str):
+        box = bounds if bounds.given else None
+        chosen = choose_alpha(prepared, penalty, folds, progress, box)
+        fit = penalized_fit(chosen.survey.best, chosen.penalty, bounds)
+        return _with_curve(fit, chosen.curve)
+    if folds is not None:
+        raise UsageError(
+            "folds are for choosing alpha, which is given or not needed: leave folds "
+            "out, or give alpha='cv'"
+        )
     survey = take_survey(prepared.source, prepared.design, progress).best
     return penalized_fit(survey, penalty or Penalty(0.0, 0.0), bounds)
+
+
+def _with_curve(fit: Fit, curve: CrossValidation) -> Fit:
+    """A fit that tells how its alpha was chosen."""
+    known = {
+        "rule": curve.rule,
+        "folds": curve.folds,
+        "alphas": len(curve.alphas),
+        "rmse": float(curve.rmse[0]),
+        "r2": float(curve.r2[0]),
+        "best_alpha": float(curve.best_alpha[0]),
+        "alpha_1se": float(curve.alpha_1se[0]) if curve.errors.shape[1] > 1 else None,
+    }
+    return replace(
+        fit,
+        settings=fit.settings | {"cross_validation": known},
+        notes=fit.notes + curve.notes,
+        cross_validation=curve,
+    )
 
 
 def penalized_fit(survey: Survey, penalty: Penalty, bounds: Bounds) -> Fit:

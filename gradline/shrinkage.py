@@ -26,7 +26,7 @@ from gradline.data import Array
 from gradline.errors import UsageError
 from gradline.freeslopes import Factor, Quadratic
 from gradline.solvers import SAFE_CONDITION, column_scale
-from gradline.state import Moments
+from gradline.state import EPS, Moments
 from gradline.survey import Survey
 
 #: A path asked for by its length reaches from the first alpha down to this share of it.
@@ -34,6 +34,9 @@ LEAST_SHARE = 1e-3
 
 #: Of paths: the gap as a share of half the variance of the target.
 PATH_TOLERANCE = 1e-10
+
+#: The step and the tolerance of a path that only leads to where to begin.
+COARSE, COARSE_TOLERANCE = 1.5, 1e-4
 
 #: Where l1_ratio is smaller, alphas are chosen as if it were this, as in glmnet.
 LEAST_RATIO = 1e-3
@@ -77,17 +80,34 @@ class Shrinkable:
         Args:
             alpha: the weight of the penalty.
             l1_ratio: of the elastic net.
-            start: slopes to begin from; those of ridge unless told, or 0.
+            start: slopes to begin from.
             tolerance: as in `minimise`.
             target: which one.
             factor: of an earlier solution, see `minimise`.
         """
         problem = self.problems[target]
+        factor = Factor(problem) if factor is None else factor
         if start is None:
-            start = np.zeros(len(self.scale))
-            if l1_ratio < 1 or not alpha:
-                start = self.ridge(alpha * (1 - l1_ratio), target)
-        return minimise(problem, self.terms(alpha, l1_ratio), start, tolerance, factor)
+            start = self._approached(alpha * l1_ratio, alpha, target, factor)
+        terms = self.terms(alpha, l1_ratio)
+        return minimise(problem, terms, start, tolerance, factor)
+
+    def _approached(
+        self, l1: float, alpha: float, target: int, factor: Factor
+    ) -> Array:
+        """Slopes to begin from: those on a coarse path to the penalty, from all at 0.
+
+        So few slopes become free at a time, which saves most of the work where there
+        are more of them than rows.
+        """
+        problem, u = self.problems[target], np.zeros(len(self.scale))
+        now = self.first_alpha(1.0, target)
+        least = max(l1, now * LEAST_SHARE / 10)
+        while now > COARSE * least:
+            now /= COARSE
+            terms = Terms(now, alpha - l1, self.low, self.high)
+            u = minimise(problem, terms, u, COARSE_TOLERANCE, factor).u
+        return u
 
     def ridge(self, alpha: float, target: int = 0) -> Array:
         """The slopes under a ridge penalty, in these units, (d,); bounds left out."""
@@ -182,7 +202,7 @@ def of_moments(moments: Moments, standardize: bool, bounds: Bounds) -> Shrinkabl
             state.line[:, t] * unit,
             pull[:, t],
             float(state.rr[t]) / W / 2,
-            math.sqrt(float(sums.yy[t]) / W),
+            max(math.sqrt(float(sums.yy[t]) / W), 16 * EPS * abs(sums.y_mean[t])),
         )
         for t in range(moments.targets)
     ]
