@@ -29,8 +29,10 @@ from gradline.solvers import SAFE_CONDITION, column_scale
 from gradline.state import EPS, Moments
 from gradline.survey import Survey
 
-#: A path asked for by its length reaches from the first alpha down to this share of it.
-LEAST_SHARE = 1e-3
+#: A path asked for by its length reaches from the first alpha down to this share of it:
+#: the first where there are more terms than rows, as in scikit-learn, else the second,
+#: as in glmnet, for many rows need little penalty.
+LEAST_SHARE, LEAST_SHARE_MANY = 1e-3, 1e-4
 
 #: Of paths: the gap as a share of half the variance of the target.
 PATH_TOLERANCE = 1e-10
@@ -240,11 +242,45 @@ class Path(NamedTuple):
     nonzero: Array
 
 
-def alpha_grid(first: float, n_alphas: int, eps: float = LEAST_SHARE) -> Array:
+def alpha_grid(first: float, n_alphas: int, eps: float) -> Array:
     """Alphas from the first down to `eps` of it, equally spaced on a log scale."""
     if n_alphas == 1 or first <= 0:
         return np.full(min(n_alphas, 1), max(first, 0.0))
     return first * np.logspace(0, math.log10(eps), n_alphas)
+
+
+def least_share(moments: Moments) -> float:
+    """How far down a path goes for these data, as a share of its first alpha."""
+    many = moments.counted > moments.features
+    return LEAST_SHARE_MANY if many else LEAST_SHARE
+
+
+def walk(
+    problem: Shrinkable,
+    alphas: Array,
+    l1_ratio: float,
+    tolerance: float = PATH_TOLERANCE,
+    target: int = 0,
+    factor: Factor | None = None,
+) -> list[Point]:
+    """The points of one target at each alpha, from the largest to the smallest.
+
+    Args:
+        problem: the problem.
+        alphas: (A,), in any order; the points have it too.
+        l1_ratio: of the penalty.
+        tolerance: as in `minimise`.
+        target: which one.
+        factor: of an earlier walk on the same C.
+    """
+    factor = Factor(problem.problems[target]) if factor is None else factor
+    found: dict[int, Point] = {}
+    u = np.zeros(len(problem.scale))
+    for i in np.argsort(-alphas, kind="stable").tolist():
+        alpha = float(alphas[i])
+        found[i] = problem.solve(alpha, l1_ratio, u, tolerance, target, factor)
+        u = found[i].u
+    return [found[i] for i in range(len(alphas))]
 
 
 def elastic_net_path(
@@ -275,14 +311,12 @@ def elastic_net_path(
     shrinkable = of_moments(moments, standardize, box)
     A, d, k = len(alphas), moments.features, moments.targets
     slopes, gaps = np.zeros((A, d, k)), np.zeros((A, k))
-    order = np.argsort(-alphas, kind="stable")
     factor = Factor(shrinkable.problems[0])
     for t in range(k):
-        u = np.zeros(d)
-        for i in order:
-            point = shrinkable.solve(alphas[i], l1_ratio, u, tolerance, t, factor)
-            u, gaps[i, t] = point.u, point.gap
-            slopes[i, :, t] = shrinkable.raw(u)
+        points = walk(shrinkable, alphas, l1_ratio, tolerance, t, factor)
+        gaps[:, t] = [point.gap for point in points]
+        for i, point in enumerate(points):
+            slopes[i, :, t] = shrinkable.raw(point.u)
     nonzero = np.count_nonzero(slopes, axis=1)
     means = np.einsum("d,adk->ak", moments.x_mean, slopes)
     return Path(alphas, slopes, moments.y_mean - means, gaps, nonzero)

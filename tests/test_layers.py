@@ -86,6 +86,7 @@ ROWS = [
     "crossval",
     "choosing",
     "penalized",
+    "penaltypath",
     "interior",
     "vertex",
     "globs",
