@@ -55,14 +55,17 @@ def draw_path(found: RegularizationPath) -> Figure:
     named = [int(j) for j in order[:NAMED] if sizes[:, j].any()]
     with styled():
         figure, (ax,) = panels()
+        there = np.maximum.accumulate(sizes != 0, axis=0)
+        there[:-1] |= there[1:]  # from the last 0 on
+        drawn = np.where(there, sizes, np.nan)
         for j in order[::-1].tolist():
             if j in named:
                 place = named.index(j)
                 colour = _COLOURS[place % len(_COLOURS)]
                 dash = _DASHES[place // len(_COLOURS) % len(_DASHES)]
-                ax.plot(alphas, sizes[:, j], color=colour, linestyle=dash, zorder=3)
+                ax.plot(alphas, drawn[:, j], color=colour, linestyle=dash, zorder=3)
             else:
-                ax.plot(alphas, sizes[:, j], color=GREY, alpha=0.35, linewidth=1)
+                ax.plot(alphas, drawn[:, j], color=GREY, alpha=0.35, linewidth=1)
         ax.axhline(0, color=INK, linewidth=0.8, zorder=2)
         x_name = f"alpha of the {found.penalty} penalty, from large to small"
         y_name = f"slope × standard deviation, in units of {clean(found.target)}"
