@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gradline.inference import Inference, Influence, Intervals
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.penaltypath import RegularizationPath, regularization_path
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -73,6 +74,7 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -88,6 +90,7 @@ _HOME = {
     "fit": "fitting",
     "load": "save",
     "open_source": "readers",
+    "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
 }
@@ -115,6 +118,7 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "RegularizationPath",
     "Scores",
     "ShapeError",
     "Solution",
@@ -130,6 +134,7 @@ __all__ = [
     "fit",
     "load",
     "open_source",
+    "regularization_path",
     "sample_linear_data",
     "solve",
 ]

@@ -43,9 +43,9 @@ from gradline.prepare import Prepared, prepare
 from gradline.reading import read_into, share_cores
 from gradline.ridge import LeaveOneOut, eigen, generalised, ridge_alphas, ridge_path
 from gradline.shrinkage import (
-    LEAST_SHARE,
     alpha_grid,
     elastic_net_path,
+    least_share,
     of_moments,
     unbounded,
 )
@@ -331,8 +331,9 @@ def _grid(moments: Moments, penalty: Penalty | None, bounds: Bounds | None) -> A
     first = [problem.first_alpha(penalty.l1_ratio, t) for t in range(moments.targets)]
     top, low = max(first), min([f for f in first if f > 0], default=0.0)
     # Targets of other units begin elsewhere: the grid reaches over all of them.
-    share = LEAST_SHARE * low / top if top > 0 else LEAST_SHARE
-    count = round(ALPHAS * np.log(share) / np.log(LEAST_SHARE))
+    least = least_share(moments)
+    share = least * low / top if top > 0 else least
+    count = round(ALPHAS * np.log(share) / np.log(least))
     return alpha_grid(top, count, share)
 
 

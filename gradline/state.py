@@ -50,8 +50,8 @@ OPENING_ROWS = 1024
 LINE_ROWS = 8
 LINE_GROWTH = 8
 
-#: Up to so many columns NumPy solves: torch would wake threads for it, and where several
-#: readers do so at once they wait for one another, for longer than the work takes.
+#: Up to so many columns NumPy solves: torch would wake threads for it, and where many
+#: readers do so at once they wait for one another for longer than the work takes.
 SMALL = 256
 
 EPS = float(np.finfo(np.float64).eps)

@@ -87,6 +87,7 @@ ROWS = [
     "ridge",
     "choosing",
     "penalized",
+    "penaltypath",
     "interior",
     "vertex",
     "globs",
