@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learner import Learner
     from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
@@ -71,6 +72,7 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "KFold": "folds",
+    "Learner": "learner",
     "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
@@ -119,6 +121,7 @@ __all__ = [
     "Influence",
     "Intervals",
     "KFold",
+    "Learner",
     "LearningCurve",
     "LinearRegression",
     "LossSurface",
