@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.penaltypath import RegularizationPath, regularization_path
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -81,6 +82,7 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -100,6 +102,7 @@ _HOME = {
     "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
+    "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
     "tune": "tuning",
@@ -131,6 +134,7 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "RegularizationPath",
     "Scores",
     "ShapeError",
     "Solution",
@@ -150,6 +154,7 @@ __all__ = [
     "learning_curve",
     "load",
     "open_source",
+    "regularization_path",
     "sample_linear_data",
     "solve",
     "tune",

@@ -119,7 +119,7 @@ class Learner:
         )
         self._training.check(batches=True)
         self._batches = Batches(batch_size, None, shuffle, average)
-        check(Squared(), self._batches)
+        check(Squared(), self._training, self._batches)
         self._columns: dict[str, Any] = {
             "target": target,
             "features": features,
