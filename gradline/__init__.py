@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.penaltypath import RegularizationPath, regularization_path
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -79,6 +80,7 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -96,6 +98,7 @@ _HOME = {
     "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
+    "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
     "validation_curve": "validating",
@@ -126,6 +129,7 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "RegularizationPath",
     "Scores",
     "ShapeError",
     "Solution",
@@ -143,6 +147,7 @@ __all__ = [
     "learning_curve",
     "load",
     "open_source",
+    "regularization_path",
     "sample_linear_data",
     "solve",
     "validation_curve",

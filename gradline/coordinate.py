@@ -44,7 +44,7 @@ from gradline.state import EPS
 
 #: Sweeps over the slopes, and Newton's steps in each, at the most.
 MOST_SWEEPS = 1000
-MOST_STEPS = 50
+MOST_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,9 @@ class _Descent:
         self.problem, self.terms, self.u, self.factor = problem, terms, u, factor
         self.q = problem.gradient(u)
         self.diagonal = problem.matrix.diagonal().clip(min=0)
-        # What rounding makes of a slope of P that is 0.
-        self.blur = 8 * EPS * len(u) ** 0.5 * np.sqrt(self.diagonal) * problem.size
+        # What rounding makes of a slope of P that is 0: q is a sum over residuals.
+        size = problem.size + (2 * problem.half_loss(u, self.q)) ** 0.5
+        self.blur = 8 * EPS * len(u) ** 0.5 * np.sqrt(self.diagonal) * size
 
     def run(self, tolerance: float) -> Point:
         goal = tolerance * self.problem.size**2 / 2
@@ -200,22 +201,30 @@ class _Descent:
             if np.array_equal(wanted, landed):
                 self._move(free, landed)
                 return True
-            bent = self._image(free, landed - self.u[free])
-            moved = landed - self.u[free]
-            if bent[free] @ moved / 2 + self.terms.l2 / 2 * moved @ moved < (
-                force @ moved
-            ):
-                self._move(free, landed)
-                continue
-            # Together they would overshoot: as far as the first kink on the way.
-            with np.errstate(divide="ignore", invalid="ignore"):
-                share = np.where(step != 0, (landed - self.u[free]) / step, 1.0)
-            least = float(share.min())
-            stop = share <= least
-            target = self.u[free] + least * step
-            target[stop] = landed[stop]
-            self._move(free, np.clip(target, low[free], high[free]))
+            self._move(free, self._onwards(free, step, force, low[free], high[free]))
         return False
+
+    def _onwards(
+        self, free: Places, step: Array, force: Array, low: Array, high: Array
+    ) -> Array:
+        """How far the free slopes go together, where some stop at a kink: downhill.
+
+        All the way, or half, a quarter, an eighth of it, each stopping where it has to;
+        else no further than to the first kink, where P falls for sure.
+        """
+        u, l2 = self.u[free], self.terms.l2
+        for share in (1.0, 0.5, 0.25, 0.125):
+            landed = np.clip(u + share * step, low, high)
+            moved = landed - u
+            bent = self._image(free, moved)[free] + l2 * moved
+            if moved @ bent / 2 < force @ moved:
+                return landed
+        landed = np.clip(u + step, low, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reached = np.where(step != 0, (landed - u) / step, 1.0)
+        least = float(reached.min())
+        target = np.clip(u + least * step, low, high)
+        return np.where(reached <= least, landed, target)
 
     def _image(self, free: Places, step: Array) -> Array:
         """C times a step of the free slopes, (d,)."""

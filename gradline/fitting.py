@@ -23,7 +23,7 @@ from gradline.errors import DataError, UsageError, listed
 from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, Squared, as_loss, as_penalty
-from gradline.prepare import prepare
+from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.splits import Split
@@ -234,22 +234,39 @@ def fit(
     if route == "network":
         from gradline.networks import fit_network
 
-        return fit_network(prepared, model, goal, training, batches, stopping, progress)
-    if route == "batches":
+        found = fit_network(
+            prepared, model, goal, training, batches, stopping, progress
+        )
+    elif route == "batches":
         from gradline.minibatch import fit_minibatch
 
-        return fit_minibatch(prepared, goal, training, batches, stopping, progress)
-    if route == "penalty":
+        found = fit_minibatch(prepared, goal, training, batches, stopping, progress)
+    elif route == "penalty":
         from gradline.penalized import fit_penalized
 
-        return fit_penalized(prepared, shrunk, limits, folds, progress)
-    if route == "loss":
+        found = fit_penalized(prepared, shrunk, limits, folds, progress)
+    elif route == "loss":
         from gradline.robust import fit_robust
 
-        return fit_robust(prepared, goal, progress)
-    survey = take_survey(
-        prepared.source, prepared.design, progress, degenerate == "refuse"
-    )
+        found = fit_robust(prepared, goal, progress)
+    else:
+        refused = degenerate == "refuse"
+        found = _least_squares(
+            prepared, training, descends, stopping, refused, progress
+        )
+    return found.examined(prepared)
+
+
+def _least_squares(
+    prepared: Prepared,
+    training: Training,
+    descends: bool,
+    stopping: EarlyStopping | None,
+    refused: bool,
+    progress: Progress | None,
+) -> Fit:
+    """By solving, or by descent in closed form or on the state."""
+    survey = take_survey(prepared.source, prepared.design, progress, refused)
     if not descends:
         return solved(survey.best)
     held = None

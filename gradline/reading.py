@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from gradline.design import Design, Tally
 from gradline.scores import Sample
 from gradline.solvers import WIDE
 from gradline.state import Moments
-from gradline.threads import threads_beside
+from gradline.threads import blas_threads, threads_beside
 
 #: In memory, so many numbers are worth waking a thread for each core.
 SHARED_NUMBERS = 1_000_000
@@ -91,6 +91,53 @@ def stretches(
             yield [placed]
 
 
+class Beside(Protocol):
+    """A state of chunks, by a pass that is made anyway or by one of its own."""
+
+    def take(self, start: int, chunk: Chunk) -> None:
+        """Take in a chunk, before which `start` rows came."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what another has read."""
+
+
+B = TypeVar("B", bound=Beside)
+
+
+def gather(
+    source: Source,
+    design: Design,
+    make: Callable[[], B],
+    progress: Progress | None = None,
+    title: str = "reading",
+) -> B:
+    """All rows in a state of one's own, in one pass by as many threads as the first.
+
+    Args:
+        source: the data.
+        design: how its columns become numbers.
+        make: an empty state.
+        progress: is told how reading gets on.
+        title: what this pass is called.
+
+    Raises:
+        DataError: as `Design.chunks`.
+    """
+    shared = share_cores(source, design)
+    shown = progress(title, source.rows) if progress else nullcontext(int)
+    with blas_threads(shared.blas), shown as advance:
+
+        def take(state: B, placed: tuple[int, Batch]) -> None:
+            found = design.chunk(placed[1], placed[0])
+            if found is not None:
+                state.take(placed[0], found[0])
+            advance(placed[1].rows)
+
+        return map_merge(
+            lambda: stretches(source, design), make, take, workers=shared.readers
+        )
+
+
 class Reading:
     """What the first pass collects.
 
@@ -99,10 +146,18 @@ class Reading:
         moments: the state.
         picker: some rows to draw.
         rows: copies of all of them, while they are few; else None.
+        beside: another state that has seen the same rows, or None.
     """
 
-    def __init__(self, design: Design, rows: int | None, hold: int) -> None:
+    def __init__(
+        self,
+        design: Design,
+        rows: int | None,
+        hold: int,
+        beside: Beside | None = None,
+    ) -> None:
         self.design = design
+        self.beside = beside
         self._most = hold
         self.tally = Tally()
         self.moments = Moments(len(design.terms), intercept=design.intercept)
@@ -120,12 +175,16 @@ class Reading:
         """Take of a chunk's rows what is kept of them, beside their moments."""
         self.picker.add(chunk, start)
         self._hold(chunk)
+        if self.beside is not None:
+            self.beside.take(start, chunk)
 
     def merge(self, other: Reading) -> None:
         """Take in what another has read."""
         self.tally.merge(other.tally)
         self.moments.merge(other.moments)
         self.picker.merge(other.picker)
+        if self.beside is not None and other.beside is not None:
+            self.beside.merge(other.beside)
         self.rows = None  # there is more than one because there are many
 
     def _hold(self, chunk: Chunk) -> None:
@@ -157,6 +216,7 @@ def read_once(
     *,
     readers: int = 1,
     hold: int = 0,
+    beside: Callable[[], Beside] | None = None,
 ) -> Reading:
     """The first pass.
 
@@ -166,12 +226,13 @@ def read_once(
         progress: is told how reading gets on.
         readers: how many threads, this one included.
         hold: up to so many numbers, all rows are kept.
+        beside: makes another state to fill in the same pass.
 
     Raises:
         DataError: as `Design.chunks`, for the first row that is at fault.
     """
     return read_into(
-        lambda: Reading(design, source.rows, hold),
+        lambda: Reading(design, source.rows, hold, beside() if beside else None),
         source,
         design,
         progress,
