@@ -31,7 +31,7 @@ from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
 from gradline.levels import learn
-from gradline.parts import parts
+from gradline.pieces import pieces
 from gradline.poly import Polynomials
 from gradline.terms import MOST_TERMS, Term, expand
 from gradline.usable import (
@@ -176,15 +176,15 @@ class Design:
         """
         start = 0
         for batch in source.batches(self.reading(also)):
-            for part in self.parts(batch):
+            for part in self.pieces(batch):
                 found = self.chunk(part, start, tally)
                 start += part.rows
                 if found is not None:
                     yield found[0], part, found[1]
 
-    def parts(self, batch: Batch) -> Iterable[Batch]:
-        """A batch as it is, or in parts where its terms would take much memory."""
-        return (batch,) if self.encoding is None else parts(batch, len(self.terms))
+    def pieces(self, batch: Batch) -> Iterable[Batch]:
+        """A batch as it is, or in pieces where its terms would take much memory."""
+        return (batch,) if self.encoding is None else pieces(batch, len(self.terms))
 
     def reading(self, also: Sequence[str] = ()) -> list[str]:
         """The columns that a pass over the rows needs, and others."""

@@ -377,7 +377,7 @@ class Fit:
             yield from source.batches(columns)
             return
         for batch in source.batches(self.design.features):
-            yield from self.design.parts(batch)
+            yield from self.design.pieces(batch)
 
     def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
         """Score the predictions on data with known targets.

@@ -43,7 +43,7 @@ ROWS = [
     "encode",
     "usable",
     "levels",
-    "parts",
+    "pieces",
     "design",
     "splits",
     "prepare",
