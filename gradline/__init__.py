@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
+    from gradline.choosing import cross_validate
+    from gradline.crossval import CrossValidation
+    from gradline.curves import LearningCurve, ValidationCurve
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -32,16 +35,23 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gradline.fitting import certify, fit
+    from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learner import Learner
+    from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.penaltypath import RegularizationPath, regularization_path
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
+    from gradline.splits import Split
     from gradline.state import Moments
+    from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
+    from gradline.validating import validation_curve
 
 __version__ = "0.1.0"
 
@@ -49,70 +59,98 @@ _HOME = {
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
+    "CrossValidation": "crossval",
     "DataError": "errors",
     "DivergenceError": "errors",
+    "EarlyStopping": "stopping",
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
     "GradlineError": "errors",
+    "GroupKFold": "folds",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
+    "KFold": "folds",
+    "Learner": "learner",
+    "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
+    "Split": "splits",
     "Status": "errors",
     "Step": "descent",
+    "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "UsageError": "errors",
+    "ValidationCurve": "curves",
     "certify": "fitting",
+    "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
+    "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
+    "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
+    "validation_curve": "validating",
 }
 
 __all__ = [
     "Certificate",
     "Chunk",
     "ColumnError",
+    "CrossValidation",
     "DataError",
     "DivergenceError",
+    "EarlyStopping",
     "Ellipse",
     "FileError",
     "Fit",
     "GradlineError",
+    "GroupKFold",
     "Inference",
     "Influence",
     "Intervals",
+    "KFold",
+    "Learner",
+    "LearningCurve",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "RegularizationPath",
     "Scores",
     "ShapeError",
     "Solution",
+    "Split",
     "Status",
     "Step",
+    "TimeSeriesFolds",
     "Trace",
     "UsageError",
+    "ValidationCurve",
     "certify",
+    "cross_validate",
     "descend",
     "fit",
+    "learning_curve",
     "load",
     "open_source",
+    "regularization_path",
     "sample_linear_data",
     "solve",
+    "validation_curve",
 ]
 
 

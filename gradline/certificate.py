@@ -23,6 +23,9 @@ from gradline.state import EPS
 #: A gap below this share of the optimum loss counts as converged.
 TOLERANCE = 1e-8
 
+#: The same for minibatches, whose noise takes ever longer to average out.
+BATCH_TOLERANCE = 1e-5
+
 #: A condition past this, and the advice says so, however good the arithmetic.
 NEARLY_DEPENDENT = 1e6
 
@@ -154,7 +157,7 @@ def digits_to_trust(
     """
     live = spectrum.scale > 0
     if not bool(live.any()) or spectrum.rank == 0:
-        return _digits(_intercept_error(slopes, mean, level, spread, error))
+        return whole_digits(intercept_error(slopes, mean, level, spread, error))
     scale = torch.where(live, spectrum.scale, 1.0)
     once, twice = spectrum.sensitivity()
     u = slopes * spectrum.scale
@@ -172,13 +175,13 @@ def digits_to_trust(
     worst = float((off / size)[live].max())
     if refined:  # the intercept was refined with the slopes, not made from them
         own = float(error[-1].abs())
-        return _digits(max(worst, _of_intercept(slopes, mean, level, own) + EPS))
+        return whole_digits(max(worst, _of_intercept(slopes, mean, level, own) + EPS))
     raw_error = torch.cat([off / scale, error[-1:].abs()])
-    off_zero = _intercept_error(slopes, mean, level, spread, raw_error)
-    return _digits(max(worst, off_zero))
+    off_zero = intercept_error(slopes, mean, level, spread, raw_error)
+    return whole_digits(max(worst, off_zero))
 
 
-def _intercept_error(
+def intercept_error(
     slopes: Tensor, mean: Tensor, level: float, spread: float, error: Tensor
 ) -> float:
     """The relative error of the intercept, level - mean·slopes."""
@@ -199,7 +202,8 @@ def _of_intercept(slopes: Tensor, mean: Tensor, level: float, off: float) -> flo
     return off / max(left, 1e-6 * parts, 1e-300)
 
 
-def _digits(relative_error: float) -> float:
+def whole_digits(relative_error: float) -> float:
+    """The significant digits that a relative error leaves, from 0 to 15.9."""
     if not math.isfinite(relative_error):
         return 0.0
     if relative_error <= 0:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradline.certificate import (
+    BATCH_TOLERANCE,
     TOLERANCE,
     Certificate,
     above,
@@ -25,6 +26,7 @@ from gradline.path import Bowl, Path, scaled_bowl
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.scores import Scores, Trace
+from gradline.stopping import sentence
 from gradline.survey import MAE_NUMBERS, Survey, mean_absolute_error
 
 
@@ -32,7 +34,7 @@ def conclude(
     survey: Survey,
     parameters: Tensor,
     *,
-    method: Literal["exact", "gd"],
+    method: Literal["exact", "gd", "sgd"],
     trace: Trace | None = None,
     path: Path | None = None,
     settings: dict[str, Any] | None = None,
@@ -88,7 +90,7 @@ class Judgement(NamedTuple):
 def judge(
     survey: Survey,
     parameters: Tensor,
-    method: Literal["exact", "gd"],
+    method: Literal["exact", "gd", "sgd"],
     level: float,
     path: Path | None,
     settings: dict[str, Any],
@@ -109,7 +111,7 @@ def judge(
     spectrum, design = survey.spectrum, survey.design
     slopes = parameters[:-1]
     off = parameters - survey.optimum
-    gap = spectrum.energy(off[:-1]) + float(off[-1] + survey.mean @ off[:-1]) ** 2
+    gap = gap_of(survey, parameters)
     steepest, flattest = survey.curvatures
     share = relative_gap(gap, survey.optimum_loss, survey.floor)
     loss = survey.optimum_loss + gap
@@ -141,9 +143,15 @@ def judge(
     columns = len(design.names)
     ones = int(design.intercept)  # the column of ones
     decay = settings.get("weight_decay")
+    stop = settings.get("early_stopping")
+    if stop is not None:
+        stop = sentence(stop, f"the training loss is {loss:.4g}, {_stands(share)}")
+        notes = (*notes, stop)
     certificate = Certificate(
         status=status,
-        advice=drawn_in(decay, loss, share)
+        advice=stop
+        if stop is not None and status == Status.NOT_CONVERGED
+        else drawn_in(decay, loss, share)
         if decay and status == Status.NOT_CONVERGED and needed is None
         else advice_for(
             status,
@@ -186,7 +194,7 @@ def judge(
     return Judgement(
         certificate,
         Scores(r2, math.sqrt(loss), mae, survey.tally.rows),
-        notes + _notes(survey, certificate),
+        notes + notes_of(survey, certificate),
         _evidence(survey),
     )
 
@@ -286,6 +294,11 @@ def _epochs_from_scratch(survey: Survey, bowl: Bowl, goal: float) -> int | None:
     return path_from(survey, bowl, Rule(bowl.best_lr), first).epochs_to(goal)
 
 
+def _stands(share: float) -> str:
+    """How a training loss stands to its optimum."""
+    return "at its optimum" if share <= TOLERANCE else f"{above(share)} its optimum"
+
+
 def drawn_in(decay: float, loss: float, share: float) -> str:
     """What to do next with a descent that weight decay keeps from the optimum."""
     return (
@@ -295,15 +308,24 @@ def drawn_in(decay: float, loss: float, share: float) -> str:
     )
 
 
+def gap_of(survey: Survey, parameters: Tensor) -> float:
+    """How far the loss at slopes and intercept, (d + 1,), is above the optimum's."""
+    off = parameters - survey.optimum
+    level = float(off[-1] + survey.mean @ off[:-1])
+    return survey.spectrum.energy(off[:-1]) + level**2
+
+
 def _status(survey: Survey, method: str, share: float) -> Status:
-    if method == "gd" and share > TOLERANCE:
+    goal = {"exact": math.inf, "sgd": BATCH_TOLERANCE}.get(method, TOLERANCE)
+    if share > goal:
         return Status.NOT_CONVERGED
     if survey.spectrum.deficient:
         return Status.RANK_DEFICIENT
     return Status.EXACT if method == "exact" else Status.CONVERGED
 
 
-def _notes(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+def notes_of(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
+    """What to tell beside a fit: rows dropped, categories without a term, its rank."""
     notes = []
     if survey.tally.dropped:
         many = survey.tally.dropped != 1

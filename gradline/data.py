@@ -134,6 +134,45 @@ def column_of(source: Source, name: str) -> Column:
     raise unknown_column(name, [c.name for c in source.columns], source.name)
 
 
+def row_places(batch: Batch, start: int) -> Codes:
+    """Which rows of the data a batch holds, (rows,), from 0.
+
+    Args:
+        batch: one after another, or some rows picked out (parts.PartBatch).
+        start: how many rows came before it.
+    """
+    places: Codes | None = getattr(batch, "places", None)
+    return np.arange(start, start + batch.rows) if places is None else places
+
+
+class RowsBefore(int):
+    """How many rows came before a batch that holds some rows picked out of others.
+
+    Adding the place of a row gives its place among all rows of the data, as it would
+    where the batch's rows followed one another: messages name the right one.
+    """
+
+    places: Codes
+
+    def __add__(self, row: int) -> int:
+        return int(self.places[row])
+
+
+def rows_before(batch: Batch, start: int) -> int:
+    """`start`, rows that came before a batch, as what places in it can be added to."""
+    places: Codes | None = getattr(batch, "places", None)
+    if places is None:
+        return start
+    before = RowsBefore(start)
+    before.places = places
+    return before
+
+
+def row_number(batch: Batch, start: int, row: int) -> int:
+    """A row of a batch as a person counts the rows of the data, from 1."""
+    return rows_before(batch, start) + row + 1
+
+
 def levels_of_numbers(values: Array) -> tuple[Codes, list[str]]:
     """Numbers as categories: codes, -1 where NaN, and the levels as short texts."""
     missing = np.isnan(values)
@@ -203,17 +242,27 @@ class _JoinedBatch:
             return self._batch.numbers(names)
         if len(names) == 1:
             return self._extra[names[0]][:, None]
-        return np.column_stack(
-            [
-                self._extra[n] if n in self._extra else self._base().numbers([n])[:, 0]
-                for n in names
-            ]
-        )
+        own = [name for name in names if name not in self._extra]
+        values = self._base().numbers(own) if own else np.empty((self.rows, 0))
+        by_columns = values.strides[0] < values.strides[-1]
+        joined = np.empty((self.rows, len(names)), order="F" if by_columns else "C")
+        places = [i for i, name in enumerate(names) if name not in self._extra]
+        whole = places == list(range(len(own)))
+        joined[:, slice(len(own)) if whole else places] = values
+        for place, name in enumerate(names):
+            if name in self._extra:
+                joined[:, place] = self._extra[name]
+        return joined
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
         if name in self._extra:
             return levels_of_numbers(self._extra[name])
         return self._base().category(name)
+
+    def instants(self, name: str) -> Array:
+        base: Any = self._base()  # only what comes from Arrow has dates
+        found: Array = base.instants(name)
+        return found
 
     def _base(self) -> Batch:
         assert self._batch is not None

@@ -16,15 +16,18 @@ from torch import Tensor, nn
 from gradline.certificate import Certificate
 from gradline.checks import one_of
 from gradline.conclude import conclude, parameters_of
+from gradline.criteria import Criterion
 from gradline.data import Progress
 from gradline.design import Missing
-from gradline.errors import DataError, UsageError
+from gradline.errors import DataError, UsageError, listed
+from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, Squared, as_loss, as_penalty
-from gradline.prepare import prepare
+from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.splits import Split
+from gradline.stopping import EarlyStopping, as_early_stopping
 from gradline.survey import take_survey
 from gradline.training import Batches, Training, descend_on, optimizer_settings
 
@@ -41,7 +44,7 @@ def fit(
     lr: float | Literal["auto"] | None = None,
     epochs: int | None = None,
     standardize: bool | None = None,
-    start: LinearRegression | None = None,
+    start: LinearRegression | Fit | None = None,
     seed: int | None = None,
     optimizer: str | None = None,
     momentum: float = 0.0,
@@ -57,7 +60,7 @@ def fit(
     encoding: str | None = None,
     decimal: str = ".",
     progress: Progress | None = None,
-    loss: str | Loss | nn.Module = "squared",
+    loss: str | Loss | nn.Module | Criterion = "squared",
     penalty: Literal["ridge", "lasso", "elastic_net"] | None = None,
     alpha: float | Literal["cv", "1se", "gcv", "loo"] | None = None,
     l1_ratio: float | None = None,
@@ -104,9 +107,11 @@ def fit(
             other than SGD.
         standardize: descend on features of mean 0 and standard deviation 1. Unless
             told, with lr="auto" only. Coefficients are in the input's units always.
-        start: the model to start from; it is not changed. Unless told, parameters
-            drawn from N(0, 1), or 0 where the optimum is not unique.
-        seed: of that draw; 0 unless told.
+        start: the model to start from, or a Fit to go on from; it is not changed.
+            Unless told, parameters drawn from N(0, 1), or 0 where the optimum is not
+            unique. (Minibatches of another loss, or by another optimiser with
+            lr="auto", begin at the least-squares line, or at the target's mean.)
+        seed: of that draw, and of the batches; 0 unless told.
         optimizer: the name of a class in torch.optim: "SGD" unless told, in closed
             form. Any other steps on the state (see quadratic.py), so its cost does
             not depend on the rows; Ctrl-C ends it and keeps what was learned.
@@ -128,7 +133,8 @@ def fit(
         decimal: the decimal mark of a CSV file.
         progress: is told how reading gets on.
         loss: "squared", "absolute", "huber" or "quantile:0.9"; gl.Huber(...) or
-            gl.Quantile(...); or a torch loss module. See objective.py.
+            gl.Quantile(...); or a torch loss module or any function of prediction and
+            target, for which a line is trained by descent. See objective.py.
         penalty: "ridge", "lasso" or "elastic_net", on the slopes of standardised
             features unless standardize=False. See objective.py for its scaling.
         alpha: its weight; or how to choose it: "cv" (unless told), the least
@@ -141,13 +147,21 @@ def fit(
         split: which rows to learn from, to choose by, and to test on: a gl.Split.
         early_stopping: stop a descent where the validation loss is least: True, how
             many epochs to wait, or a gl.EarlyStopping. Needs a validation part.
-        model: a torch module to train on the terms of the design instead of a line.
-        batch_size: rows in a batch; given, or with method="sgd", descent goes batch by
-            batch, over data of any size.
-        schedule: of the learning rate of minibatches.
-        shuffle: whether minibatches are drawn anew each epoch; True unless told.
-        average: whether the average of the weights is kept, not the last ones.
-        checkpoint: a file that a killed run by minibatches goes on from.
+        model: a torch module to train a copy of instead of a line: from the terms of
+            the design, (n, d), standardised unless standardize=False, it predicts (n,)
+            or (n, 1). By SGD with lr 0.1 for 1,000 epochs, unless told.
+        batch_size: rows in a batch, 256 unless told; given, or with method="sgd",
+            descent goes batch by batch, over data of any size. SGD then finds its lr
+            for these batches and averages the weights, until the loss is within 1e-5
+            of its optimum, or at most 1,000 epochs; see docs/minibatches.md.
+        schedule: of the learning rate of minibatches: "constant", "inverse", "linear",
+            "cosine", or one of torch's, "StepLR:step_size=2"; see schedules.py.
+        shuffle: whether minibatches are drawn anew each epoch; True unless told. A
+            number is the rows of the buffer, where data are too large to be held.
+        average: whether the average of the weights, over the second half of the steps,
+            is kept, not the last ones. Unless told, where lr is found and constant.
+        checkpoint: a file that a killed run by minibatches goes on from, to the same
+            bits; see checkpoints.py.
         formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
             instead of target and features; see docs/formulas.md.
         degree: of each numeric feature x, poly(x, degree) instead of x.
@@ -172,6 +186,8 @@ def fit(
         "nesterov": nesterov,
         "weight_decay": weight_decay,
     }
+    begun = start if isinstance(start, Fit) else None
+    first = start.model if isinstance(start, Fit) else start
     name, options = optimizer_settings(optimizer, named, optimizer_options)
     batches = Batches(batch_size, schedule, shuffle, average, checkpoint)
     limits = None if bounds is None and not nonnegative else (bounds, nonnegative)
@@ -181,14 +197,15 @@ def fit(
         lr,
         epochs,
         None if route == "penalty" else standardize,
-        start,
+        first,
         seed,
         name,
         options,
     )
-    goal: Loss | nn.Module = loss if isinstance(loss, nn.Module) else as_loss(loss)
-    descends = _descends(method, training, optimizer is not None)
-    _refuse_idle(route, descends, folds, early_stopping)
+    goal: Any = loss if _is_function(loss) else as_loss(loss)
+    descends = _descends(method, training, optimizer is not None, route)
+    stopping = as_early_stopping(early_stopping)
+    _refuse_idle(route, descends, folds, stopping, split)
     one_of("degenerate", degenerate, "allow", "refuse")
     prepared = prepare(
         data,
@@ -207,31 +224,55 @@ def fit(
         encoding=encoding,
         decimal=decimal,
     )
+    if stopping is not None and prepared.validation is None:
+        raise UsageError(_NO_VALIDATION)
+    if begun is not None and tuple(begun.coefficients) != prepared.design.terms:
+        raise UsageError(
+            f"start is a fit on the terms {listed(begun.coefficients)} and these data "
+            f"have {listed(prepared.design.terms)}: give the same features"
+        )
     if route == "network":
         from gradline.networks import fit_network
 
-        return fit_network(
-            prepared, model, goal, training, batches, early_stopping, progress
+        found = fit_network(
+            prepared, model, goal, training, batches, stopping, progress
         )
-    assert not isinstance(goal, nn.Module)
-    if route == "batches":
+    elif route == "batches":
         from gradline.minibatch import fit_minibatch
 
-        return fit_minibatch(
-            prepared, goal, training, batches, early_stopping, progress
-        )
-    if route == "penalty":
+        found = fit_minibatch(prepared, goal, training, batches, stopping, progress)
+    elif route == "penalty":
         from gradline.penalized import fit_penalized
 
-        return fit_penalized(prepared, shrunk, limits, folds, progress)
-    if route == "loss":
+        found = fit_penalized(prepared, shrunk, limits, folds, progress)
+    elif route == "loss":
         from gradline.robust import fit_robust
 
-        return fit_robust(prepared, goal, progress)
-    survey = take_survey(
-        prepared.source, prepared.design, progress, degenerate == "refuse"
-    )
-    return descend_on(survey, training) if descends else solved(survey.best)
+        found = fit_robust(prepared, goal, progress)
+    else:
+        refused = degenerate == "refuse"
+        found = _least_squares(
+            prepared, training, descends, stopping, refused, progress
+        )
+    return found.examined(prepared)
+
+
+def _least_squares(
+    prepared: Prepared,
+    training: Training,
+    descends: bool,
+    stopping: EarlyStopping | None,
+    refused: bool,
+    progress: Progress | None,
+) -> Fit:
+    """By solving, or by descent in closed form or on the state."""
+    survey = take_survey(prepared.source, prepared.design, progress, refused)
+    if not descends:
+        return solved(survey.best)
+    held = None
+    if prepared.validation is not None:
+        held = held_out(prepared.validation, prepared.design, progress)
+    return descend_on(survey, training, held, stopping)
 
 
 def certify(
@@ -301,7 +342,7 @@ def _route(
 ) -> _Route:
     """What is asked for, by the arguments that are given."""
     one_of("method", method, "auto", "exact", "gd", "sgd")
-    if model is not None or isinstance(loss, nn.Module):
+    if model is not None or _is_function(loss):
         route: _Route = "network"
     elif method == "sgd" or batches.given:
         route = "batches"
@@ -324,6 +365,11 @@ def _route(
     return route
 
 
+def _is_function(loss: Any) -> bool:
+    """Whether a loss is a function or a module, and none of those with a name."""
+    return callable(loss) and not isinstance(loss, type)
+
+
 _WAYS = {
     "loss": "a loss that is not squared",
     "penalty": "a penalty or bounds on the slopes",
@@ -338,7 +384,7 @@ _HINTS = {
 }
 
 
-def _descends(method: str, training: Training, optimizer: bool) -> bool:
+def _descends(method: str, training: Training, optimizer: bool, route: _Route) -> bool:
     """Settle "auto", and refuse settings that would have no effect."""
     given = {
         "lr": training.lr is not None,
@@ -357,12 +403,16 @@ def _descends(method: str, training: Training, optimizer: bool) -> bool:
         )
     if training.start is not None:
         _check_model("start", training.start)
-    training.check()
+    training.check(route in ("batches", "network"))
     return method in ("gd", "sgd") or bool(names)
 
 
 def _refuse_idle(
-    route: _Route, descends: bool, folds: Any, early_stopping: Any
+    route: _Route,
+    descends: bool,
+    folds: Any,
+    stopping: EarlyStopping | None,
+    split: Split | None,
 ) -> None:
     """Refuse what would have no effect on this route."""
     if route in ("loss", "penalty") and descends:
@@ -374,10 +424,20 @@ def _refuse_idle(
         raise UsageError(
             "folds is for choosing a penalty: leave it out, or give penalty='ridge'"
         )
-    if early_stopping is not None and not (descends or route in ("batches", "network")):
+    if stopping is None:
+        return
+    if not (descends or route in ("batches", "network")):
         raise UsageError(
             "early_stopping is for a descent: leave it out, or give method='gd'"
         )
+    if split is None or not split.has("validation"):
+        raise UsageError(_NO_VALIDATION)
+
+
+_NO_VALIDATION = (
+    "early_stopping needs rows to watch that are not learned from: give "
+    "split=gl.Split(validation=0.2) (--validation 0.2) too"
+)
 
 
 def _check_model(name: str, model: Any) -> None:

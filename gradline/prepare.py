@@ -16,6 +16,7 @@ from gradline.errors import UsageError
 from gradline.formula import Formula
 from gradline.grammar import parse
 from gradline.intake import open_table
+from gradline.parts import known_only
 from gradline.splits import Split
 
 
@@ -36,10 +37,15 @@ class Prepared(NamedTuple):
 
     @property
     def validation(self) -> Source | None:
-        """The rows to choose by, where there are some."""
-        if self.split is None or not self.split.has("validation"):
+        """The rows to choose by, where there are some.
+
+        Those with a level that the training part has not are left out: no coefficient
+        says what it does.
+        """
+        if self.split is None or not self.split.has("validation", self.whole):
             return None
-        return self.split.part(self.whole, "validation")
+        part = self.split.part(self.whole, "validation")
+        return known_only(part, self.design.levels)
 
 
 def prepare(
@@ -92,7 +98,8 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        exclude = (*exclude, *split.columns)
+        if features is None:
+            exclude = (*exclude, *split.columns)
         source = split.part(source, "train")
     design = build_design(
         source,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from gradline.errors import DivergenceError, UsageError
 from gradline.model import LinearRegression
 from gradline.path import Epochs, raw_root
 from gradline.solvers import Spectrum
+from gradline.stopping import EarlyStopping, Stopper
 
 #: An optimiser that has not moved for so many epochs is done (LBFGS stops by itself).
 STILL = 5
@@ -58,6 +59,12 @@ class Quadratic:
         """The other way round, for rows of coordinates (K, d + 1)."""
         slopes = inner[:, :-1] / self.scale
         return torch.column_stack([slopes, inner[:, -1] - slopes @ self.mean])
+
+    def losses(self, inner: Array) -> Array:
+        """The loss at rows of coordinates (K, d + 1): (K,)."""
+        rest = torch.from_numpy(inner) @ self.J.T - self.target
+        losses: Array = (self.optimum_loss + 0.5 * rest.square().sum(1)).numpy()
+        return losses
 
 
 def quadratic(
@@ -106,6 +113,8 @@ class Walk:
         lr: the learning rate it began with.
         weight_decay: of the optimiser; 0 where it has none.
         interrupted: whether Ctrl-C ended it.
+        validation_losses: at each, (K,); None without validation rows.
+        stopper: what saw these losses; its best epoch is among the recorded ones.
     """
 
     epochs: Epochs
@@ -114,6 +123,8 @@ class Walk:
     lr: float | None
     weight_decay: float
     interrupted: bool
+    validation_losses: Array | None = None
+    stopper: Stopper | None = None
 
 
 def walk(
@@ -126,6 +137,8 @@ def walk(
     epochs: int,
     goal: float | None = None,
     keep: int = 10_001,
+    held: Quadratic | None = None,
+    stopping: EarlyStopping | None = None,
 ) -> Walk:
     """Step an optimiser of torch.optim from `start`, and record it.
 
@@ -142,6 +155,8 @@ def walk(
             None goes on for all epochs.
         keep: how many epochs to record, at the most: every one, else every second,
             else every fourth, and so on, and the last.
+        held: the validation loss over raw slopes and intercept, looked at each epoch.
+        stopping: stop by it; needs `held`.
 
     Raises:
         UsageError: torch.optim has no such optimiser, or it refuses its settings.
@@ -169,10 +184,21 @@ def walk(
     # Weight decay, or a start near the optimum, may let the loss grow for a while, up
     # to where all parameters are 0.
     watch = Watch(loss.optimum_loss + 0.5 * float(loss.target @ loss.target))
-    record, interrupted, still = _Record(keep), False, 0
+    stopper = None if held is None else Stopper(stopping)
+    record, interrupted, still = Record(keep), False, 0
+
+    def note(epoch: int, gap: float) -> bool:
+        """Record an epoch; whether the validation loss says to stop there."""
+        seen, better = math.nan, False
+        if held is not None and stopper is not None:
+            seen = float(held.losses(loss.raw(here()[None]).numpy())[0])
+            better = stopper.improves(epoch, seen) and stopping is not None
+        record.add(epoch, gap, here(), seen, better)
+        return stopper is not None and stopper.waited_enough
+
     try:
         gap = float(slope())
-        record.add(0, gap, here())
+        note(0, gap)
         watch.sees_divergence(loss.optimum_loss + gap)
         for epoch in range(1, epochs + 1):
             if goal is not None and (gap <= goal or still == STILL):
@@ -183,12 +209,13 @@ def walk(
             gap = float(slope())
             if watch.sees_divergence(loss.optimum_loss + gap):
                 raise _diverged(optimizer, kind, loss.optimum_loss + gap, epoch)
-            record.add(epoch, gap, here())
+            if note(epoch, gap):
+                break
     except KeyboardInterrupt:
         if record.last is None:
             raise
         interrupted = True
-    times, gaps, inner_rows = record.value()
+    times, gaps, inner_rows, seen = record.value()
     group = optimizer.param_groups[0]
     return Walk(
         times,
@@ -197,6 +224,8 @@ def walk(
         float(group["lr"]) if group.get("lr") is not None else None,
         float(group.get("weight_decay") or 0.0),
         interrupted,
+        None if held is None else seen,
+        stopper,
     )
 
 
@@ -219,17 +248,32 @@ def _diverged(
     )
 
 
-class _Record:
+class _Entry(NamedTuple):
+    """An epoch as it was: gap, coordinates (d + 1,), and the validation loss."""
+
+    epoch: int
+    gap: float
+    inner: Tensor
+    seen: float
+
+
+class Record:
     """Keeps every epoch, and thins itself out where they become too many."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._every = 1
-        self._kept: list[tuple[int, float, Tensor]] = []
-        self.last: tuple[int, float, Tensor] | None = None
+        self._kept: list[_Entry] = []
+        self._best: _Entry | None = None
+        self.last: _Entry | None = None
 
-    def add(self, epoch: int, gap: float, inner: Tensor) -> None:
-        entry = (epoch, gap, inner)
+    def add(
+        self, epoch: int, gap: float, inner: Tensor, seen: float, better: bool
+    ) -> None:
+        """Keep an epoch; for good, while it is the best one."""
+        entry = _Entry(epoch, gap, inner, seen)
+        if better:
+            self._best = entry
         if epoch % self._every == 0:
             self._kept.append(entry)
             if len(self._kept) >= self._keep:
@@ -237,9 +281,36 @@ class _Record:
                 self._every *= 2
         self.last = entry
 
-    def value(self) -> tuple[Epochs, Array, Tensor]:
+    def state(self) -> dict[str, Any]:
+        """All of it, as tensors and plain values."""
+        marked = [e for e in (self._best, self.last) if e is not None]
+        entries = [*self._kept, *marked]
+        return {
+            "every": self._every,
+            "kept": len(self._kept),
+            "best": self._best is not None,
+            "epochs": [e.epoch for e in entries],
+            "gaps": [e.gap for e in entries],
+            "seen": [e.seen for e in entries],
+            "inner": torch.stack([e.inner for e in entries]),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        columns = (state[name] for name in ("epochs", "gaps", "inner", "seen"))
+        entries = [_Entry(*row) for row in zip(*columns, strict=True)]
+        if not all(type(e.gap) is float and type(e.epoch) is int for e in entries):
+            raise ValueError("an epoch of the history is no number")
+        self._every = state["every"]
+        self._kept = entries[: state["kept"]]
+        self._best = entries[-2] if state["best"] else None
+        self.last = entries[-1]
+
+    def value(self) -> tuple[Epochs, Array, Tensor, Array]:
+        """Epochs, gaps, coordinates and validation losses of those kept."""
         assert self.last is not None
-        last = self.last
-        kept = [entry for entry in self._kept if entry[0] < last[0]] + [last]
-        epochs, gaps, inner = zip(*kept, strict=True)
-        return np.array(epochs, np.int64), np.array(gaps), torch.stack(inner)
+        kept = {entry.epoch: entry for entry in self._kept}
+        kept |= {e.epoch: e for e in (self._best, self.last) if e is not None}
+        epochs, gaps, inner, seen = zip(*(kept[k] for k in sorted(kept)), strict=True)
+        times = np.array(epochs, np.int64)
+        return times, np.array(gaps), torch.stack(inner), np.array(seen)

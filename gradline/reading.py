@@ -6,21 +6,21 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 
-from gradline.cluster import map_merge
+from gradline.cluster import Mergeable, map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.scores import Sample
 from gradline.solvers import WIDE
 from gradline.state import Moments
-from gradline.threads import threads_beside
+from gradline.threads import blas_threads, threads_beside
 
 #: In memory, so many numbers are worth waking a thread for each core.
 SHARED_NUMBERS = 1_000_000
@@ -53,12 +53,14 @@ def share_cores(source: Source, design: Design) -> Sharing:
 _Stretch = tuple[int, Callable[[], Iterator[Batch]]]
 
 
-def _side_by_side(source: Source, design: Design) -> list[_Stretch]:
+def _side_by_side(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> list[_Stretch]:
     """Stretches of a file that several threads may read; [] where there are none."""
     split = getattr(source, "side_by_side", None)
     found: list[_Stretch] = []
     start = 0
-    for rows, begin in split(design.reading()) if split is not None else []:
+    for rows, begin in split(design.reading(also)) if split is not None else []:
         found.append((start, begin))
         start += rows
     return found
@@ -71,14 +73,69 @@ def _placed(start: int, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]
         start += batch.rows
 
 
-def _stretches(source: Source, design: Design) -> Iterator[Iterable[tuple[int, Batch]]]:
-    """All rows in stretches: those of the file, or a batch each."""
-    found = _side_by_side(source, design)
+def stretches(
+    source: Source, design: Design, also: Sequence[str] = ()
+) -> Iterator[Iterable[tuple[int, Batch]]]:
+    """All rows in stretches: those of the file, or a batch each.
+
+    Args:
+        source: the data.
+        design: says which columns are read.
+        also: further ones.
+    """
+    found = _side_by_side(source, design, also)
     for start, begin in found:
         yield _placed(start, begin())
     if not found:
-        for placed in _placed(0, source.batches(design.reading())):
+        for placed in _placed(0, source.batches(design.reading(also))):
             yield [placed]
+
+
+class Beside(Protocol):
+    """A state of chunks, by a pass that is made anyway or by one of its own."""
+
+    def take(self, start: int, chunk: Chunk) -> None:
+        """Take in a chunk, before which `start` rows came."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what another has read."""
+
+
+B = TypeVar("B", bound=Beside)
+
+
+def gather(
+    source: Source,
+    design: Design,
+    make: Callable[[], B],
+    progress: Progress | None = None,
+    title: str = "reading",
+) -> B:
+    """All rows in a state of one's own, in one pass by as many threads as the first.
+
+    Args:
+        source: the data.
+        design: how its columns become numbers.
+        make: an empty state.
+        progress: is told how reading gets on.
+        title: what this pass is called.
+
+    Raises:
+        DataError: as `Design.chunks`.
+    """
+    shared = share_cores(source, design)
+    shown = progress(title, source.rows) if progress else nullcontext(int)
+    with blas_threads(shared.blas), shown as advance:
+
+        def take(state: B, placed: tuple[int, Batch]) -> None:
+            found = design.chunk(placed[1], placed[0])
+            if found is not None:
+                state.take(placed[0], found[0])
+            advance(placed[1].rows)
+
+        return map_merge(
+            lambda: stretches(source, design), make, take, workers=shared.readers
+        )
 
 
 class Reading:
@@ -89,10 +146,18 @@ class Reading:
         moments: the state.
         picker: some rows to draw.
         rows: copies of all of them, while they are few; else None.
+        beside: another state that has seen the same rows, or None.
     """
 
-    def __init__(self, design: Design, rows: int | None, hold: int) -> None:
+    def __init__(
+        self,
+        design: Design,
+        rows: int | None,
+        hold: int,
+        beside: Beside | None = None,
+    ) -> None:
         self.design = design
+        self.beside = beside
         self._most = hold
         self.tally = Tally()
         self.moments = Moments(len(design.terms), intercept=design.intercept)
@@ -105,15 +170,23 @@ class Reading:
             found = self.design.chunk(part, start, self.tally)
             if found is not None:
                 self.moments.add_checked(found[0])
-                self.picker.add(found[0], start)
-                self._hold(found[0])
+                self.keep(found[0], start)
             start += part.rows
+
+    def keep(self, chunk: Chunk, start: int) -> None:
+        """Take of a chunk's rows what is kept of them, beside their moments."""
+        self.picker.add(chunk, start)
+        self._hold(chunk)
+        if self.beside is not None:
+            self.beside.take(start, chunk)
 
     def merge(self, other: Reading) -> None:
         """Take in what another has read."""
         self.tally.merge(other.tally)
         self.moments.merge(other.moments)
         self.picker.merge(other.picker)
+        if self.beside is not None and other.beside is not None:
+            self.beside.merge(other.beside)
         self.rows = None  # there is more than one because there are many
 
     def _hold(self, chunk: Chunk) -> None:
@@ -145,6 +218,7 @@ def read_once(
     *,
     readers: int = 1,
     hold: int = 0,
+    beside: Callable[[], Beside] | None = None,
 ) -> Reading:
     """The first pass.
 
@@ -154,22 +228,60 @@ def read_once(
         progress: is told how reading gets on.
         readers: how many threads, this one included.
         hold: up to so many numbers, all rows are kept.
+        beside: makes another state to fill in the same pass.
 
     Raises:
         DataError: as `Design.chunks`, for the first row that is at fault.
     """
-    shown = progress("reading", source.rows) if progress else nullcontext(int)
+    return read_into(
+        lambda: Reading(design, source.rows, hold, beside() if beside else None),
+        source,
+        design,
+        progress,
+        readers=readers,
+    )
+
+
+class Taking(Mergeable, Protocol):
+    """Something that takes in batches, and others of its kind."""
+
+    def take(self, start: int, batch: Batch) -> None:
+        """Take in a batch, before which `start` rows came."""
+
+
+S = TypeVar("S", bound=Taking)
+
+
+def read_into(
+    make: Callable[[], S],
+    source: Source,
+    design: Design,
+    progress: Progress | None = None,
+    *,
+    readers: int = 1,
+    also: Sequence[str] = (),
+    title: str = "reading",
+) -> S:
+    """One pass over the rows, into what takes them.
+
+    Args:
+        make: an empty one, for each reader.
+        source: the data.
+        design: says which columns are read.
+        progress: is told how reading gets on.
+        readers: how many threads, this one included.
+        also: further columns.
+        title: what is being done.
+    """
+    shown = progress(title, source.rows) if progress else nullcontext(int)
     with shown as advance:
 
-        def take(state: Reading, placed: tuple[int, Batch]) -> None:
+        def take(state: S, placed: tuple[int, Batch]) -> None:
             state.take(*placed)
             advance(placed[1].rows)
 
         return map_merge(
-            lambda: _stretches(source, design),
-            lambda: Reading(design, source.rows, hold),
-            take,
-            workers=readers,
+            lambda: stretches(source, design, also), make, take, workers=readers
         )
 
 

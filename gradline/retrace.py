@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradline.certificate import TOLERANCE, advice_for, relative_gap
+from gradline.certificate import BATCH_TOLERANCE, TOLERANCE, advice_for, relative_gap
 from gradline.checks import whole
 from gradline.conclude import conclude
 from gradline.data import Array
 from gradline.errors import DataError, Status
+from gradline.heldout import stop_early
 from gradline.path import MOST_EPOCHS, Epochs, Path
-from gradline.quadratic import Walk
+from gradline.quadratic import Quadratic, Walk
 from gradline.result import Fit
 from gradline.scores import Scores, Trace
 from gradline.state import EPS
+from gradline.stopping import EarlyStopping
 from gradline.survey import Survey
 
 #: A trace keeps this many epochs, and this many numbers, at the most.
@@ -39,10 +41,12 @@ class Origin:
     Attributes:
         survey: of the data.
         path: its descent, where that is known in closed form.
+        held: the validation loss, where there are rows for it.
     """
 
     survey: Survey
     path: Path | None = None
+    held: Quadratic | None = None
 
 
 def solved(survey: Survey) -> Fit:
@@ -50,47 +54,75 @@ def solved(survey: Survey) -> Fit:
     return conclude(survey, survey.optimum, method="exact", origin=Origin(survey))
 
 
-def trained(survey: Survey, path: Path, epochs: int, settings: dict[str, Any]) -> Fit:
-    """A descent in closed form after so many epochs.
+def trained(
+    survey: Survey,
+    path: Path,
+    epochs: int,
+    settings: dict[str, Any],
+    held: Quadratic | None = None,
+    stopping: EarlyStopping | None = None,
+) -> Fit:
+    """A descent in closed form after so many epochs, or where it is stopped early.
 
     Args:
         survey: of the data.
         path: the descent.
         epochs: 0 or more.
         settings: what to remember; `epochs` is put in.
+        held: the validation loss, to be recorded too.
+        stopping: stop by it; needs `held`.
     """
-    kept = epochs_to_keep(epochs, len(survey.design.terms))
+    last = chosen = epochs
+    best = None
+    if held is not None and stopping is not None:
+        stopper = stop_early(path, held, stopping, epochs)
+        last, chosen = stopper.last_epoch, stopper.best_epoch
+        best = chosen
+        settings = settings | {"early_stopping": stopper.settings(epochs)}
+    kept = np.union1d(epochs_to_keep(last, len(survey.design.terms)), [chosen])
     losses, parameters = path.trace(kept)
+    seen = None if held is None else held.losses(parameters)
     return conclude(
         survey,
-        torch.from_numpy(parameters[-1].copy()),
+        torch.from_numpy(parameters[np.searchsorted(kept, chosen)].copy()),
         method="gd",
-        trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1]),
+        trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1], seen, best),
         path=path,
-        settings=settings | {"epochs": epochs},
-        origin=Origin(survey, path),
+        settings=settings | {"epochs": chosen},
+        origin=Origin(survey, path, held),
     )
 
 
-def walked(survey: Survey, walk: Walk, settings: dict[str, Any]) -> Fit:
-    """The loop of another optimiser after its last epoch."""
-    epochs = int(walk.epochs[-1])
+def walked(survey: Survey, walk: Walk, settings: dict[str, Any], epochs: int) -> Fit:
+    """The loop of another optimiser after its last epoch, or its best one.
+
+    Args:
+        survey: of the data.
+        walk: what the loop left.
+        settings: what to remember; `epochs` is put in.
+        epochs: how many there would have been without early stopping.
+    """
+    last = chosen = int(walk.epochs[-1])
     notes: tuple[str, ...] = ()
     if walk.interrupted:
-        notes = (
-            f"stopped by Ctrl-C after {epochs:,} epochs; what they learned is kept",
-        )
+        notes = (f"stopped by Ctrl-C after {last:,} epochs; what they learned is kept",)
+    stopper, best = walk.stopper, None
+    if stopper is not None and stopper.rule is not None:
+        best = chosen = stopper.best_epoch
+        settings = settings | {"early_stopping": stopper.settings(epochs)}
     return conclude(
         survey,
-        torch.from_numpy(walk.parameters[-1].copy()),
+        torch.from_numpy(walk.parameters[np.searchsorted(walk.epochs, chosen)].copy()),
         method="gd",
         trace=Trace(
             walk.epochs,
             survey.optimum_loss + walk.gaps,
             walk.parameters[:, :-1],
             walk.parameters[:, -1],
+            walk.validation_losses,
+            best,
         ),
-        settings=settings | {"epochs": epochs},
+        settings=settings | {"epochs": chosen},
         notes=notes,
         origin=Origin(survey),
     )
@@ -102,22 +134,34 @@ def at(fit: Fit, epoch: int) -> Fit:
     trace, origin = fit.trace, fit._origin
     if trace is None:
         raise DataError("an exact fit has no epochs: descend, with method='gd'")
-    settings = {k: v for k, v in fit.settings.items() if k != "data"}
+    left_out = ("data", "early_stopping")
+    settings = {k: v for k, v in fit.settings.items() if k not in left_out}
     if isinstance(origin, Origin) and origin.path is not None:
-        return trained(origin.survey, origin.path, epoch, settings)
+        return trained(origin.survey, origin.path, epoch, settings, origin.held)
     last = _recorded(trace, epoch, loaded=origin is None)
-    short = Trace(*(getattr(trace, f.name)[: last + 1] for f in _TRACE))
+    short = trace.until(last)
+    how = {}
+    if "how" in settings:
+        how["how"] = f"{settings['how']}, as it was after epoch {epoch:,}"
     if isinstance(origin, Origin):
         parameters = np.append(trace.weights[last], trace.intercepts[last])
         return conclude(
             origin.survey,
             torch.from_numpy(parameters),
-            method="gd",
+            method="sgd" if fit.method == "sgd" else "gd",
             trace=short,
-            settings=settings | {"epochs": epoch, "interrupted": False},
+            settings=settings | {"epochs": epoch, "interrupted": False} | how,
             origin=origin,
         )
-    return fit if last == len(trace) - 1 else _from_trace(fit, short, epoch)
+    own = int(trace.epochs[-1]) if trace.best_epoch is None else trace.best_epoch
+    if epoch == own:
+        return fit
+    if fit.certificate.bound != "exact":
+        raise DataError(
+            f"the {fit.certificate.objective} at epoch {epoch:,} was not certified: "
+            "fit.trace has the weights and the loss, or fit with so many epochs"
+        )
+    return _from_trace(fit, short, epoch)
 
 
 def epochs_to_keep(total: int, features: int) -> Epochs:
@@ -132,9 +176,6 @@ def epochs_to_keep(total: int, features: int) -> Epochs:
 def epochs_kept(features: int) -> int:
     """How many epochs a trace keeps, at the most."""
     return min(TRACE_EPOCHS, max(100, TRACE_NUMBERS // max(1, features)))
-
-
-_TRACE = dataclasses.fields(Trace)
 
 
 def _recorded(trace: Trace, epoch: int, loaded: bool) -> int:
@@ -166,8 +207,9 @@ def _from_trace(fit: Fit, trace: Trace, epoch: int) -> Fit:
     left = 1 - fit.metrics.r2  # a share of the target's variance
     variance = known.loss / left if left > 0 else 0.0
     share = relative_gap(gap, known.optimum_loss, EPS * variance)
+    settings = {k: v for k, v in fit.settings.items() if k != "early_stopping"}
     status = known.status
-    if share > TOLERANCE:
+    if share > (BATCH_TOLERANCE if fit.method == "sgd" else TOLERANCE):
         status = Status.NOT_CONVERGED
     elif status == Status.NOT_CONVERGED:
         status = Status.CONVERGED
@@ -203,6 +245,6 @@ def _from_trace(fit: Fit, trace: Trace, epoch: int) -> Fit:
         certificate=certificate,
         trace=trace,
         metrics=Scores(r2, math.sqrt(loss), math.nan, fit.metrics.rows),
-        settings=fit.settings | {"epochs": epoch},
+        settings=settings | {"epochs": epoch},
         level=intercept + float(slopes @ fit.center),
     )

@@ -1,10 +1,11 @@
 """Model files: one safetensors file holds all that predicting on raw data needs.
 
 Tensors: weight (1, d), bias (1,), center (d,), level (1,); of a descent's trace
-trace.epochs, trace.losses, trace.weights, trace.intercepts; and for standard errors, up
-to 2,000 terms, remainder (d,) and root (d, d), see inference.py. The rest is JSON under
-the metadata key "gradline", with a format version. Nothing in such a file can run code,
-and nothing in it is believed before it is checked.
+trace.epochs, trace.losses, trace.weights, trace.intercepts and, where validation rows
+were watched, trace.validation_losses; and for standard errors, up to 2,000 terms,
+remainder (d,) and root (d, d), see inference.py. The rest is JSON under the metadata
+key "gradline", with a format version. Nothing in such a file can run code, and nothing
+in it is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +25,12 @@ from gradline.data import Array
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.files import InputFile, replacing
 from gradline.inference import Evidence
+from gradline.modules import PREFIX
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Written into every file; raised when an older reader would misread a newer file:
 #: 2 where the design has a formula or a degree, of which older ones knew nothing.
@@ -43,17 +48,19 @@ def save(fit: Fit, path: str | Path) -> None:
     Raises:
         FileError: it cannot be written; what was there before is untouched.
     """
-    from safetensors.numpy import save as to_bytes
-
-    tensors = {
+    tensors: dict[str, Any] = {
         "weight": fit.slopes[None, :],
         "bias": np.array([fit.intercept]),
         "center": np.asarray(fit.center, dtype=np.float64),
         "level": np.array([fit.level]),
     }
     if fit.trace is not None:
-        for name in _TRACE:
+        for name in _TRACE[: 2 if fit._network is not None else 4]:
             tensors[f"trace.{name}"] = np.ascontiguousarray(getattr(fit.trace, name))
+        if fit.trace.validation_losses is not None:
+            tensors["trace.validation_losses"] = np.ascontiguousarray(
+                fit.trace.validation_losses
+            )
     known = fit.evidence
     if fit.no_inference is not None or len(fit.coefficients) > MOST_ROOT:
         known = None
@@ -71,17 +78,40 @@ def save(fit: Fit, path: str | Path) -> None:
         "dropped": fit.dropped,
         "settings": fit.settings,
         "notes": list(fit.notes),
+        "best_epoch": None if fit.trace is None else fit.trace.best_epoch,
         "evidence": None if known is None else _about_evidence(known),
     }
-    content = to_bytes(tensors, metadata={"gradline": strict_json(about)})
+    if fit._network is not None:
+        for name in ("weight", "bias", "level"):
+            del tensors[name]
+        about["network"] = fit._network.about()
+    content = _to_bytes(fit, tensors, {"gradline": strict_json(about)})
     with replacing(path) as beside:
         beside.write_bytes(content)
 
 
-def load(path: str | Path) -> Fit:
+def _to_bytes(fit: Fit, tensors: dict[str, Any], about: dict[str, str]) -> bytes:
+    from safetensors import numpy, torch
+
+    if fit._network is None:
+        return numpy.save(tensors, metadata=about)
+    import torch as of
+
+    found = {name: of.from_numpy(value) for name, value in tensors.items()}
+    return torch.save(found | fit._network.tensors(), metadata=about)
+
+
+def load(path: str | Path, model: nn.Module | None = None) -> Fit:
     """Read a fit that `save` wrote; it predicts on raw data.
 
+    Args:
+        path: of the file.
+        model: of a fit of a torch module, a module of the same shape: files hold no
+            code. It stays as it is; a copy gets the tensors.
+
     Raises:
+        UsageError: a module is needed and not given, not needed and given, or of
+            another shape.
         FileError: the file cannot be read.
         ModelFileError: it is not a gradline model, is damaged, or is of a newer format.
     """
@@ -98,8 +128,10 @@ def load(path: str | Path) -> Fit:
                 f"{path.name} has the model format {about.get('format')!r} and this "
                 f"gradline reads {FORMATS[0]} to {FORMATS[-1]}: update gradline"
             )
+        if about.get("network") is not None or model is not None:
+            return _network_fit(path, tensors, about, model)
         return _fit(tensors, about)
-    except ModelFileError:
+    except (ModelFileError, UsageError):
         raise
     except (
         KeyError,
@@ -150,7 +182,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         try:
             with safe_open(str(path), framework="np") as file:
                 text = (file.metadata() or {}).get("gradline")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = [n for n in file.keys() if not n.startswith(PREFIX)]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in names}
         except OSError:
             raise
         except (SafetensorError, ValueError, TypeError, AttributeError, OverflowError):
@@ -158,6 +191,56 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     if text is None:
         raise not_ours
     return tensors, text
+
+
+def _network_fit(
+    path: Path, tensors: dict[str, Any], about: dict[str, Any], model: Any
+) -> Fit:
+    """A fit of a torch module, whose code the file does not hold."""
+    known = about.get("network")
+    if known is None:
+        raise UsageError(
+            f"{path.name} holds a line, which needs no module: leave model out"
+        )
+    kind = known["class"]
+    if not isinstance(kind, str) or not isinstance(known["standardize"], bool):
+        raise ValueError("the module is not described")
+    if model is None:
+        raise UsageError(
+            f"{path.name} holds the weights of a {kind}, and no model file holds code: "
+            "give a module like it too, gl.load(path, model=...)"
+        )
+    from safetensors import safe_open
+    from torch import nn
+
+    from gradline.modules import restored
+
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model is a {type(model).__name__}: give a torch.nn.Module")
+    with safe_open(str(path), framework="pt") as file:
+        own = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    d = len(design_from(about["design"]).terms)
+    tensors = tensors | {
+        "weight": np.zeros((1, d)),
+        "bias": np.zeros(1),
+        "level": np.zeros(1),
+    }
+    k = len(tensors.get("trace.epochs", ()))
+    tensors |= {"trace.weights": np.zeros((k, d)), "trace.intercepts": np.zeros(k)}
+    fit = _fit(tensors, about)
+    trace = fit.trace
+    if trace is not None:
+        trace = dataclasses.replace(
+            trace, weights=np.empty((k, 0)), intercepts=np.full(k, math.nan)
+        )
+    return dataclasses.replace(
+        fit,
+        coefficients={},
+        intercept=math.nan,
+        level=math.nan,
+        trace=trace,
+        _network=restored(own, known, model, path.name),
+    )
 
 
 def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
@@ -174,11 +257,19 @@ def _fit(tensors: dict[str, Any], about: dict[str, Any]) -> Fit:
         if epochs.ndim != 1 or epochs.dtype != np.int64:
             raise ValueError("trace.epochs is no list of whole numbers")
         k = len(epochs)
+        seen = None
+        if "trace.validation_losses" in tensors:
+            seen = _tensor(tensors, "trace.validation_losses", (k,))
+        best = about.get("best_epoch")
+        if best is not None and count(best) not in epochs:
+            raise ValueError(f"the best epoch {best}")
         trace = Trace(
             epochs,
             _tensor(tensors, "trace.losses", (k,)),
             _tensor(tensors, "trace.weights", (k, d)),
             _tensor(tensors, "trace.intercepts", (k,)),
+            seen,
+            best,
         )
     method = about["method"]
     if method not in METHODS:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradline.data import Array, Source
+from gradline.data import Array, Chunk, Source
 from gradline.design import Design
 from gradline.errors import DataError
 
@@ -24,9 +24,17 @@ class Scores(Mapping[str, float]):
         mae: mean absolute error, in units of y. A fit of many rows measures it when it
             is first asked for, by another pass over its data; NaN where those are gone.
         rows: how many rows were scored.
+        part: which rows: "train", "validation" or "test", or the name of the data;
+            None for the rows of the fit.
+        unseen: how many more rows there were, left out because they have a level that
+            the training part has not.
+        note: a warning in plain words, or None.
     """
 
     _NAMES = ("r2", "rmse", "mae", "rows")
+    part: str | None = None
+    unseen: int = 0
+    note: str | None = None
 
     def __init__(
         self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
@@ -42,6 +50,16 @@ class Scores(Mapping[str, float]):
         if callable(self._mae):
             self._mae = self._mae()
         return self._mae
+
+    def named(self, part: str, unseen: int = 0, note: str | None = None) -> Scores:
+        """The same scores, saying of which rows they are."""
+        found = Scores(self.r2, self.rmse, self._mae, self.rows)
+        found.part, found.unseen, found.note = part, unseen, note
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores at hand, and of which rows they are, for JSON."""
+        return {**self.at_hand, "part": self.part, "unseen": self.unseen}
 
     @property
     def at_hand(self) -> dict[str, float]:
@@ -69,6 +87,8 @@ class Scores(Mapping[str, float]):
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
+        shown = shown if self.part is None else f"{self.part!r}, {shown}"
+        shown += f", unseen={self.unseen}" if self.unseen else ""
         return f"Scores({shown})"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -87,12 +107,36 @@ class Trace:
         losses: (K,) the loss at those weights, mean squared error.
         weights: (K, d) the slopes, in the units of the input.
         intercepts: (K,) the intercepts.
+        validation_losses: (K,) the loss of the validation part at those weights; None
+            where there is none.
+        best_epoch: the epoch that early stopping chose, which is the fit's; else None,
+            and the fit's is the last one.
     """
 
     epochs: np.ndarray[Any, np.dtype[np.int64]]
     losses: Array
     weights: Array
     intercepts: Array
+    validation_losses: Array | None = None
+    best_epoch: int | None = None
+
+    def until(self, place: int) -> Trace:
+        """The entries up to and with that at `place`."""
+        seen, stop = self.validation_losses, place + 1
+        return Trace(
+            self.epochs[:stop],
+            self.losses[:stop],
+            self.weights[:stop],
+            self.intercepts[:stop],
+            None if seen is None else seen[:stop],
+        )
+
+    @property
+    def chosen(self) -> Trace:
+        """The entries up to the fit's own epoch."""
+        if self.best_epoch is None:
+            return self
+        return self.until(int(np.searchsorted(self.epochs, self.best_epoch)))
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -117,12 +161,35 @@ def score(
         center: (d,), where the line is at `level`.
         level: the prediction there.
     """
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = (chunk.y - level) - (chunk.X - center) @ slopes
+        return found
+
+    return _scored(design, source, residual)
+
+
+def score_by(
+    design: Design, source: Source, predict: Callable[[Array], Array]
+) -> Scores:
+    """As `score`, of anything that predicts from terms (n, d) the target (n,)."""
+
+    def residual(chunk: Chunk) -> Array:
+        found: Array = chunk.y - predict(chunk.X)
+        return found
+
+    return _scored(design, source, residual)
+
+
+def _scored(
+    design: Design, source: Source, residuals: Callable[[Chunk], Array]
+) -> Scores:
     rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
     shift = middle = spread = 0.0
     for chunk in design.chunks(source):
         w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
         with np.errstate(over="ignore", invalid="ignore"):
-            residual = (chunk.y - level) - (chunk.X - center) @ slopes
+            residual = residuals(chunk)
             largest = float(np.abs(residual).max())
         if not largest < 1e150:
             raise DataError(

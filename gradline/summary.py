@@ -21,9 +21,9 @@ def summary(
 
     Returns:
         target, features, formula (or None), coefficients (by term), intercept, rows,
-        dropped, method, settings, metrics, certificate, inference (or None, with the
-        reason among the notes), trace (or None), notes, model. Infinities and NaN are
-        left for `save.strict_json` to make null.
+        dropped, method, settings, metrics, scores (by part), certificate, inference (or
+        None, with the reason among the notes), trace (or None), notes, model.
+        Infinities and NaN are left for `save.strict_json` to make null.
     """
     reason = fit.no_inference
     if inference is None and reason is None:
@@ -31,6 +31,7 @@ def summary(
     notes = [*fit.notes]
     encoding = fit.design.encoding
     notes += [inference.note] if inference is not None and inference.note else []
+    notes += [scores.note for scores in fit.scores.values() if scores.note]
     notes += [reason] if inference is None and reason is not None else []
     return {
         "target": fit.target,
@@ -43,6 +44,7 @@ def summary(
         "method": fit.method,
         "settings": dict(fit.settings),
         "metrics": fit.metrics.at_hand,
+        "scores": {part: scores.to_dict() for part, scores in fit.scores.items()},
         "certificate": fit.certificate.to_dict(),
         "inference": None if inference is None else inference.to_dict(),
         "trace": None if fit.trace is None else trace_summary(fit.trace),
@@ -53,4 +55,7 @@ def summary(
 
 def trace_summary(trace: Trace) -> dict[str, Any]:
     """A trace as lists: epochs and losses; the weights are in the model file."""
-    return {"epochs": trace.epochs.tolist(), "losses": trace.losses.tolist()}
+    found = {"epochs": trace.epochs.tolist(), "losses": trace.losses.tolist()}
+    if trace.validation_losses is not None:
+        found["validation_losses"] = trace.validation_losses.tolist()
+    return found | {"best_epoch": trace.best_epoch}

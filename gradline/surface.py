@@ -64,7 +64,8 @@ def loss_surface(
     centre, base, root = _paraboloid(survey, columns, at_fit, others == "fit")
     trail = None
     if fit.trace is not None:
-        both = np.column_stack([fit.trace.weights, fit.trace.intercepts])
+        trace = fit.trace.chosen
+        both = np.column_stack([trace.weights, trace.intercepts])
         trail = both[:, columns]
     spans = _spans(span, centre, base, root, trail, survey)
     # From the centre outwards, so that the losses never subtract large numbers.

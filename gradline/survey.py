@@ -9,7 +9,7 @@ at the optimum and refines it by their own gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +24,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Progress, Source
 from gradline.design import Design, Tally
 from gradline.errors import DataError
-from gradline.reading import joined, read_once, share_cores
+from gradline.reading import Beside, Reading, joined, read_once, share_cores
 from gradline.refine import Held, hold, refine
 from gradline.scores import Sample
 from gradline.solvers import (
@@ -84,6 +84,7 @@ class Survey:
         refined: whether the optimum is right to the last digits, see refine.py.
         rows: all of them, where they are few.
         held: the rows, where they are few enough to have the last digits of more.
+        beside: what else was filled in the first pass.
     """
 
     source: Source
@@ -102,6 +103,7 @@ class Survey:
     refined: bool = False
     rows: Chunk | None = None
     held: Held | None = None
+    beside: Beside | None = None
 
     @cached_property
     def best(self) -> Survey:
@@ -162,11 +164,31 @@ def take_survey(
     design: Design,
     progress: Progress | None = None,
     refuse_degenerate: bool = False,
+    beside: Callable[[], Beside] | None = None,
+    reading: Reading | None = None,
 ) -> Survey:
-    """Read the data: the state, the optimum, and the residuals at the optimum."""
+    """Read the data: the state, the optimum, and the residuals at the optimum.
+
+    Args:
+        source: the data.
+        design: how its columns become terms.
+        progress: is told how reading gets on.
+        refuse_degenerate: turn down data that do not determine a line.
+        beside: makes another state to fill in the first pass, see `Survey.beside`.
+        reading: the first pass, where it has been made already.
+    """
     shared = share_cores(source, design)
     with blas_threads(shared.blas):
-        return _survey(source, design, progress, refuse_degenerate, shared.readers)
+        if reading is None:
+            reading = read_once(
+                source,
+                design,
+                progress,
+                readers=shared.readers,
+                hold=REFINE_NUMBERS,
+                beside=beside,
+            )
+        return _survey(source, design, progress, refuse_degenerate, reading)
 
 
 def _survey(
@@ -174,13 +196,11 @@ def _survey(
     design: Design,
     progress: Progress | None,
     refuse_degenerate: bool,
-    readers: int,
+    reading: Reading,
 ) -> Survey:
-    reading = read_once(source, design, progress, readers=readers, hold=REFINE_NUMBERS)
     tally, moments = reading.tally, reading.moments
-    _check_enough(source, design, tally, moments)
+    check_readable(source, design, reading)
     sums = moments.value()
-    _check_sizes(design, sums)
     if refuse_degenerate:
         _check_determined(source, design, sums)
     factored = from_moments(sums)
@@ -218,6 +238,7 @@ def _survey(
         torch.cat([found.error, torch.zeros(1)]),
         reading.picker.done(),
         rows=None if reading.rows is None else joined(reading.rows),
+        beside=reading.beside,
     )
     # What is not held must be read again at once: who knows what it is later.
     return survey if survey.rows is not None else survey.best
@@ -382,6 +403,16 @@ def _pass(
         for chunk in design.chunks(source):
             yield chunk
             advance(len(chunk.y))
+
+
+def check_readable(source: Source, design: Design, reading: Reading) -> None:
+    """Refuse what a first pass has found to be no data for a line.
+
+    Raises:
+        DataError: too few rows, no weight, or numbers of a size that has no squares.
+    """
+    _check_enough(source, design, reading.tally, reading.moments)
+    _check_sizes(design, reading.moments.value())
 
 
 def _check_enough(

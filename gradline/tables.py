@@ -122,6 +122,27 @@ class ArrowBatch:
             codes[missing] = -1
         return codes, [str(level) for level in levels]
 
+    def instants(self, name: str) -> Array:
+        """A column of dates or times in their order, (rows,); see instants.py.
+
+        Raises:
+            ColumnError: a column of another type.
+        """
+        import pyarrow as pa
+
+        column = plain(self._batch.column(name))
+        is_ = pa.types
+        if is_.is_date(column.type) or is_.is_timestamp(column.type):
+            zone = getattr(column.type, "tz", None)
+            column = column.cast(pa.timestamp("us", zone), safe=False)
+        elif is_.is_time(column.type):
+            column = column.cast(pa.time64("us"), safe=False)
+        elif is_.is_duration(column.type):
+            column = column.cast(pa.duration("us"), safe=False)
+        else:
+            raise _no_use(name, column.type, "a date or a time")
+        return cast(Array, _unpacked(column.cast(pa.int64())).astype(np.float64))
+
 
 class ArrowSource:
     """Columns that Arrow reads, from memory or from a file.

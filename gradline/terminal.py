@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from gradline.crossval import CrossValidation
 from gradline.errors import Status
 from gradline.inference import Inference
 from gradline.result import Fit
@@ -51,18 +52,58 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         inference = fit.inference()
     if inference is None:
         lines += _coefficient_lines(fit)
-        lines += ["", scores_line(fit.metrics)]
+        lines += ["", *part_lines(fit)]
         lines += _sentence(f"{reason}.") if reason else []
     else:
         lines += inference_lines(fit, inference)
-        lines += ["", scores_line(fit.metrics), *fitness_lines(inference)]
+        lines += ["", *part_lines(fit), *fitness_lines(inference)]
     lines.append("")
     lines += certificate_lines(fit)
     for note in fit.notes:
         if note != fit.certificate.advice:
             lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
+    for scores in fit.scores.values():
+        if scores.note:
+            lines += _sentence(f"Note: {scores.note}.")
     if inference is not None and inference.note:
         lines += _sentence(f"Note: {inference.note}.")
+    return "\n".join(lines)
+
+
+def crossval_table(found: CrossValidation) -> str:
+    """A line for each target: the alpha, and the error on rows held out."""
+    count = len(found.alphas)
+    how = "least squares"
+    if found.penalty is not None:
+        how = f"{found.penalty}, {count:,} alpha{'' if count == 1 else 's'}"
+    head = f"{len(found.terms):,} term{'' if len(found.terms) == 1 else 's'}"
+    head += f", {found.rows:,} rows, {how}, {found.folds}"
+    names = list(found.targets)[:MOST_TERMS_SHOWN]
+    which = range(len(names))
+    at, error = found.chosen, found.standard_error
+    mean = [float(found.mean[at[k], k]) for k in which]
+    spread = [float(error[at[k], k]) for k in which]
+    columns = {
+        "alpha": [number(float(a), 4) for a in found.alpha[: len(names)]],
+        "MSE": [rounded(m, 6) for m in mean],
+        "std. error": [rounded(s, 4) for s in spread],
+        "RMSE": [rounded(m**0.5, 6) for m in mean],
+        "R²": [number(float(r), 5) for r in found.r2[: len(names)]],
+    }
+    if found.penalty is None:
+        del columns["alpha"]
+    elif found.rule == "cv" and count > 1:
+        columns["alpha, 1 se"] = [
+            number(float(a), 4) for a in found.alpha_1se[: len(names)]
+        ]
+    if found.errors.shape[1] < 2:
+        del columns["std. error"]
+    lines, _ = _table(names, columns, "target")
+    hidden = len(found.targets) - len(names)
+    lines += [f"  ... and {hidden:,} more"] * (hidden > 0)
+    lines = [*textwrap.wrap(head, TABLE_WIDTH), "", *lines]
+    for note in found.notes:
+        lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
     return "\n".join(lines)
 
 
@@ -120,13 +161,15 @@ def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     return lines
 
 
-def _table(names: list[str], columns: dict[str, list[str]]) -> tuple[list[str], bool]:
+def _table(
+    names: list[str], columns: dict[str, list[str]], title: str = "term"
+) -> tuple[list[str], bool]:
     """Names beside columns of equally wide cells, and whether names have room there."""
     blocks = [_right([title, *cells]) for title, cells in columns.items()]
     room = TABLE_WIDTH - 2 - sum(2 + len(block[0]) for block in blocks)
     shown = [printable(name) for name in names]
     fits = room >= min(max(map(len, shown)), 24)
-    shown = ["term", *_cut(shown, max(room, 8))]
+    shown = [title, *_cut(shown, max(room, 8))]
     wide = max(map(len, shown))
     rows = zip(shown, *blocks, strict=True)
     lines = ["  ".join(["", name.ljust(wide), *cells]) for name, *cells in rows]
@@ -224,10 +267,31 @@ def scores_line(scores: Scores) -> str:
     """R², RMSE and, where it is at hand, MAE in a line."""
     mae = scores.at_hand["mae"]
     known = "" if math.isnan(mae) else f"MAE {number(mae)}   "
+    part = "" if scores.part is None else f"{printable(scores.part, 40)}: "
+    unseen = ""
+    if scores.unseen:
+        unseen = f", {scores.unseen:,} more left out: levels not seen in training"
     return (
-        f"R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
-        f"{known}({scores.rows:,} rows)"
+        f"{part}R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
+        f"{known}({scores.rows:,} rows{unseen})"
     )
+
+
+def part_lines(fit: Fit) -> list[str]:
+    """The scores of the rows that were fitted, and of other parts where known."""
+    lines = [scores_line(fit.metrics)]
+    if "split" in fit.settings:
+        lines = [scores_line(scores) for scores in fit.scores.values()]
+    return lines + _chosen_lines(fit.settings)
+
+
+def _chosen_lines(settings: dict[str, Any]) -> list[str]:
+    """The score by which alpha was chosen, where it was."""
+    known = settings.get("cross_validation")
+    if known is None:
+        return []
+    line = f"cross-validation: R² {number(known['r2'])}   RMSE {number(known['rmse'])}"
+    return [f"{line}   ({known['folds']}, {known['alphas']:,} alphas)"]
 
 
 def certificate_lines(fit: Fit) -> list[str]:
@@ -282,6 +346,8 @@ def _method(fit: Fit) -> str:
     if known.get("weight_decay"):
         parts.append(f"weight decay {number(known['weight_decay'], 4)}")
     parts.append(f"{known.get('epochs'):,} epochs")
+    if known.get("early_stopping"):
+        parts.append("early stopping")
     where = " on standardised features" if known.get("standardize") else ""
     return ", ".join(parts) + where
 
@@ -293,6 +359,8 @@ def _values(fit: Fit) -> list[float]:
 
 
 def _coefficient_lines(fit: Fit) -> list[str]:
+    if not fit.coefficients:
+        return ["  No coefficients: the fit is a module of your own."]
     names = list(fit.design.names)[:MOST_TERMS_SHOWN]
     values = _values(fit)[:MOST_TERMS_SHOWN]
     lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})

@@ -15,10 +15,11 @@ from gradline.descent import make_optimizer
 from gradline.errors import DivergenceError, UsageError, closest
 from gradline.model import LinearRegression
 from gradline.path import Bowl, raw_bowl, scaled_bowl
-from gradline.quadratic import quadratic, walk
+from gradline.quadratic import Quadratic, quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.retrace import epochs_kept, trained, walked
+from gradline.stopping import EarlyStopping
 from gradline.survey import HARD_CONDITION, Survey
 
 #: An optimiser that is to go on until converged gives up after so many epochs.
@@ -55,8 +56,12 @@ class Training:
         """Whether the learning rate is to be found."""
         return self.lr is None or self.lr == "auto"
 
-    def check(self) -> None:
+    def check(self, batches: bool = False) -> None:
         """Refuse what cannot be meant.
+
+        Args:
+            batches: whether it goes batch by batch: any optimiser finds its rate then,
+                the seed has a use beside a start, and torch's SGD is the one that runs.
 
         Raises:
             UsageError: and what to give instead.
@@ -69,19 +74,20 @@ class Training:
             one_of("standardize", self.standardize, True, False)
         if self.seed is not None:
             whole("seed", self.seed)
-        if self.start is not None and self.seed is not None:
+        if self.start is not None and self.seed is not None and not batches:
             raise UsageError(
                 "start and seed are both given: the seed would have no effect"
             )
-        if self.optimizer == "SGD":
+        if self.optimizer == "SGD" and not (batches and self.options.keys() - _SGD):
             _check_rule(self.options)
             return
-        if self.lr == "auto":
+        if self.lr == "auto" and not batches:
             raise UsageError(
                 f"lr='auto' is for SGD: give {self.optimizer} a number, or leave it out"
             )
         model = LinearRegression(1, generator=torch.Generator())
-        make_optimizer(model, self.optimizer, self.lr, self.options)
+        lr = None if self.automatic else float(self.lr)  # type: ignore[arg-type]
+        make_optimizer(model, self.optimizer, lr, self.options)
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,19 @@ def optimizer_settings(
     return _class_name(name), options | named
 
 
-def descend_on(survey: Survey, training: Training) -> Fit:
+def descend_on(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None = None,
+    stopping: EarlyStopping | None = None,
+) -> Fit:
     """Descend as told, from the state alone.
+
+    Args:
+        survey: of the data.
+        training: how.
+        held: the validation loss, where there are rows for it.
+        stopping: stop by it.
 
     Raises:
         DivergenceError: lr is at or above the stability limit; or another optimiser's
@@ -158,11 +175,16 @@ def descend_on(survey: Survey, training: Training) -> Fit:
         UsageError: the optimiser refuses its settings.
     """
     if training.optimizer == "SGD":
-        return _closed_form(survey, training)
-    return _stepping(survey, training)
+        return _closed_form(survey, training, held, stopping)
+    return _stepping(survey, training, held, stopping)
 
 
-def _closed_form(survey: Survey, training: Training) -> Fit:
+def _closed_form(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
     if survey.spectrum.condition > HARD_CONDITION:
         survey = survey.best  # else its last digits can wait for the certificate
     automatic = training.automatic
@@ -196,10 +218,15 @@ def _closed_form(survey: Survey, training: Training) -> Fit:
         "weight_decay": rule.weight_decay,
     }
     total = path.epochs_to_shrink() if total is None else int(total)
-    return trained(survey, path, total, settings)
+    return trained(survey, path, total, settings, held, stopping)
 
 
-def _stepping(survey: Survey, training: Training) -> Fit:
+def _stepping(
+    survey: Survey,
+    training: Training,
+    held: Quadratic | None,
+    stopping: EarlyStopping | None,
+) -> Fit:
     survey = survey.best
     scaled = bool(training.standardize)
     seed = training.seed
@@ -220,26 +247,29 @@ def _stepping(survey: Survey, training: Training) -> Fit:
         scaled,
         survey.design.intercept,
     )
+    epochs = MOST_STEPS if training.epochs is None else int(training.epochs)
     steps = walk(
         loss,
         starting_point(survey, training.start, seed, scaled),
         training.optimizer,
         None if training.lr is None else float(training.lr),
         options,
-        epochs=MOST_STEPS if training.epochs is None else int(training.epochs),
+        epochs=epochs,
         goal=goal,
         keep=epochs_kept(len(survey.design.terms)),
+        held=held,
+        stopping=stopping,
     )
     settings = {
         "lr": steps.lr,
         "standardize": scaled,
         "seed": seed,
         "optimizer": training.optimizer,
-        "optimizer_options": _plain(options),
+        "optimizer_options": plain_settings(options),
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
-    return walked(survey, steps, settings)
+    return walked(survey, steps, settings, epochs)
 
 
 def _check_rule(options: dict[str, Any]) -> None:
@@ -284,12 +314,12 @@ def _class_name(name: str) -> str:
     return known.get(name.casefold(), name)
 
 
-def _plain(value: Any) -> Any:
+def plain_settings(value: Any) -> Any:
     """Settings as JSON has them."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain_settings(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain_settings(v) for v in value]
     if isinstance(value, Tensor):
         return value.tolist()
     return value if isinstance(value, (bool, int, float, str)) else repr(value)

@@ -7,18 +7,25 @@
     loss_figure       loss by epoch, and how far it is from the optimum
     surface_figure    the loss over two coefficients, with the path of a descent
     draw_surface      a Fit, as that
+    curve_figure      errors in training and on rows held out, over rows or a setting
+    curves_figure     the points, and what models in one feature say
     learning_gif      the line as it learns, as a moving picture
+    draw_alphas       a CrossValidation: error by penalty
+    draw_path         a RegularizationPath: slopes by penalty
     save_figure       a Figure to PNG, SVG or PDF
 
 pyplot is never imported: nothing here opens a window or keeps a global figure. Names
 of columns are drawn letter by letter, so that "$" in a name is not taken for maths.
 """
 
+from gradline.plots.alphas import draw_alphas
+from gradline.plots.curves import curve_figure, curves_figure
 from gradline.plots.figures import data_figure, fit_figure, predicted_figure
 from gradline.plots.fits import draw_fit, draw_surface
 from gradline.plots.loss import loss_figure
 from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
 from gradline.plots.movie import FRAMES, learning_gif
+from gradline.plots.paths import draw_path
 from gradline.plots.saving import save_figure
 from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
 from gradline.plots.surface import surface_figure
@@ -36,8 +43,12 @@ __all__ = [
     "RED",
     "RULE",
     "STEPS",
+    "curve_figure",
+    "curves_figure",
     "data_figure",
+    "draw_alphas",
     "draw_fit",
+    "draw_path",
     "draw_surface",
     "fit_figure",
     "learning_gif",

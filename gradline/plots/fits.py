@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gradline.errors import DataError, UsageError, listed
+from gradline.plots.curves import curves_figure
 from gradline.plots.figures import fit_figure, predicted_figure
 from gradline.plots.surface import surface_figure
 
@@ -37,7 +39,7 @@ def draw_fit(fit: Fit) -> Figure:
     X, y = fit.sample  # (m, d), (m,)
     title = f"{len(y):,} of {fit.rows:,} rows" if len(y) < fit.rows else None
     terms = fit.design.terms
-    if len(terms) == 1 and terms[0] in fit.design.features:
+    if len(terms) == 1 and terms[0] in fit.coefficients:
         return fit_figure(
             X[:, 0],
             y,
@@ -47,7 +49,13 @@ def draw_fit(fit: Fit) -> Figure:
             y_name=fit.target,
             title=title,
         )
-    predicted = fit.level + (X - fit.center) @ fit.slopes  # (m,)
+    if len(terms) == 1 and terms[0] in fit.design.features:  # a module of one feature
+        at = np.linspace(X.min(), X.max(), 400)
+        said = {"fitted": (at, fit.predict_terms(at[:, None]))}
+        return curves_figure(
+            X[:, 0], y, said, x_name=terms[0], y_name=fit.target, title=title
+        )
+    predicted = fit.predict_terms(X)  # (m,)
     return predicted_figure(y, predicted, y_name=fit.target, title=title)
 
 
@@ -87,7 +95,8 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         title = f"Loss, with the other {others:,} coefficients at their best"
     if others == 1:
         title = "Loss, with the other coefficient at its best"
-    epochs = None if fit.trace is None else fit.trace.epochs
+    trace = None if fit.trace is None else fit.trace.chosen
+    epochs = None if trace is None else trace.epochs
     # With others about, a step's loss is higher than the map's at that place.
-    losses = None if fit.trace is None or others else fit.trace.losses
+    losses = None if trace is None or others else trace.losses
     return surface_figure(surface, epochs=epochs, losses=losses, title=title)

@@ -12,7 +12,16 @@ from numpy.typing import ArrayLike
 
 from gradline.data import Array
 from gradline.plots.geometry import limits_of, vectors
-from gradline.plots.style import BLUE, DASHED, GREY, RED, panels, set_head, styled
+from gradline.plots.style import (
+    BLUE,
+    DASHED,
+    GREY,
+    ORANGE,
+    RED,
+    panels,
+    set_head,
+    styled,
+)
 from gradline.plots.ticks import Ticks, fix_ticks, log_limits
 from gradline.plots.words import number, power_of_ten
 
@@ -23,6 +32,8 @@ def loss_figure(
     *,
     optimum: float | None = None,
     title: str | None = None,
+    validation: ArrayLike | None = None,
+    chosen: int | None = None,
 ) -> Figure:
     """Draw the loss by epoch and, where the optimum is known, the gap that is left.
 
@@ -36,6 +47,8 @@ def loss_figure(
         losses: the loss at each of them, shape (k,).
         optimum: the least loss there is.
         title: a line above the picture.
+        validation: the loss of rows that are not learned from, shape (k,), beside it.
+        chosen: the epoch among them that early stopping chose, to be marked.
 
     Returns:
         A Figure, of two panels where the optimum is known. The first loss that is not
@@ -45,12 +58,17 @@ def loss_figure(
         ShapeError: epochs and losses are not two vectors of one length.
     """
     ts, values = vectors(epochs, losses, ("epochs", "losses"))
+    seen = None
+    if validation is not None:
+        _, seen = vectors(epochs, validation, ("epochs", "validation losses"))
     with styled():
         if optimum is None:
             figure, (left,) = panels()
         else:
             figure, (left, right) = panels(2, size=(11.0, 5.0))
-        draw_loss(left, ts, values, optimum, color=BLUE)
+        draw_loss(left, ts, values, optimum, color=BLUE, validation=seen)
+        if chosen is not None:
+            _mark_chosen(left, ts, values if seen is None else seen, chosen)
         set_head(left, title)
         if optimum is not None:
             _gap_axes(right, ts, values, optimum)
@@ -59,11 +77,24 @@ def loss_figure(
 
 
 def draw_loss(
-    ax: Axes, epochs: Array, losses: Array, optimum: float | None, *, color: str
+    ax: Axes,
+    epochs: Array,
+    losses: Array,
+    optimum: float | None,
+    *,
+    color: str,
+    validation: Array | None = None,
 ) -> None:
     """The loss over its epochs, both logarithmic, and the optimum dashed."""
     finite = np.isfinite(losses)
-    _loss_line(ax, epochs[finite], losses[finite], color=color)
+    shown = losses[finite]
+    _loss_line(ax, epochs[finite], shown, color=color)
+    if validation is not None:
+        ax.lines[-1].set_label("training")
+        seen = np.isfinite(validation)
+        _loss_line(ax, epochs[seen], validation[seen], color=ORANGE)
+        ax.lines[-1].set_label("validation")
+        shown = np.concatenate([shown, validation[seen]])
     if optimum is not None and math.isfinite(optimum):
         _optimum_line(ax, losses[finite], optimum)
     if not finite.all():
@@ -76,7 +107,7 @@ def draw_loss(
             label=f"not finite from epoch {first:,.0f}",
         )
     _log_epochs(ax, epochs)
-    _log_losses(ax, losses[finite], optimum)
+    _log_losses(ax, shown, optimum)
     ax.yaxis.set_label_text("loss")
 
 
@@ -88,6 +119,23 @@ def _loss_line(ax: Axes, epochs: Array, values: Array, *, color: str) -> None:
         marker="o" if len(epochs) <= 30 else "none",
         markersize=6,
         zorder=3,
+    )
+
+
+def _mark_chosen(ax: Axes, epochs: Array, losses: Array, chosen: int) -> None:
+    """A line at the epoch that early stopping chose, and a point on the curve."""
+    ax.axvline(chosen, color=ORANGE, linestyle=":", linewidth=1.5, zorder=2)
+    place = int(np.argmin(np.abs(epochs - chosen)))
+    ax.plot(
+        [epochs[place]],
+        [losses[place]],
+        color=ORANGE,
+        marker="D",
+        markersize=9,
+        markeredgecolor="white",
+        linestyle="none",
+        zorder=5,
+        label=f"chosen: epoch {chosen:,}",
     )
 
 

@@ -25,6 +25,7 @@ from gradline.plots.ticks import STEPS, Ticks
 from gradline.plots.words import FONT, wrapped
 
 BLUE, RED, PURPLE, DEEP = "#0072B2", "#CC3311", "#CC79A7", "#00243A"
+ORANGE = "#E69F00"
 INK, GREY, RULE = "#222222", "#666666", "#E4E4E4"
 
 #: A line that is known, not learned: the truth, the optimum, the diagonal.
