@@ -123,7 +123,7 @@ class Fit:
 
         It is part of making a fit, before anybody has it.
         """
-        if prepared.split is not None:
+        if isinstance(prepared.split, Split):
             self.__dict__["_exam"] = Exam(prepared)
             self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
         return self

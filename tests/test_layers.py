@@ -134,6 +134,7 @@ LAZY_UPWARD = {
     ("crossval", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
+    ("penaltypath", "plots"),
     ("result", "plots"),
     ("result", "report"),
     ("result", "retrace"),
