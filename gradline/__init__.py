@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gradline.model import LinearRegression
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
+    from gradline.penaltypath import RegularizationPath, regularization_path
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
@@ -88,6 +89,7 @@ _HOME = {
     "Moments": "state",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -108,6 +110,7 @@ _HOME = {
     "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
+    "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
     "tune": "tuning",
@@ -144,6 +147,7 @@ __all__ = [
     "Moments",
     "Quantile",
     "QuantileFits",
+    "RegularizationPath",
     "Scores",
     "ShapeError",
     "Solution",
@@ -164,6 +168,7 @@ __all__ = [
     "learning_curve",
     "load",
     "open_source",
+    "regularization_path",
     "sample_linear_data",
     "solve",
     "tune",

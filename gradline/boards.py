@@ -35,6 +35,7 @@ from gradline.fitting import fit
 from gradline.heldout import stop_early
 from gradline.intake import Table
 from gradline.objective import Penalty, as_penalty
+from gradline.parts import KnownSource
 from gradline.prepare import prepare
 from gradline.quadratic import Quadratic, quadratic
 from gradline.result import Fit
@@ -151,6 +152,10 @@ class Board:
         split: which of the rows are for what.
         absolute: whether the mean absolute error is wanted.
         progress: is told how reading gets on.
+
+    Attributes:
+        rows: how many there are to train and to validate, by part.
+        unseen: validation rows left out, for they have a level that training lacks.
     """
 
     def __init__(
@@ -173,6 +178,7 @@ class Board:
         self._validation = split.part(table.source, "validation")
         self._sides: dict[Any, tuple[_Side, _Side] | GradlineError] = {}
         self.rows: dict[str, int] = {}
+        self.unseen = 0
 
     def facts(self) -> dict[str, Any]:
         """What the data are, from one pass over the target: to know them again."""
@@ -214,7 +220,11 @@ class Board:
         refuse = options.pop("degenerate", "allow") == "refuse"
         prepared = prepare(self._whole, **self._common, **options)
         train = take_survey(prepared.source, prepared.design, self._progress, refuse)
-        seen = take_survey(self._validation, prepared.design, self._progress)
+        rows = prepared.validation
+        assert rows is not None
+        seen = take_survey(rows, prepared.design, self._progress)
+        if isinstance(rows, KnownSource):
+            self.unseen = max(self.unseen, rows.unseen)
         self.rows = {"train": train.tally.rows, "validation": seen.tally.rows}
         return _Side(train), _Side(seen)
 
@@ -268,7 +278,8 @@ class Board:
             found = fit(self._whole, **(self._common | call))
             if found.settings.get("interrupted"):
                 raise KeyboardInterrupt  # it was cut short, which is no trial
-            seen = found.evaluate(self._validation)
+            seen = found.evaluate(part="validation")
+            self.unseen = max(self.unseen, seen.unseen)
             self.rows = {"train": found.rows, "validation": seen.rows}
             ours, theirs = (
                 _of_scores(scores, self._absolute) for scores in (seen, found.metrics)
@@ -293,6 +304,7 @@ def is_closed(call: dict[str, Any]) -> bool:
         and call.get("method", "auto") != "sgd"
         and not ("penalty" in call and isinstance(call.get("alpha", "cv"), str))
         and not ("early_stopping" in call and not descends(call))
+        and not isinstance(call.get("start"), Fit)
     )
 
 

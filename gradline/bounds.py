@@ -57,6 +57,10 @@ def read_bounds(
             f"bounds is a {type(bounds).__name__}: give a dict such as "
             "{'x': (0, None)}, by term"
         )
+    if bounds is not None and not bounds:
+        raise UsageError(
+            "bounds names no term: leave it out, or give some, {'x': (0, None)}"
+        )
     for name, pair in (bounds or {}).items():
         least, most = _ends(name, pair)
         for j in _terms(design, name, "bounds"):
@@ -81,12 +85,11 @@ def _terms(design: Design, name: Any, argument: str) -> list[int]:
     if name in design.terms:
         return [design.terms.index(name)]
     if name in design.levels:
-        prefix = f"{name}["
-        return [
-            j
-            for j, term in enumerate(design.terms)
-            if term.startswith(prefix) and term.endswith("]")
-        ]
+        own = [f"{name}[{level}]" for level in design.levels[name]]
+        own += [f"C({name})[{level}]" for level in design.levels[name]]
+        found = [j for j, term in enumerate(design.terms) if term in own]
+        if found:
+            return found
     if name == "Intercept":
         raise UsageError(
             f"{argument} names the intercept, which is always free: leave it out, or "

@@ -43,14 +43,14 @@ from gradline.prepare import Prepared, prepare
 from gradline.reading import read_into, share_cores
 from gradline.ridge import LeaveOneOut, eigen, generalised, ridge_alphas, ridge_path
 from gradline.shrinkage import (
-    LEAST_SHARE,
     alpha_grid,
     elastic_net_path,
+    least_share,
     of_moments,
     unbounded,
 )
 from gradline.splits import Split
-from gradline.state import Moments
+from gradline.state import SMALL, Moments
 from gradline.survey import REFINE_NUMBERS, Survey, check_readable, take_survey
 from gradline.threads import blas_threads
 
@@ -58,6 +58,11 @@ Rule = Literal["cv", "1se", "gcv", "loo"]
 
 #: Alphas of a grid, unless they are given.
 ALPHAS = 100
+
+#: An error that changes by less than this share to the next alpha stands still.
+STILL = 1e-4
+
+Notes = tuple[str, ...]
 
 
 def cross_validate(
@@ -242,7 +247,26 @@ def _validated(
     states = read_folds(source, design, ways, progress, others, REFINE_NUMBERS)
     reading = states.reading()
     check_readable(source, design, reading)
-    moments = reading.moments
+    # Many small products: several threads would wait for one another.
+    small = len(design.terms) <= SMALL and rule != "loo"  # which reads the rows again
+    with blas_threads(1 if small else None):
+        curve = _curve(prepared, penalty, grid, bounds, states, others, progress)
+    return _Validated(curve, states)
+
+
+def _curve(
+    prepared: Prepared,
+    penalty: Penalty | None,
+    grid: Array | None,
+    bounds: Bounds | None,
+    states: FoldStates,
+    others: Sequence[str],
+    progress: Progress | None,
+) -> CrossValidation:
+    """All that the states say."""
+    design, ways = prepared.design, states.folds
+    rule = "cv" if penalty is None else str(penalty.alpha)
+    tally, moments = states.tally, states.whole()
     alphas = _grid(moments, penalty, bounds) if grid is None else grid
     solver = _solver(penalty, bounds)
     scaled = penalty is None or penalty.standardize
@@ -259,7 +283,7 @@ def _validated(
     rows = [place[a] for a in alphas[at].tolist()]
     each = np.arange(len(targets))
     sums = moments.value()
-    curve = CrossValidation(
+    return CrossValidation(
         alphas=alphas,
         errors=errors,
         targets=targets,
@@ -273,11 +297,12 @@ def _validated(
         slopes=slopes[rows, :, each].T,
         intercepts=intercepts[rows, each],
         variance=sums.yy / sums.weight,
-        rows=reading.tally.rows,
-        dropped=reading.tally.dropped,
-        notes=() if penalty is None else _notes(alphas, at, targets),
+        rows=tally.rows,
+        dropped=tally.dropped,
+        notes=()
+        if penalty is None
+        else _notes(alphas, errors.mean(axis=1), at, targets),
     )
-    return _Validated(curve, states)
 
 
 def _solver(penalty: Penalty | None, bounds: Bounds | None) -> PathSolver:
@@ -306,8 +331,9 @@ def _grid(moments: Moments, penalty: Penalty | None, bounds: Bounds | None) -> A
     first = [problem.first_alpha(penalty.l1_ratio, t) for t in range(moments.targets)]
     top, low = max(first), min([f for f in first if f > 0], default=0.0)
     # Targets of other units begin elsewhere: the grid reaches over all of them.
-    share = LEAST_SHARE * low / top if top > 0 else LEAST_SHARE
-    count = round(ALPHAS * np.log(share) / np.log(LEAST_SHARE))
+    least = least_share(moments)
+    share = least * low / top if top > 0 else least
+    count = round(ALPHAS * np.log(share) / np.log(least))
     return alpha_grid(top, count, share)
 
 
@@ -429,22 +455,18 @@ def _said(folds: Folds, rule: str) -> str:
     return f"{folds.count} folds{again}"
 
 
-def _notes(alphas: Array, at: Any, targets: Sequence[str]) -> tuple[str, ...]:
-    """A warning where the grid ends before the error does."""
+def _notes(alphas: Array, mean: Array, at: Any, targets: Sequence[str]) -> Notes:
+    """A warning where the grid ends before the error has stopped falling."""
     if len(alphas) < 2:
         return ()
-    ends = [
-        (f"smallest alpha tried, {alphas[-1]:.3g}", at == len(alphas) - 1, "smaller"),
-        (f"largest alpha tried, {alphas[0]:.3g}", at == 0, "larger"),
-    ]
     found = []
-    for end, here, way in ends:
+    for end, beside, way in ((-1, -2, "small"), (0, 1, "larg")):
+        falls = mean[end] < (1 - STILL) * mean[beside]
+        here = (at == np.arange(len(alphas))[end]) & falls
         if here.any():
-            names = listed(
-                t for t, is_here in zip(targets, here, strict=True) if is_here
-            )
+            names = listed(t for t, is_ in zip(targets, here, strict=True) if is_)
             found.append(
-                f"the alpha chosen for {names} is the {end}: the error may be less at "
-                f"a {way} one"
+                f"the alpha chosen for {names} is the {way}est tried, "
+                f"{alphas[end]:.3g}: the error may be less at a {way}er one"
             )
     return tuple(found)

@@ -82,6 +82,7 @@ class LearningCurve(_Curve):
             (self.train_rmse, self.train_spread),
             (self.validation_rmse, self.validation_spread),
             x_name="rows learned from",
+            log=True,
             y_name=f"error of {self.target} (RMSE)",
         )
         return _saved(figure, path)
@@ -179,7 +180,7 @@ def _table(head: str, name: str, shown: list[str], curve: _Curve, best: Any) -> 
         ["validation", *(f"{v:#.5g}" for v in curve.validation_rmse)],
     ]
     if known:
-        columns.append(["±", *(f"{v:#.2g}" for v in spread)])
+        columns.append(["±", *(f"{v:.0f}" if v >= 100 else f"{v:.2g}" for v in spread)])
     wide = [max(map(len, column)) for column in columns]
     lines = [f"{head}; root mean squared errors", ""]
     for place, cells in enumerate(zip(*columns, strict=True)):

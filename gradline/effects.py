@@ -18,6 +18,7 @@ Settings that contradict each other, such as a penalty and minibatches, are refu
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import Any
 
 import torch
@@ -111,16 +112,22 @@ def _descent_possible(said: dict[str, Any]) -> bool:
 
 def _not_of_optimizer(said: dict[str, Any]) -> set[str]:
     """Settings that the optimiser does not have, or not without momentum."""
-    found: set[str] = set()
     name = "SGD" if said["optimizer"] is None else str(said["optimizer"])
-    known = {n.casefold(): kind for n, kind in vars(torch.optim).items()}
-    kind = known.get(name.casefold())
-    if inspect.isclass(kind):
-        takes = inspect.signature(kind).parameters
-        names = ("momentum", "dampening", "nesterov", "weight_decay")
-        found |= {n for n in names if n not in takes}
+    found = set(_lacking(name.casefold()))
     if not said["momentum"]:
         found |= {"dampening", "nesterov"}
     if name.casefold() != "sgd" and said["lr"] == "auto":
         found.add("lr")
     return found
+
+
+@cache
+def _lacking(name: str) -> tuple[str, ...]:
+    """Settings of SGD that the optimiser of this name does not have."""
+    known = {n.casefold(): kind for n, kind in vars(torch.optim).items()}
+    kind = known.get(name)
+    if not inspect.isclass(kind):
+        return ()
+    takes = inspect.signature(kind).parameters
+    names = ("momentum", "dampening", "nesterov", "weight_decay")
+    return tuple(n for n in names if n not in takes)

@@ -48,7 +48,9 @@ class Quadratic:
         pull: q there, (d,).
         half: 1/2W · Σ w r² there.
         size: √ of the mean squared target about its mean: what residuals count as.
-        root: some R with RᵀR = C, where C itself would have lost digits.
+        root: some R with RᵀR = C, (m, d), where C itself would have lost digits; the
+            origin is then the optimum, and may be so large that it is of no use.
+        image: R · origin, (m,), which is not.
         flattest: C's smallest eigenvalue, or something below; 0 where not known.
     """
 
@@ -58,18 +60,22 @@ class Quadratic:
     half: float
     size: float
     root: Array | None = None
+    image: Array | None = None
     flattest: float = 0.0
 
     def gradient(self, u: Array) -> Array:
         """q at slopes u, (d,): what is left to explain, against x."""
-        step = u - self.origin
-        if self.root is not None:
-            return self.pull - self.root.T @ (self.root @ step)
-        q: Array = self.pull - self.matrix @ step
+        if self.root is not None and self.image is not None:
+            q: Array = self.root.T @ (self.image - self.root @ u)
+            return q
+        q = self.pull - self.matrix @ (u - self.origin)
         return q
 
     def half_loss(self, u: Array, q: Array) -> float:
         """1/2W · Σ w r² at slopes u."""
+        if self.root is not None and self.image is not None:
+            off = self.image - self.root @ u
+            return self.half + float(off @ off) / 2
         return max(0.0, self.half - float((u - self.origin) @ (self.pull + q)) / 2)
 
 

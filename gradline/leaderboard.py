@@ -110,7 +110,8 @@ def _chosen_lines(tuning: Tuning) -> list[str]:
     lines.append(f"Learned again from both parts, {tuning.fit.rows:,} rows")
     if tuning.test is None:
         return [*lines, "There is no test part, so nothing says how well it will do"]
-    return [*lines, f"Test part, read once: {scores_line(tuning.test)}"]
+    scores = scores_line(tuning.test).removeprefix("test: ")
+    return [*lines, f"Test part, read once: {scores}"]
 
 
 def _failures(tuning: Tuning) -> list[str]:

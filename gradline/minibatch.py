@@ -65,7 +65,7 @@ def fit_minibatch(
         DivergenceError: the loss grew without bound, and the rate was given.
         FileError: a checkpoint that is of another run, or damaged.
     """
-    check(loss, batches)
+    check(loss, training, batches)
     survey = take_survey(prepared.source, prepared.design, progress)
     plan = settle(survey, loss, training, batches, early_stopping is not None)
     first = first_point(survey, training, plan)

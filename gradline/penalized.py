@@ -9,7 +9,6 @@ bounds alone it is half the mean squared error.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -75,39 +74,30 @@ def fit_penalized(
     if penalty is not None and isinstance(penalty.alpha, str):
         box = bounds if bounds.given else None
         chosen = choose_alpha(prepared, penalty, folds, progress, box)
-        fit = penalized_fit(chosen.survey.best, chosen.penalty, bounds)
-        return _with_curve(fit, chosen.curve)
+        return penalized_fit(chosen.survey.best, chosen.penalty, bounds, chosen.curve)
     if folds is not None:
         raise UsageError(
-            "folds are for choosing alpha, which is given or not needed: leave folds "
-            "out, or give alpha='cv'"
+            "folds are for choosing alpha, and it is given or not asked for: leave "
+            "folds out, or give a penalty and alpha='cv'"
         )
     survey = take_survey(prepared.source, prepared.design, progress).best
     return penalized_fit(survey, penalty or Penalty(0.0, 0.0), bounds)
 
 
-def _with_curve(fit: Fit, curve: CrossValidation) -> Fit:
-    """A fit that tells how its alpha was chosen."""
-    known = {
-        "rule": curve.rule,
-        "folds": curve.folds,
-        "alphas": len(curve.alphas),
-        "rmse": float(curve.rmse[0]),
-        "r2": float(curve.r2[0]),
-        "best_alpha": float(curve.best_alpha[0]),
-        "alpha_1se": float(curve.alpha_1se[0]) if curve.errors.shape[1] > 1 else None,
-    }
-    return replace(
-        fit,
-        settings=fit.settings | {"cross_validation": known},
-        notes=fit.notes + curve.notes,
-        cross_validation=curve,
-    )
+def penalized_fit(
+    survey: Survey,
+    penalty: Penalty,
+    bounds: Bounds,
+    curve: CrossValidation | None = None,
+) -> Fit:
+    """The fit of a survey at one alpha, certified.
 
-
-def penalized_fit(survey: Survey, penalty: Penalty, bounds: Bounds) -> Fit:
-    """The fit of a survey at one alpha, certified."""
-    assert not isinstance(penalty.alpha, str)
+    Args:
+        survey: of the data.
+        penalty: its alpha is a number.
+        bounds: of the raw slopes.
+        curve: how alpha was chosen, where it was.
+    """
     problem = of_survey(survey, penalty.standardize, bounds)
     found = _found(problem, penalty, bounds)
     slopes = problem.raw(found.point.u)
@@ -120,7 +110,7 @@ def penalized_fit(survey: Survey, penalty: Penalty, bounds: Bounds) -> Fit:
     if survey.tally.rows * certificate.columns <= MAE_NUMBERS:
         mae = mae()
     r2 = 1 - loss / survey.variance if survey.variance > 0 else math.nan
-    shrinks = penalty.alpha > 0
+    shrinks = float(penalty.alpha) > 0
     why_not = _NO_INFERENCE if shrinks else _NO_INFERENCE_ALPHA
     settings = {
         "data": survey.source.name,
@@ -130,8 +120,11 @@ def penalized_fit(survey: Survey, penalty: Penalty, bounds: Bounds) -> Fit:
         "alpha": penalty.alpha if shrinks else None,
         "l1_ratio": penalty.l1_ratio if shrinks else None,
         "standardize": penalty.standardize if shrinks else None,
+        "alpha_rule": None if curve is None else curve.rule,
+        "folds": None if curve is None else curve.folds,
+        "cross_validation": None if curve is None else curve.to_dict(),
         "bounds": _bounds_by_term(survey, bounds),
-        "how": _how(penalty, bounds, slopes),
+        "how": _how(penalty, bounds, slopes, curve),
         "no_inference": _NO_INFERENCE_BOUNDS if bounds.given else why_not,
     }
     return Fit(
@@ -145,7 +138,8 @@ def penalized_fit(survey: Survey, penalty: Penalty, bounds: Bounds) -> Fit:
         dropped=survey.tally.dropped,
         design=survey.design,
         settings=settings,
-        notes=notes_of(survey, certificate),
+        notes=notes_of(survey, certificate) + (() if curve is None else curve.notes),
+        cross_validation=curve,
         center=survey.mean.numpy(),
         level=level,
         sample=survey.sample,
@@ -305,12 +299,17 @@ def _of(which: Any) -> str:
     )
 
 
-def _how(penalty: Penalty, bounds: Bounds, slopes: Array) -> str:
+def _how(
+    penalty: Penalty, bounds: Bounds, slopes: Array, curve: CrossValidation | None
+) -> str:
     """The method in words, for the table."""
     d, kept = len(slopes), int((slopes != 0).sum())
     parts = []
     if penalty.alpha:
         parts.append(f"{penalty.name}, alpha {penalty.alpha:.4g}")
+        if curve is not None:
+            rule = ", one standard error" if curve.rule == "1se" else ""
+            parts[-1] += f" (by {curve.folds}{rule})"
         if 0 < penalty.l1_ratio < 1:
             parts.append(f"l1_ratio {penalty.l1_ratio:g}")
     else:

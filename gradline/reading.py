@@ -166,7 +166,7 @@ class Reading:
 
     def take(self, start: int, batch: Batch) -> None:
         """Take in a batch, before which `start` rows came."""
-        for part in self.design.parts(batch):
+        for part in self.design.pieces(batch):
             found = self.design.chunk(part, start, self.tally)
             if found is not None:
                 self.moments.add_checked(found[0])

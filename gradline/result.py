@@ -72,7 +72,8 @@ class Fit:
         center: the mean of the terms, (d,), and `level` the prediction there.
         sample: up to 2,000 training rows to draw; None once loaded from a file.
         evidence: what `inference` needs beside the coefficients.
-        cross_validation: how alpha was chosen, where it was; None once loaded.
+        cross_validation: how alpha was chosen, where it was: its curve, with .plot();
+            None else, and once loaded from a file.
 
     It also keeps hold of the data it was fitted on, for what needs another pass over
     them; a pickled fit, like a loaded one, does not.
@@ -120,7 +121,7 @@ class Fit:
 
         It is part of making a fit, before anybody has it.
         """
-        if prepared.split is not None:
+        if isinstance(prepared.split, Split):
             self.__dict__["_exam"] = Exam(prepared)
             self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
         return self
@@ -401,7 +402,7 @@ class Fit:
             yield from source.batches(columns)
             return
         for batch in source.batches(self.design.features):
-            yield from self.design.parts(batch)
+            yield from self.design.pieces(batch)
 
     def predict_terms(self, X: Array) -> Array:
         """Predict from the terms of the design, (n, d): (n,)."""

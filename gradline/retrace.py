@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradline.certificate import TOLERANCE, advice_for, relative_gap
+from gradline.certificate import BATCH_TOLERANCE, TOLERANCE, advice_for, relative_gap
 from gradline.checks import whole
 from gradline.conclude import conclude
 from gradline.data import Array
@@ -26,7 +26,7 @@ from gradline.quadratic import Quadratic, Walk
 from gradline.result import Fit
 from gradline.scores import Scores, Trace
 from gradline.state import EPS
-from gradline.stopping import EarlyStopping
+from gradline.stopping import EarlyStopping, unseen_note
 from gradline.survey import Survey
 
 #: A trace keeps this many epochs, and this many numbers, at the most.
@@ -89,11 +89,18 @@ def trained(
         trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1], seen, best),
         path=path,
         settings=settings | {"epochs": chosen},
+        notes=() if held is None else unseen_note(held.unseen),
         origin=Origin(survey, path, held),
     )
 
 
-def walked(survey: Survey, walk: Walk, settings: dict[str, Any], epochs: int) -> Fit:
+def walked(
+    survey: Survey,
+    walk: Walk,
+    settings: dict[str, Any],
+    epochs: int,
+    held: Quadratic | None = None,
+) -> Fit:
     """The loop of another optimiser after its last epoch, or its best one.
 
     Args:
@@ -101,11 +108,13 @@ def walked(survey: Survey, walk: Walk, settings: dict[str, Any], epochs: int) ->
         walk: what the loop left.
         settings: what to remember; `epochs` is put in.
         epochs: how many there would have been without early stopping.
+        held: the validation loss, where there are rows for it.
     """
     last = chosen = int(walk.epochs[-1])
-    notes: tuple[str, ...] = ()
+    notes = () if held is None else unseen_note(held.unseen)
     if walk.interrupted:
-        notes = (f"stopped by Ctrl-C after {last:,} epochs; what they learned is kept",)
+        many = f"after {last:,} epochs; what they learned is kept"
+        notes = (f"stopped by Ctrl-C {many}", *notes)
     stopper, best = walk.stopper, None
     if stopper is not None and stopper.rule is not None:
         best = chosen = stopper.best_epoch
@@ -140,18 +149,28 @@ def at(fit: Fit, epoch: int) -> Fit:
         return trained(origin.survey, origin.path, epoch, settings, origin.held)
     last = _recorded(trace, epoch, loaded=origin is None)
     short = trace.until(last)
+    how = {}
+    if "how" in settings:
+        how["how"] = f"{settings['how']}, as it was after epoch {epoch:,}"
     if isinstance(origin, Origin):
         parameters = np.append(trace.weights[last], trace.intercepts[last])
         return conclude(
             origin.survey,
             torch.from_numpy(parameters),
-            method="gd",
+            method="sgd" if fit.method == "sgd" else "gd",
             trace=short,
-            settings=settings | {"epochs": epoch, "interrupted": False},
+            settings=settings | {"epochs": epoch, "interrupted": False} | how,
             origin=origin,
         )
     own = int(trace.epochs[-1]) if trace.best_epoch is None else trace.best_epoch
-    return fit if epoch == own else _from_trace(fit, short, epoch)
+    if epoch == own:
+        return fit
+    if fit.certificate.bound != "exact":
+        raise DataError(
+            f"the {fit.certificate.objective} at epoch {epoch:,} was not certified: "
+            "fit.trace has the weights and the loss, or fit with so many epochs"
+        )
+    return _from_trace(fit, short, epoch)
 
 
 def epochs_to_keep(total: int, features: int) -> Epochs:
@@ -199,7 +218,7 @@ def _from_trace(fit: Fit, trace: Trace, epoch: int) -> Fit:
     share = relative_gap(gap, known.optimum_loss, EPS * variance)
     settings = {k: v for k, v in fit.settings.items() if k != "early_stopping"}
     status = known.status
-    if share > TOLERANCE:
+    if share > (BATCH_TOLERANCE if fit.method == "sgd" else TOLERANCE):
         status = Status.NOT_CONVERGED
     elif status == Status.NOT_CONVERGED:
         status = Status.CONVERGED

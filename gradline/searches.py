@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,20 @@ BLOCK = 256
 
 #: A trial that may be given up is tried for these shares of its epochs first.
 RUNGS = (9, 3)
+
+
+class Planned(NamedTuple):
+    """A trial before it is tried.
+
+    settings: the searched values; call: the arguments of fit that have an effect, and
+    are not its defaults; shown: the searched values among them; key: what trials share
+    that come to the same.
+    """
+
+    settings: dict[str, Any]
+    call: dict[str, Any]
+    shown: dict[str, Any]
+    key: Any
 
 
 class Plan:
@@ -55,8 +69,10 @@ class Plan:
         self.space, self.fixed, self.method, self.seed = space, fixed, method, seed
         self._grid: list[dict[str, Any]] = []
         if method == "grid":
-            different = {self.key(found): found for found in reversed([*grid(space)])}
-            self._grid = [*reversed(different.values())]
+            different: dict[Any, dict[str, Any]] = {}
+            for found in grid(space):
+                different.setdefault(self.planned(found).key, found)
+            self._grid = [*different.values()]
         self.trials = len(self._grid) if method == "grid" else trials
         self._refuse_idle()
 
@@ -66,31 +82,24 @@ class Plan:
             return self._grid[number]
         return draw(self.space, self.seed, number)
 
-    def call(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of fit of a trial: those that have an effect."""
+    def planned(self, settings: dict[str, Any]) -> Planned:
+        """What becomes of the searched values of a trial."""
         whole = self.fixed | settings
         none = idle(whole)
-        found = given({n: v for n, v in whole.items() if n not in none})
-        own = "seed" in found or "start" in found
-        if self.seed and not own and descends(found):
-            found["seed"] = self.seed  # which would make a descent of another fit
-        return found
-
-    def shown(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The searched values of a trial that have an effect."""
-        none = idle(self.fixed | settings)
-        return {n: v for n, v in settings.items() if n not in none}
-
-    def key(self, settings: dict[str, Any]) -> Any:
-        """What settings share that come to the same."""
-        return same(dict(sorted(self.call(settings).items())))
+        call = given({n: v for n, v in whole.items() if n not in none})
+        own = "seed" in call or "start" in call
+        if self.seed and not own and descends(call):
+            call["seed"] = self.seed  # which would make a descent of another fit
+        shown = {n: v for n, v in settings.items() if n not in none}
+        return Planned(settings, call, shown, same(dict(sorted(call.items()))))
 
     def _refuse_idle(self) -> None:
         """Refuse what has no effect in any trial."""
         tried = self._grid or [draw(self.space, 0, n) for n in range(PROBES)]
         names = {*self.space, *given(self.fixed)}
         for settings in tried:
-            names -= (self.fixed | settings).keys() - idle(self.fixed | settings)
+            whole = self.fixed | settings
+            names -= whole.keys() - idle(whole)
             if not names:
                 return
         name = min(names)
@@ -134,7 +143,7 @@ class Run:
         self._timeout = timeout
         self._prune = prune
         self._known: dict[Any, Outcome] = {}
-        self._settings: dict[int, dict[str, Any]] = {}
+        self._planned: dict[int, Planned] = {}
         self._study: Study | None = None
 
     def keep(self, storage: str | None, name: str, asked: dict[str, Any]) -> None:
@@ -143,20 +152,20 @@ class Run:
         self._study = study
         for settings, record in study.finished():
             number = record["number"]
-            params = self.plan.shown(settings)
-            self.trials[number] = Trial(**(record | {"params": params}))
-            self._settings[number] = settings
+            planned = self.plan.planned(settings)
+            self.trials[number] = Trial(**(record | {"params": planned.shown}))
+            self._planned[number] = planned
 
     def call(self, trial: Trial) -> dict[str, Any]:
         """The arguments of fit of a trial."""
-        return self.plan.call(self._settings[trial.number])
+        return dict(self._planned[trial.number].call)
 
     def go(self, progress: Progress | None) -> None:
         """Try what is left, until done, out of time or stopped by Ctrl-C."""
         began = time.monotonic()
         left = self.plan.trials - len(self.trials)
         shown = progress(TITLE, left) if progress and left > 0 else nullcontext(int)
-        turn = self._drawn() if self.plan.method == "optuna" else self._planned()
+        turn = self._drawn() if self.plan.method == "optuna" else self._blocks()
         try:
             with shown as advance:
                 for _ in turn:
@@ -172,20 +181,20 @@ class Run:
         finally:
             self.seconds = time.monotonic() - began
 
-    def _planned(self) -> Iterator[Trial]:
+    def _blocks(self) -> Iterator[Trial]:
         """A grid, or random draws: what is closed goes in blocks."""
         left = [n for n in range(self.plan.trials) if n not in self.trials]
         for start in range(0, len(left), BLOCK):
             block = left[start : start + BLOCK]
             places: dict[Any, list[int]] = {}
             for number in block:
-                self._settings[number] = self.plan.settings(number)
-                key = self.plan.key(self._settings[number])
-                places.setdefault(key, []).append(number)
+                planned = self.plan.planned(self.plan.settings(number))
+                self._planned[number] = planned
+                places.setdefault(planned.key, []).append(number)
             new = [key for key in places if key not in self._known]
             for key in places.keys() & self._known.keys():
                 yield from self._finish(places[key], self._known[key])
-            calls = [self.plan.call(self._settings[places[key][0]]) for key in new]
+            calls = [self._planned[places[key][0]].call for key in new]
             for place, outcome in self.board.outcomes(calls):
                 self._known[new[place]] = outcome
                 yield from self._finish(places[new[place]], outcome)
@@ -194,7 +203,7 @@ class Run:
         for number in numbers:
             trial = self._taken(number, outcome)
             if self._study is not None:
-                self._study.add(self._settings[number], trial)
+                self._study.add(self._planned[number].settings, trial)
             yield trial
 
     def _drawn(self) -> Iterator[Trial]:
@@ -203,11 +212,11 @@ class Run:
         while len(self.trials) < self.plan.trials:
             number = len(self.trials)
             asked, settings = self._study.ask(self.plan.seed, number)
-            self._settings[number] = settings
-            key = self.plan.key(settings)
+            self._planned[number] = planned = self.plan.planned(settings)
+            key = planned.key
             try:
                 if key not in self._known:
-                    self._known[key] = self._tried(asked, self.plan.call(settings))
+                    self._known[key] = self._tried(asked, planned.call)
                 trial = self._taken(number, self._known[key])
                 self._study.tell(asked, trial)
             except BaseException:
@@ -250,7 +259,7 @@ class Run:
             self.first_error = outcome.error
         trial = Trial(
             number,
-            self.plan.shown(self._settings[number]),
+            self._planned[number].shown,
             score,
             None if train is None or score is None else train[self.score],
             status,

@@ -25,12 +25,14 @@ from gradline.coordinate import Point, Terms, minimise
 from gradline.data import Array
 from gradline.errors import UsageError
 from gradline.freeslopes import Factor, Quadratic
-from gradline.solvers import SAFE_CONDITION, column_scale
+from gradline.solvers import SAFE_CONDITION, Singular, column_scale
 from gradline.state import EPS, Moments
 from gradline.survey import Survey
 
-#: A path asked for by its length reaches from the first alpha down to this share of it.
-LEAST_SHARE = 1e-3
+#: A path asked for by its length reaches from the first alpha down to this share of it:
+#: the first where there are more terms than rows, as in scikit-learn, else the second,
+#: as in glmnet, for many rows need little penalty.
+LEAST_SHARE, LEAST_SHARE_MANY = 1e-3, 1e-4
 
 #: Of paths: the gap as a share of half the variance of the target.
 PATH_TOLERANCE = 1e-10
@@ -49,18 +51,23 @@ class Shrinkable:
     Attributes:
         problems: one for each target; they share C.
         scale: what raw slopes are multiplied by, (d,); 0 for constant columns.
-        low: bounds of the slopes in those units, (d,); a constant column's is pinned.
+        low: bounds of the slopes in those units, (d,); a constant column's are 0.
         high: (d,).
+        bounds: those of the raw slopes.
     """
 
     problems: tuple[Quadratic, ...]
     scale: Array
     low: Array
     high: Array
+    bounds: Bounds
 
     def raw(self, u: Array) -> Array:
-        """Slopes in the units of the input, (d,)."""
-        return np.divide(u, self.scale, out=np.zeros_like(u), where=self.scale > 0)
+        """Slopes in the units of the input, (d,), those at a bound exactly there."""
+        slopes = np.divide(u, self.scale, out=np.zeros_like(u), where=self.scale > 0)
+        slopes = np.clip(slopes, *self.bounds)
+        slopes = np.where((u == self.low) & (u != 0), self.bounds.low, slopes)
+        return np.where((u == self.high) & (u != 0), self.bounds.high, slopes)
 
     def terms(self, alpha: float, l1_ratio: float) -> Terms:
         """The penalty and the bounds."""
@@ -116,9 +123,8 @@ class Shrinkable:
             return problem.origin.copy()
         if problem.root is not None:
             # R = U Σ Vᵀ: nothing is squared that has to be divided by again.
-            _, sigma, Vh = np.linalg.svd(problem.root, full_matrices=False)
-            along = sigma**2 * (Vh @ problem.origin) + Vh @ problem.pull
-            u: Array = Vh.T @ (along / (sigma**2 + alpha))
+            U, sigma, Vh = np.linalg.svd(problem.root, full_matrices=False)
+            u: Array = Vh.T @ (sigma * (U.T @ problem.image) / (sigma**2 + alpha))
             return u
         shrunk = torch.from_numpy(problem.matrix.copy())
         right = problem.matrix @ problem.origin + problem.pull
@@ -149,14 +155,15 @@ def of_survey(survey: Survey, standardize: bool, bounds: Bounds) -> Shrinkable:
     slopes = survey.optimum[:-1].numpy()
     unit = scale if standardize else np.where(live, 1.0, 0.0)
     factor = np.divide(scale, unit, out=np.zeros_like(scale), where=live)
-    root = None
-    if survey.solver == "moments":
+    root = image = None
+    if not isinstance(spectrum, Singular):
         safe = np.where(live, scale, 1.0)
         matrix = sums.xx / (sums.weight * safe[:, None] * safe)
         smallest = 1 / (spectrum.condition / spectrum.largest) ** 2
     else:
         r = spectrum.rank
         sigma = spectrum.sigma[:r].numpy()
+        image = spectrum.explained.numpy()
         root = sigma[:, None] * spectrum.vectors[:, :r].numpy().T
         matrix = root.T @ root
         smallest = 0.0 if r < live.sum() or not r else float(sigma[-1]) ** 2
@@ -173,6 +180,7 @@ def of_survey(survey: Survey, standardize: bool, bounds: Bounds) -> Shrinkable:
         survey.optimum_loss / 2,
         max(survey.variance, survey.floor) ** 0.5,
         root,
+        image,
         smallest if live.all() else 0.0,
     )
     return _bounded((problem,), unit, bounds)
@@ -212,12 +220,10 @@ def of_moments(moments: Moments, standardize: bool, bounds: Bounds) -> Shrinkabl
 def _bounded(
     problems: tuple[Quadratic, ...], unit: Array, bounds: Bounds
 ) -> Shrinkable:
-    live = unit > 0
-    pinned = np.clip(0.0, bounds.low, bounds.high)
     with np.errstate(invalid="ignore"):
-        low = np.where(live, bounds.low * unit, pinned)
-        high = np.where(live, bounds.high * unit, pinned)
-    return Shrinkable(problems, unit, low, high)
+        low = np.where(unit > 0, bounds.low * unit, 0.0)
+        high = np.where(unit > 0, bounds.high * unit, 0.0)
+    return Shrinkable(problems, unit, low, high, bounds)
 
 
 def unbounded(features: int) -> Bounds:
@@ -240,11 +246,45 @@ class Path(NamedTuple):
     nonzero: Array
 
 
-def alpha_grid(first: float, n_alphas: int, eps: float = LEAST_SHARE) -> Array:
+def alpha_grid(first: float, n_alphas: int, eps: float) -> Array:
     """Alphas from the first down to `eps` of it, equally spaced on a log scale."""
     if n_alphas == 1 or first <= 0:
         return np.full(min(n_alphas, 1), max(first, 0.0))
     return first * np.logspace(0, math.log10(eps), n_alphas)
+
+
+def least_share(moments: Moments) -> float:
+    """How far down a path goes for these data, as a share of its first alpha."""
+    many = moments.counted > moments.features
+    return LEAST_SHARE_MANY if many else LEAST_SHARE
+
+
+def walk(
+    problem: Shrinkable,
+    alphas: Array,
+    l1_ratio: float,
+    tolerance: float = PATH_TOLERANCE,
+    target: int = 0,
+    factor: Factor | None = None,
+) -> list[Point]:
+    """The points of one target at each alpha, from the largest to the smallest.
+
+    Args:
+        problem: the problem.
+        alphas: (A,), in any order; the points have it too.
+        l1_ratio: of the penalty.
+        tolerance: as in `minimise`.
+        target: which one.
+        factor: of an earlier walk on the same C.
+    """
+    factor = Factor(problem.problems[target]) if factor is None else factor
+    found: dict[int, Point] = {}
+    u = np.zeros(len(problem.scale))
+    for i in np.argsort(-alphas, kind="stable").tolist():
+        alpha = float(alphas[i])
+        found[i] = problem.solve(alpha, l1_ratio, u, tolerance, target, factor)
+        u = found[i].u
+    return [found[i] for i in range(len(alphas))]
 
 
 def elastic_net_path(
@@ -275,14 +315,12 @@ def elastic_net_path(
     shrinkable = of_moments(moments, standardize, box)
     A, d, k = len(alphas), moments.features, moments.targets
     slopes, gaps = np.zeros((A, d, k)), np.zeros((A, k))
-    order = np.argsort(-alphas, kind="stable")
     factor = Factor(shrinkable.problems[0])
     for t in range(k):
-        u = np.zeros(d)
-        for i in order:
-            point = shrinkable.solve(alphas[i], l1_ratio, u, tolerance, t, factor)
-            u, gaps[i, t] = point.u, point.gap
-            slopes[i, :, t] = shrinkable.raw(u)
+        points = walk(shrinkable, alphas, l1_ratio, tolerance, t, factor)
+        gaps[:, t] = [point.gap for point in points]
+        for i, point in enumerate(points):
+            slopes[i, :, t] = shrinkable.raw(point.u)
     nonzero = np.count_nonzero(slopes, axis=1)
     means = np.einsum("d,adk->ak", moments.x_mean, slopes)
     return Path(alphas, slopes, moments.y_mean - means, gaps, nonzero)

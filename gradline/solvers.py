@@ -248,6 +248,11 @@ class Singular(_Base):
         return self._vectors
 
     @property
+    def explained(self) -> Tensor:
+        """Σ Vᵀu* of the optimum, (r,): never the difference of large slopes."""
+        return self._sigma[: self.rank] * self._rotated[: self.rank]
+
+    @property
     def condition(self) -> float:
         if self.deficient or not self.rank:
             return float("inf")

@@ -130,3 +130,14 @@ def sentence(stop: dict[str, Any], training: str) -> str:
         f"Stopped on purpose at epoch {best:,} of {whole_way:,}, where the validation "
         f"loss is least, {least}; {training}."
     )
+
+
+def unseen_note(rows: int) -> tuple[str, ...]:
+    """What to say of validation rows that cannot be predicted; () of none."""
+    if not rows:
+        return ()
+    some = f"{rows:,} row{'s' if rows > 1 else ''} of the validation part"
+    return (
+        f"{some} {'have' if rows > 1 else 'has'} a level that the training part has "
+        "not, and no share in the validation loss.",
+    )

@@ -324,21 +324,12 @@ def part_lines(fit: Fit) -> list[str]:
 
 
 def _chosen_lines(settings: dict[str, Any]) -> list[str]:
-    """How alpha was chosen, where it was."""
+    """The score by which alpha was chosen, where it was."""
     known = settings.get("cross_validation")
     if known is None:
         return []
-    line = (
-        f"Cross-validated ({known['folds']}): R² {number(known['r2'])}   RMSE "
-        f"{number(known['rmse'])}"
-    )
-    which = {
-        "1se": "the largest alpha within one standard error of the least error",
-    }.get(known["rule"], "the alpha of least error")
-    text = f"alpha: {which}, of {known['alphas']:,}"
-    if known["rule"] == "cv":
-        text += f"; within one standard error of it up to {known['alpha_1se']:.4g}"
-    return [line, *textwrap.wrap(text, TABLE_WIDTH, subsequent_indent="  ")]
+    line = f"cross-validation: R² {number(known['r2'])}   RMSE {number(known['rmse'])}"
+    return [f"{line}   ({known['folds']}, {known['alphas']:,} alphas)"]
 
 
 def certificate_lines(fit: Fit) -> list[str]:

@@ -19,12 +19,14 @@ from typing import Any, Literal
 
 from gradline.boards import DESIGN, Board
 from gradline.checks import one_of, real, whole
-from gradline.data import Progress
+from gradline.data import Progress, Source
 from gradline.effects import BATCHES, DEFAULTS, DESCENT, given, idle, squared
 from gradline.errors import GradlineError, UsageError
+from gradline.exam import Exam
 from gradline.fitting import fit
 from gradline.grammar import parse
 from gradline.intake import Table, open_table
+from gradline.prepare import Prepared
 from gradline.result import Fit
 from gradline.searches import Plan, Run
 from gradline.spaces import (
@@ -126,11 +128,7 @@ def tune(
     split = Split(validation=0.2, test=0.2) if split is None else split
     if not isinstance(split, Split):
         raise UsageError(f"split is {split!r}: give gl.Split(validation=0.2, test=0.2)")
-    if not split.has("validation"):
-        raise UsageError(
-            "tune chooses by a validation part and the split has none: give "
-            "gl.Split(validation=0.2, test=0.2) (--validation 0.2 --test 0.2)"
-        )
+    _check_split(split)
     if fixed.get("checkpoint") is not None:
         raise UsageError("checkpoint is for one fit, and tune makes many: drop it")
     space = _space(search, fixed)
@@ -147,6 +145,7 @@ def tune(
         categories=texts,
         **settled,
     )
+    _check_split(split, table.source)
     board = Board(table, split, absolute=score == "mae", progress=progress)
     if not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
@@ -183,8 +182,15 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
             notes.append(f"Out of time with {to_go}; {again}.")
         found, more = _refit(run, table, split, chosen)
         notes += more
-        if split.has("test"):
-            test = found.evaluate(split.part(table.source, "test"))
+        if split.has("test", table.source):
+            parts = Prepared(table.source, found.design, table.source, split)
+            test = Exam(parts).scores("test", found._score)
+            notes += [f"{test.note[:1].upper()}{test.note[1:]}."] if test.note else []
+    if run.board.unseen:
+        notes.append(
+            f"{run.board.unseen:,} validation rows have a level that the training part "
+            "lacks, and were left out."
+        )
     return Tuning(
         trials,
         chosen,
@@ -306,6 +312,15 @@ def _check_wishes(
     whole("seed", seed)
     if timeout is not None and real("timeout", timeout) <= 0:
         raise UsageError(f"timeout is {timeout}: give a number of seconds above 0")
+
+
+def _check_split(split: Split, source: Source | None = None) -> None:
+    """Refuse a split without a validation part; a column is asked in the source."""
+    if not split.has("validation", source):
+        raise UsageError(
+            "tune chooses by a validation part and the split has none: give "
+            "gl.Split(validation=0.2, test=0.2) (--validation 0.2 --test 0.2)"
+        )
 
 
 def _check_fixed(fixed: dict[str, Any], space: Space) -> None:

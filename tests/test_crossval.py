@@ -292,7 +292,10 @@ def test_a_table_and_a_picture(tmp_path: Path) -> None:
 def test_a_grid_that_ends_too_early_is_noted() -> None:
     frame = table()
     found = gl.cross_validate(frame, target="y", features=FEATURES, alphas=[1e3, 1e2])
-    assert "is the smallest alpha tried, 100: the error may be less" in found.notes[0]
+    assert (
+        "is the smallest tried, 100: the error may be less at a smaller"
+        in found.notes[0]
+    )
     assert "Note: the alpha chosen for 'y'" in str(found)
 
 

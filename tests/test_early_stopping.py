@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -282,3 +283,22 @@ def test_the_rule_itself() -> None:
     assert found == [True, True, False, False]
     assert stopper.waited_enough
     assert stopper.best_epoch == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": "Adam"}])
+def test_validation_rows_of_an_unknown_level_are_counted(
+    options: dict[str, Any],
+) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=100), "kind": ["a", "b"] * 50})
+    table["part"] = ["train"] * 70 + ["validation"] * 30
+    table.loc[[80, 90], "kind"] = "c"  # which no training row has
+    table["y"] = table["x"] + rng.normal(size=100)
+    split = gl.Split(column="part")
+    fit = gl.fit(table, target="y", lr=0.1, epochs=30, split=split, **options)
+    assert any("2 rows of the validation part have a level" in n for n in fit.notes)
+    known = table[70:].query("kind != 'c'")
+    want = np.mean((known["y"] - fit.predict(known)) ** 2)
+    assert fit.trace is not None
+    assert fit.trace.validation_losses is not None
+    assert fit.trace.validation_losses[-1] == pytest.approx(want, rel=RTOL)

@@ -238,8 +238,8 @@ def test_a_penalty_is_chosen_within_the_training_part() -> None:
     assert fit.cross_validation is not None
     assert fit.settings["alpha"] == fit.cross_validation.alpha_1se[0]
     assert fit.cross_validation.rows == fit.rows < len(frame)
-    assert "Cross-validated (4 folds): R²" in str(fit)
-    assert "the largest alpha within one standard error" in str(fit)
+    assert "cross-validation: R²" in str(fit)
+    assert "(4 folds, " in str(fit)
     with pytest.raises(gl.UsageError, match="folds are for choosing alpha"):
         gl.fit(frame, target="y", penalty="ridge", alpha=1.0, folds=5)
 

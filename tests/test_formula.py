@@ -262,7 +262,7 @@ def test_files_larger_than_a_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 200, 3000])
-def test_wide_batches_are_taken_in_parts(
+def test_wide_batches_are_taken_in_pieces(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = TABLE.copy()
@@ -271,7 +271,7 @@ def test_wide_batches_are_taken_in_parts(
     known = gl.fit(table, formula=formula, missing="drop")
     known_errors = known.inference("HC1").standard_errors
     clusters = known.inference(("cluster", "h")).standard_errors
-    monkeypatch.setattr("gradline.parts.BATCH_BYTES", most)
+    monkeypatch.setattr("gradline.pieces.BATCH_BYTES", most)
     fit = gl.fit(table, formula=formula, missing="drop")
     assert (fit.rows, fit.dropped) == (78, 2)
     np.testing.assert_allclose(fit.slopes, known.slopes, rtol=1e-9)

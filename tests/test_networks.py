@@ -364,7 +364,14 @@ def test_what_the_certificate_can_and_cannot_promise() -> None:
     assert len(fit.plot_loss().axes) == 1
 
 
-def test_a_network_in_one_feature_of_a_table_with_categories() -> None:
+def test_the_picture_of_one_feature_is_a_curve() -> None:
+    X, y = data(60)
+    model = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    figure = gl.fit(X[:, :1], y, model=model, epochs=3).plot()
+    assert figure.axes[0].get_legend_handles_labels()[1][-1] == "fitted"
+
+
+def test_a_network_on_a_table_with_categories() -> None:
     import pandas as pd
 
     rng = np.random.default_rng(0)

@@ -237,11 +237,27 @@ def test_the_test_part_is_read_once_and_last() -> None:
 
 
 def test_levels_are_learned_from_the_training_part() -> None:
+    """Rows of a level that training lacks are scored by neither way, and counted."""
     frame = table()
     frame["part"] = ["train"] * 200 + ["validation"] * 100 + ["test"] * 100
-    frame.loc[250, "kind"] = "only in validation"
-    with pytest.raises(gl.DataError, match="only in validation"):
-        gl.tune(frame, target="y", split=gl.Split(column="part"))
+    frame.loc[[250, 260], "kind"] = "only in validation"
+    split = gl.Split(column="part")
+    search = {"loss": ["squared", "huber:100:1000"]}  # the same, but trained for real
+    found = gl.tune(frame, target="y", split=split, search=search)
+    scores = [trial.score for trial in found.trials]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+    assert found.rows == {"train": 200, "validation": 98}
+    assert "2 validation rows have a level" in str(found)
+    assert found.fit is not None
+    assert "kind[only in validation]" in found.fit.coefficients
+
+
+def test_a_test_part_that_has_been_scored_before_is_no_secret() -> None:
+    split = gl.Split(validation=0.2, test=0.2)
+    first = gl.tune(table(), target="y", split=split)
+    again = gl.tune(table(), target="y", split=split)
+    assert "scored before" not in str(first)
+    assert "test part has been scored before, once" in str(again).replace("\n", " ")
 
 
 def test_without_a_test_part_there_is_no_test() -> None:

@@ -22,7 +22,7 @@ from helpers import ROOT, hearing_ctrl_c
 from test_tune import FEATURES, SPLIT, table
 
 SEARCH: dict[str, Any] = {
-    "lr": (1e-3, 0.05, "log"),
+    "lr": (1e-3, 0.2, "log"),
     "momentum": [0, 0.5, 0.9],
     "epochs": (1, 200),
     "nesterov": [True, False],
@@ -46,23 +46,27 @@ def searched(storage: Path | None, trials: int, method: Any, **more: Any) -> gl.
 
 
 def records(tuning: gl.Tuning) -> list[Any]:
-    return [(t.number, t.params, t.score, t.status, t.epochs) for t in tuning.trials]
+    """Scores to ten digits: the last ones depend on how many were scored at once."""
+    return [
+        (t.number, t.params, f"{t.score or 0:.10g}", t.status, t.epochs)
+        for t in tuning.trials
+    ]
 
 
 @pytest.mark.parametrize("method", ["random", "optuna"])
 def test_a_search_in_two_parts_is_one_in_whole(tmp_path: Path, method: str) -> None:
-    whole = searched(None, 18, method)
-    first = searched(tmp_path / "a.db", 7, method)
-    again = searched(tmp_path / "a.db", 18, method)
-    assert records(first) == records(whole)[:7]
+    whole = searched(None, 10, method)
+    first = searched(tmp_path / "a.db", 4, method)
+    again = searched(tmp_path / "a.db", 10, method)
+    assert records(first) == records(whole)[:4]
     assert records(again) == records(whole)
     assert {t.status for t in whole.trials} == {"ok", "failed"}
-    assert again.test == whole.test
+    assert again.best == whole.best
     assert again.storage == str(tmp_path / "a.db")
     seen = optuna.load_study(
         study_name="gradline", storage=f"sqlite:///{tmp_path / 'a.db'}"
     )
-    assert len(seen.trials) == 18
+    assert len(seen.trials) == 10
     assert seen.best_value == pytest.approx(whole.chosen.score)
 
 
@@ -88,12 +92,11 @@ def test_choices_that_are_no_texts_come_back(tmp_path: Path) -> None:
     search = {
         "loss": ["squared", Huber(1.5)],
         "features": [["x0"], ["x0", "x3"], None],
-        "exclude": [["w"], ["w", "kind"]],
     }
     split = gl.Split(validation=0.2)
     for method in ("grid", "optuna"):
         file = tmp_path / f"{method}.db"
-        trials = None if method == "grid" else 5
+        trials = None if method == "grid" else 3
         found = [
             gl.tune(
                 table(),
@@ -111,11 +114,11 @@ def test_choices_that_are_no_texts_come_back(tmp_path: Path) -> None:
 
 
 def test_optuna_finds_a_good_setting_soon() -> None:
-    found = searched(None, 40, "optuna")
+    found = searched(None, 30, "optuna")
     scores = [t.score for t in found.trials if t.score is not None]
     assert found.chosen.score is not None
-    assert min(scores[20:]) <= min(scores[:20]) * 1.01
-    assert np.mean(scores[20:]) < np.mean(scores[:20])
+    assert min(scores[15:]) <= min(scores[:15]) * 1.01
+    assert np.mean(scores[15:]) < np.mean(scores[:15])
 
 
 def test_one_file_holds_several_searches(tmp_path: Path) -> None:
@@ -165,7 +168,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["a b.db", "ü.db", "what?.db", "50%25.db", "a#b.db"])
+@pytest.mark.parametrize("name", ["ü b.db", "what?.db", "50%25#.db"])
 def test_names_of_files_are_taken_as_they_are(tmp_path: Path, name: str) -> None:
     searched(tmp_path / name, 2, "random")
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -208,12 +211,12 @@ def test_ctrl_c_keeps_the_trials_in_the_file(
 
     monkeypatch.setattr(boards, "line_of", interrupted)
     with hearing_ctrl_c():
-        stopped = searched(file, 9, "optuna")
+        stopped = searched(file, 6, "optuna")
     assert stopped.interrupted
     assert len(stopped.trials) == 3
     assert "the same call goes on" in str(stopped)
     monkeypatch.setattr(boards, "line_of", true)
-    assert records(searched(file, 9, "optuna")) == records(searched(None, 9, "optuna"))
+    assert records(searched(file, 6, "optuna")) == records(searched(None, 6, "optuna"))
 
 
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
@@ -224,7 +227,7 @@ import gradline as gl, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from test_tune import table
 gl.tune(table(), target="y", search={{"loss": ["huber", "absolute"],
-    "degree": (1, 5)}}, method="optuna", trials=12, storage={str(file)!r})
+    "degree": (1, 5)}}, method="optuna", trials=8, storage={str(file)!r})
 """
     process = subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -250,7 +253,7 @@ gl.tune(table(), target="y", search={{"loss": ["huber", "absolute"],
         "target": "y",
         "search": {"loss": ["huber", "absolute"], "degree": (1, 5)},
         "method": "optuna",
-        "trials": 12,
+        "trials": 8,
     }
     found = gl.tune(table(), storage=file, **named)
     assert kept >= 2
@@ -273,10 +276,10 @@ def test_trials_that_do_badly_are_given_up(tmp_path: Path) -> None:
         "features": FEATURES,
         "split": SPLIT,
         "search": {"lr": (1e-5, 0.01, "log")},
-        "batch_size": 50,
+        "batch_size": 100,
         "epochs": 18,
         "method": "optuna",
-        "trials": 14,
+        "trials": 10,
     }
     found = gl.tune(table(), **named)
     pruned = [t for t in found.trials if t.status == "pruned"]
@@ -286,8 +289,8 @@ def test_trials_that_do_badly_are_given_up(tmp_path: Path) -> None:
     assert "of 18 epochs its validation rmse" in str(pruned[0].reason)
     assert f"{len(pruned)} pruned" in str(found)
     assert found.chosen.epochs == 18
-    gl.tune(table(), storage=tmp_path / "a.db", **named | {"trials": 9})
+    gl.tune(table(), storage=tmp_path / "a.db", **named | {"trials": 7})
     again = gl.tune(table(), storage=tmp_path / "a.db", **named)
     assert records(again) == records(found)
-    whole = gl.tune(table(), prune=False, **named | {"trials": 7})
+    whole = gl.tune(table(), prune=False, **named | {"trials": 3})
     assert {t.status for t in whole.trials} == {"ok"}

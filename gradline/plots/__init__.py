@@ -12,6 +12,7 @@
     curves_figure     the points, and what models in one feature say
     learning_gif      the line as it learns, as a moving picture
     draw_alphas       a CrossValidation: error by penalty
+    draw_path         a RegularizationPath: slopes by penalty
     save_figure       a Figure to PNG, SVG or PDF
 
 pyplot is never imported: nothing here opens a window or keeps a global figure. Names
@@ -25,6 +26,7 @@ from gradline.plots.fits import draw_fit, draw_surface
 from gradline.plots.loss import loss_figure
 from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
 from gradline.plots.movie import FRAMES, learning_gif
+from gradline.plots.paths import draw_path
 from gradline.plots.quantiles import draw_quantiles
 from gradline.plots.saving import save_figure
 from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
@@ -48,6 +50,7 @@ __all__ = [
     "data_figure",
     "draw_alphas",
     "draw_fit",
+    "draw_path",
     "draw_quantiles",
     "draw_surface",
     "fit_figure",

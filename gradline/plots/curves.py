@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from gradline.data import Array
@@ -43,6 +43,7 @@ def curve_figure(
     x_name: str,
     y_name: str,
     best: int | None = None,
+    log: bool = False,
     title: str | None = None,
 ) -> Figure:
     """Draw the error in training and on rows held out, with their spread over folds.
@@ -54,6 +55,7 @@ def curve_figure(
         x_name: what the values are.
         y_name: what the errors are.
         best: the place of the value to mark.
+        log: whether the axis of values is logarithmic though they span little.
         title: a line above the picture.
 
     Returns:
@@ -84,16 +86,18 @@ def curve_figure(
                 zorder=5,
                 label=label,
             )
-        wide = limits_of(xs, margin=0.04)
+        wide = limits_of(xs, margin=0.04 if numeric else 0.2)
         set_frame(ax, wide, height, x_name, y_name)
         if not numeric:
             ax.xaxis.set_major_locator(FixedLocator(xs.tolist()))
             ax.set_xticks(xs.tolist(), [clean(_name(v)) for v in values])
-        elif xs.min() > 0 and xs.max() > WIDE * xs.min():
+        elif xs.min() > 0 and xs.max() > (2 if log else WIDE) * xs.min():
             air = (xs.max() / xs.min()) ** 0.03
             ax.set_xscale("log")
             ax.set_xlim(xs.min() / air, xs.max() * air)
             log_ticks(ax.xaxis, xs.min() / air, xs.max() * air)
+        elif np.array_equal(xs, np.rint(xs)):
+            ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         set_head(ax, title)
     return figure
 
@@ -101,7 +105,7 @@ def curve_figure(
 def curves_figure(
     x: ArrayLike,
     y: ArrayLike,
-    curves: dict[str, tuple[ArrayLike, ArrayLike]],
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     x_name: str = "x",
     y_name: str = "y",

@@ -237,9 +237,10 @@ def _heights(trials: list[Trial], more_is_better: bool) -> Heights:
     off = np.abs(seen - best)
     share = 0.75 if len(seen) <= CURVE else 0.3
     near = off <= (FAR * float(np.quantile(off, share)) or float(off.max()))
-    kept = values[near]
-    outside = int((~near).sum())
-    return Heights(limits_of(kept[np.isfinite(kept)]), outside)
+    kept, whole = (limits_of(v[np.isfinite(v)]) for v in (values[near], values))
+    if whole[1] - whole[0] <= FAR * (kept[1] - kept[0]):
+        return Heights(whole, 0)
+    return Heights(kept, int((~near).sum()))
 
 
 def _frame(ax: Axes, seen: Searched, heights: Heights, title: str) -> None:

@@ -1,4 +1,4 @@
-"""A batch in parts, where a formula would make too many numbers of it at once."""
+"""A batch in pieces, where a formula would make too many numbers of it at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from gradline.data import BATCH_BYTES, Array, Batch, Codes
 
 
-def slices(batch: Batch, terms: int) -> Iterator[Batch]:
-    """A batch whose terms take more than BATCH_BYTES, in parts that take less.
+def pieces(batch: Batch, terms: int) -> Iterator[Batch]:
+    """A batch whose terms take more than BATCH_BYTES, in pieces that take less.
 
     Args:
         batch: some rows.
@@ -20,11 +20,11 @@ def slices(batch: Batch, terms: int) -> Iterator[Batch]:
         return
     whole = _Kept(batch)
     for start in range(0, batch.rows, most):
-        yield _Part(whole, start, min(start + most, batch.rows))
+        yield _Piece(whole, start, min(start + most, batch.rows))
 
 
 class _Kept:
-    """What was read of a batch, for all its parts."""
+    """What was read of a batch, for all its pieces."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -43,7 +43,7 @@ class _Kept:
         return self._categories[name]
 
 
-class _Part:
+class _Piece:
     """Some of the rows."""
 
     def __init__(self, whole: _Kept, start: int, stop: int) -> None:
