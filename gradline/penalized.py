@@ -33,6 +33,7 @@ from gradline.freeslopes import factored
 from gradline.objective import Penalty
 from gradline.prepare import Prepared
 from gradline.result import Fit
+from gradline.retrace import Origin
 from gradline.scores import Scores
 from gradline.shrinkage import Shrinkable, of_survey, unbounded
 from gradline.state import EPS
@@ -143,6 +144,7 @@ def penalized_fit(
         level=level,
         sample=survey.sample,
         _source=survey.source,
+        _origin=Origin(survey),
     )
 
 

@@ -124,6 +124,7 @@ ROWS = [
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
     ("crossval", "plots"),
+    ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("result", "plots"),
     ("result", "report"),
