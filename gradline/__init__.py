@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradline.certificate import Certificate
     from gradline.choosing import cross_validate
     from gradline.crossval import CrossValidation
+    from gradline.curves import LearningCurve, ValidationCurve
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.learner import Learner
+    from gradline.learning import learning_curve
     from gradline.model import LinearRegression
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.penaltypath import RegularizationPath, regularization_path
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from gradline.state import Moments
     from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
+    from gradline.validating import validation_curve
 
 __version__ = "0.1.0"
 
@@ -68,6 +72,8 @@ _HOME = {
     "Influence": "inference",
     "Intervals": "inference",
     "KFold": "folds",
+    "Learner": "learner",
+    "LearningCurve": "curves",
     "LinearRegression": "model",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
@@ -84,15 +90,18 @@ _HOME = {
     "TimeSeriesFolds": "folds",
     "Trace": "scores",
     "UsageError": "errors",
+    "ValidationCurve": "curves",
     "certify": "fitting",
     "cross_validate": "choosing",
     "descend": "descent",
     "fit": "fitting",
+    "learning_curve": "learning",
     "load": "save",
     "open_source": "readers",
     "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
+    "validation_curve": "validating",
 }
 
 __all__ = [
@@ -112,6 +121,8 @@ __all__ = [
     "Influence",
     "Intervals",
     "KFold",
+    "Learner",
+    "LearningCurve",
     "LinearRegression",
     "LossSurface",
     "MissingExtraError",
@@ -128,15 +139,18 @@ __all__ = [
     "TimeSeriesFolds",
     "Trace",
     "UsageError",
+    "ValidationCurve",
     "certify",
     "cross_validate",
     "descend",
     "fit",
+    "learning_curve",
     "load",
     "open_source",
     "regularization_path",
     "sample_linear_data",
     "solve",
+    "validation_curve",
 ]
 
 

@@ -27,14 +27,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradline.checkpoints import like
 from gradline.data import Array
 from gradline.epochs import Turn
 from gradline.recurrence import Rule
 from gradline.schedules import Rates, Schedule
 from gradline.shuffle import BatchStream, Block
 
-#: Up to so many columns [x 1 y] steps are maps; of more, residuals come first.
-MAP_COLUMNS = 20
+#: Steps are maps up to so many columns [x 1 y], and products of them in a batch;
+#: above, residuals come first. (10 features: 256 rows are where both cost the same.)
+MAP_COLUMNS = 24
+MAP_PRODUCTS = 40_000
 
 #: Maps made at a time: they stay in the cache.
 MAPS = 256
@@ -106,6 +109,7 @@ class AffineSteps:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
+        like(state, self.state() | {"rates": state["rates"]})
         for name in ("theta", "velocity", "sum"):
             setattr(self, name, state[name].numpy().copy())
         for name in ("moved", "averaged", "average_from"):
@@ -137,7 +141,8 @@ class AffineSteps:
         """The steps of a block, whose first batch is number t of the run."""
         size = self.stream.size
         whole = block.rows // size
-        by_map = self.stream.width <= MAP_COLUMNS
+        wide = self.stream.width
+        by_map = wide <= MAP_COLUMNS and size * wide * wide <= MAP_PRODUCTS
         for first in range(0, whole, MAPS):
             part = block.part(first * size, min(whole, first + MAPS) * size)
             (self._by_maps if by_map else self._by_residuals)(part, size, t + first)
@@ -161,17 +166,19 @@ class AffineSteps:
     def _keep(self, theta: Array, t: int) -> None:
         """Add the parameters after the steps t, t + 1, … to the average: (count, p)."""
         late = theta[max(0, self.average_from - t) :]
-        self.sum = self.sum + late.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.sum = self.sum + late.sum(axis=0)
         self.averaged += len(late)
 
     def _by_maps(self, block: Block, size: int, t: int) -> None:
         """Steps as products of a small matrix and [θ u]."""
         p, rule = self.stream.width, self.rule
-        rows = torch.from_numpy(block.values).reshape(-1, size, p)
+        rows = block.values.reshape(-1, size, p)
         left = rows
         if block.weight is not None:
-            left = rows * torch.from_numpy(block.weight).reshape(-1, size, 1)
-        H = torch.bmm(left.mT, rows).mul_(2.0 / size).numpy()  # (batches, p, p)
+            left = rows * block.weight.reshape(-1, size, 1)
+        H: Array = np.matmul(left.transpose(0, 2, 1), rows)  # (batches, p, p)
+        H *= 2.0 / size
         count = len(H)
         if rule.weight_decay:
             H[:, range(p), range(p)] += rule.weight_decay

@@ -142,6 +142,49 @@ def digest(parts: Iterable[Any]) -> str:
     return found.hexdigest()[:16]
 
 
+def like(saved: Any, fresh: Any, name: str = "the state") -> None:
+    """Refuse what is not of the build of a fresh state: keys, kinds, shapes.
+
+    Raises:
+        ValueError: and where.
+    """
+    kinds = (bool, int, float, str)
+    if isinstance(fresh, dict):
+        if not isinstance(saved, dict) or saved.keys() != fresh.keys():
+            raise ValueError(f"{name} has other names")
+        for key, value in fresh.items():
+            like(saved[key], value, f"{name}.{key}")
+    elif isinstance(fresh, Tensor):
+        found = isinstance(saved, Tensor)
+        if not found or saved.shape != fresh.shape or saved.dtype != fresh.dtype:
+            raise ValueError(f"{name} is of another kind")
+    elif isinstance(fresh, list | tuple):
+        if not isinstance(saved, list | tuple) or len(saved) != len(fresh):
+            raise ValueError(f"{name} is of another length")
+        for i, (one, other) in enumerate(zip(saved, fresh, strict=True)):
+            like(one, other, f"{name}.{i}")
+    elif isinstance(fresh, kinds) and type(saved) is not type(fresh):
+        raise ValueError(f"{name} is {str(saved)[:20]!r}")
+    elif fresh is None and saved is not None:
+        raise ValueError(f"{name} is there")
+
+
+def small(value: Any, sizes: Iterable[int], name: str) -> None:
+    """Refuse tensors of other sizes than these in what an optimiser keeps.
+
+    Raises:
+        ValueError: and where.
+    """
+    allowed = set(sizes)
+    if isinstance(value, Tensor):
+        if value.numel() not in allowed:
+            raise ValueError(f"{name} has {value.numel()} numbers")
+    elif isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in pairs:
+            small(item, allowed, f"{name}.{key}")
+
+
 def _differs(file: str, name: str, before: Any, now: Any) -> str:
     if name == "content":
         return f"{file} is of a run on other data, which have changed since: {_ANEW}"

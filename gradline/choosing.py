@@ -50,7 +50,7 @@ from gradline.shrinkage import (
     unbounded,
 )
 from gradline.splits import Split
-from gradline.state import Moments
+from gradline.state import SMALL, Moments
 from gradline.survey import REFINE_NUMBERS, Survey, check_readable, take_survey
 from gradline.threads import blas_threads
 
@@ -58,6 +58,11 @@ Rule = Literal["cv", "1se", "gcv", "loo"]
 
 #: Alphas of a grid, unless they are given.
 ALPHAS = 100
+
+#: An error that changes by less than this share to the next alpha stands still.
+STILL = 1e-4
+
+Notes = tuple[str, ...]
 
 
 def cross_validate(
@@ -78,6 +83,8 @@ def cross_validate(
     intercept: bool = True,
     missing: Missing = "error",
     split: Split | None = None,
+    formula: str | None = None,
+    degree: int | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     decimal: str = ".",
@@ -108,6 +115,8 @@ def cross_validate(
         intercept: False for lines through the origin.
         missing: "error" refuses incomplete rows, "drop" leaves them out.
         split: cross-validate the training part of it alone.
+        formula: the target and the terms in one text, as in `fit`.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
         delimiter: of a CSV file.
         encoding: of a CSV file.
         decimal: the decimal mark of a CSV file.
@@ -159,6 +168,9 @@ def cross_validate(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
+        aside=as_folds(folds).columns,
         **reading,
     )
     for name in others:
@@ -236,7 +248,26 @@ def _validated(
     states = read_folds(source, design, ways, progress, others, REFINE_NUMBERS)
     reading = states.reading()
     check_readable(source, design, reading)
-    moments = reading.moments
+    # Many small products: several threads would wait for one another.
+    small = len(design.terms) <= SMALL and rule != "loo"  # which reads the rows again
+    with blas_threads(1 if small else None):
+        curve = _curve(prepared, penalty, grid, bounds, states, others, progress)
+    return _Validated(curve, states)
+
+
+def _curve(
+    prepared: Prepared,
+    penalty: Penalty | None,
+    grid: Array | None,
+    bounds: Bounds | None,
+    states: FoldStates,
+    others: Sequence[str],
+    progress: Progress | None,
+) -> CrossValidation:
+    """All that the states say."""
+    design, ways = prepared.design, states.folds
+    rule = "cv" if penalty is None else str(penalty.alpha)
+    tally, moments = states.tally, states.whole()
     alphas = _grid(moments, penalty, bounds) if grid is None else grid
     solver = _solver(penalty, bounds)
     scaled = penalty is None or penalty.standardize
@@ -247,13 +278,13 @@ def _validated(
     else:
         errors = path_errors(states, solver, alphas)
     at = choose(alphas, errors, rule, ways.repeats)
-    targets = (design.target, *others)
+    targets = (design.response, *others)
     slopes, intercepts = solver(moments, np.unique(alphas[at])[::-1])
     place = {a: i for i, a in enumerate(np.unique(alphas[at])[::-1].tolist())}
     rows = [place[a] for a in alphas[at].tolist()]
     each = np.arange(len(targets))
     sums = moments.value()
-    curve = CrossValidation(
+    return CrossValidation(
         alphas=alphas,
         errors=errors,
         targets=targets,
@@ -267,11 +298,12 @@ def _validated(
         slopes=slopes[rows, :, each].T,
         intercepts=intercepts[rows, each],
         variance=sums.yy / sums.weight,
-        rows=reading.tally.rows,
-        dropped=reading.tally.dropped,
-        notes=() if penalty is None else _notes(alphas, at, targets),
+        rows=tally.rows,
+        dropped=tally.dropped,
+        notes=()
+        if penalty is None
+        else _notes(alphas, errors.mean(axis=1), at, targets),
     )
-    return _Validated(curve, states)
 
 
 def _solver(penalty: Penalty | None, bounds: Bounds | None) -> PathSolver:
@@ -391,7 +423,7 @@ def _with_targets(
     values = exact_float64(real_array(y if columns is None else y.to_numpy(), "y"), [])
     width = values.shape[1]
     if not names:
-        names = [f"y{i + 1}" for i in range(width)]
+        names = [f"y{i + 1}" for i in range(width)] if width > 1 else ["y"]
         names = names if columns is None else [str(name) for name in columns]
     if len(names) != width:
         raise ShapeError(
@@ -424,22 +456,18 @@ def _said(folds: Folds, rule: str) -> str:
     return f"{folds.count} folds{again}"
 
 
-def _notes(alphas: Array, at: Any, targets: Sequence[str]) -> tuple[str, ...]:
-    """A warning where the grid ends before the error does."""
+def _notes(alphas: Array, mean: Array, at: Any, targets: Sequence[str]) -> Notes:
+    """A warning where the grid ends before the error has stopped falling."""
     if len(alphas) < 2:
         return ()
-    ends = [
-        (f"smallest alpha tried, {alphas[-1]:.3g}", at == len(alphas) - 1, "smaller"),
-        (f"largest alpha tried, {alphas[0]:.3g}", at == 0, "larger"),
-    ]
     found = []
-    for end, here, way in ends:
+    for end, beside, way in ((-1, -2, "small"), (0, 1, "larg")):
+        falls = mean[end] < (1 - STILL) * mean[beside]
+        here = (at == np.arange(len(alphas))[end]) & falls
         if here.any():
-            names = listed(
-                t for t, is_here in zip(targets, here, strict=True) if is_here
-            )
+            names = listed(t for t, is_ in zip(targets, here, strict=True) if is_)
             found.append(
-                f"the alpha chosen for {names} is the {end}: the error may be less at "
-                f"a {way} one"
+                f"the alpha chosen for {names} is the {way}est tried, "
+                f"{alphas[end]:.3g}: the error may be less at a {way}er one"
             )
     return tuple(found)

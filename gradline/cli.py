@@ -163,6 +163,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     wishes = fit_arguments(arguments)
     if _takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
         wishes["exclude"].append(arguments.cov[1])
+    split = wishes["split"]
+    if arguments.score_test and (split is None or not split.has("test")):
+        raise UsageError("--score-test needs a test part: give --test 0.2 too")
     fitted = fit(
         arguments.data,
         method=arguments.method,
@@ -171,6 +174,9 @@ def _fit(arguments: argparse.Namespace) -> int:
         **wishes,
         **reading_options(arguments),
     )
+    for part in ["validation"] + ["test"] * arguments.score_test:
+        if part == "test" or fitted.has_part(part):
+            fitted.evaluate(part=part)
     inference = None
     if fitted.no_inference is None:
         inference = fitted.inference(arguments.cov, progress=progress_bar)
@@ -350,12 +356,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     reading = reading_options(arguments)
     if arguments.missing:
         reading["missing"] = arguments.missing
-    scores = model.evaluate(arguments.data, **reading)
+    scores = model.evaluate(arguments.data, part=arguments.part, **reading)
     facts = {
         "model": arguments.model,
         "data": arguments.data,
         "target": model.target,
+        "part": scores.part,
         "rows": scores.rows,
+        "unseen": scores.unseen,
         "metrics": dict(scores),
     }
     _show(arguments, facts, scores_line(scores))

@@ -1,20 +1,21 @@
-"""The losses of objective.py as torch modules, on (prediction, target).
+"""The losses of objective.py as torch modules, on (prediction, target), (n,) both.
 
 Without row weights they are torch's own where torch has them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from gradline.epochs import loss_of_rows
 from gradline.errors import UsageError
 from gradline.objective import Absolute, Huber, Loss, Quantile, Squared
 
-#: Any function of prediction and target, (n,) or (n, 1) both, that gives one number.
+#: Any function of prediction and target, (n,) both, that gives one number.
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -31,7 +32,7 @@ class Pinball(nn.Module):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The mean loss of predictions and targets of one shape."""
-        return _pinball(target - prediction, self.level).mean()
+        return loss_of_rows(Quantile(self.level), target - prediction).mean()
 
 
 def criterion_of(loss: Loss) -> nn.Module:
@@ -47,7 +48,7 @@ def criterion_of(loss: Loss) -> nn.Module:
             return nn.L1Loss()
         case Quantile(level):
             return Pinball(level)
-    return nn.HuberLoss(delta=_turn(loss))
+    return nn.HuberLoss(delta=_turn_of(loss))
 
 
 def weighted(loss: Loss, weight: Tensor) -> Criterion:
@@ -56,27 +57,13 @@ def weighted(loss: Loss, weight: Tensor) -> Criterion:
     Raises:
         UsageError: as `criterion_of`.
     """
+    _turn_of(loss)
     total = weight.sum()
 
     def mean(prediction: Tensor, target: Tensor) -> Tensor:
-        rows = by_row(loss, prediction.reshape(-1), target.reshape(-1))
-        return weight @ rows / total
+        return weight @ loss_of_rows(loss, target - prediction) / total
 
     return mean
-
-
-def by_row(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
-    """The loss of each row, (n,)."""
-    residual = target - prediction
-    match loss:
-        case Squared():
-            return residual.square()
-        case Absolute():
-            return residual.abs()
-        case Quantile(level):
-            return _pinball(residual, level)
-    turn = _turn(loss)
-    return nn.functional.huber_loss(prediction, target, reduction="none", delta=turn)
 
 
 def as_named(loss: Any) -> Any:
@@ -97,12 +84,10 @@ def title_of(loss: Any) -> str:
     return f"{name}, summed" if summed else name
 
 
-def _pinball(residual: Tensor, level: float) -> Tensor:
-    return torch.maximum(level * residual, (level - 1) * residual)
-
-
-def _turn(loss: Huber) -> float:
-    """The residual at which the Huber loss turns."""
+def _turn_of(loss: Loss) -> float:
+    """The residual at which a Huber loss turns; none for others."""
+    if not isinstance(loss, Huber):
+        return math.inf
     if loss.scale is None:
         raise UsageError(
             f"the Huber loss {loss.epsilon:g} finds its scale together with a line, "

@@ -217,6 +217,20 @@ class CrossValidation:
             for place, target in enumerate(self.targets)
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """What was chosen for the first target, for JSON."""
+        several = self.errors.shape[1] > 1
+        return {
+            "rule": self.rule,
+            "folds": self.folds,
+            "alphas": len(self.alphas),
+            "alpha": float(self.alpha[0]),
+            "best_alpha": float(self.best_alpha[0]),
+            "alpha_1se": float(self.alpha_1se[0]) if several else None,
+            "rmse": float(self.rmse[0]),
+            "r2": float(self.r2[0]),
+        }
+
     def plot(self, path: str | Path | None = None, target: str | None = None) -> Figure:
         """Draw the error over alpha, one standard error about it, and both choices.
 

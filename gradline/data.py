@@ -145,10 +145,32 @@ def row_places(batch: Batch, start: int) -> Codes:
     return np.arange(start, start + batch.rows) if places is None else places
 
 
+class RowsBefore(int):
+    """How many rows came before a batch that holds some rows picked out of others.
+
+    Adding the place of a row gives its place among all rows of the data, as it would
+    where the batch's rows followed one another: messages name the right one.
+    """
+
+    places: Codes
+
+    def __add__(self, row: int) -> int:
+        return int(self.places[row])
+
+
+def rows_before(batch: Batch, start: int) -> int:
+    """`start`, rows that came before a batch, as what places in it can be added to."""
+    places: Codes | None = getattr(batch, "places", None)
+    if places is None:
+        return start
+    before = RowsBefore(start)
+    before.places = places
+    return before
+
+
 def row_number(batch: Batch, start: int, row: int) -> int:
     """A row of a batch as a person counts the rows of the data, from 1."""
-    places: Codes | None = getattr(batch, "places", None)
-    return (start + row if places is None else int(places[row])) + 1
+    return rows_before(batch, start) + row + 1
 
 
 def levels_of_numbers(values: Array) -> tuple[Codes, list[str]]:

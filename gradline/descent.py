@@ -7,7 +7,8 @@ The objective is whatever `loss` says; by default the mean squared error over al
 
     loss = 1/n · Σ (model(x_i) - y_i)²
 
-so one epoch is one pass over all the data and one step of the optimiser.
+so one epoch is one pass over all the data and one step of the optimiser; or, with
+batch_size, as many steps as there are batches, each on the mean over its own rows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,8 @@ class Step:
 
     It is what you would print in the last line of a loop written by hand. `epoch`
     counts from 1. `loss` and `gradient_norm` are those of the forward and backward
-    pass, so before the update; `weight` and `bias` are those after it.
+    pass, so before the update; `weight` and `bias` are those after it. With batches
+    there is one for each, and `batch` counts them from 1 within the epoch.
 
     The numbers stay on the model's device until you look at them.
     """
@@ -52,6 +55,7 @@ class Step:
     loss_tensor: Tensor
     parameters: dict[str, Tensor]
     gradient: tuple[Tensor, ...]
+    batch: int = 1
 
     def __repr__(self) -> str:
         return f"<Step epoch {self.epoch}, loss {self.loss:.6g}>"
@@ -86,9 +90,13 @@ def descend(
     epochs: int = 1000,
     optimizer: str | torch.optim.Optimizer = "SGD",
     loss: nn.Module | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
     **options: Any,
 ) -> Iterator[Step]:
-    """Train `model` in place by the five-step loop; yield a Step after each epoch.
+    """Train `model` in place by the five-step loop; yield a Step after each turn.
+
+    A turn is an epoch; or, with batch_size, a batch.
 
     Stop whenever you like by leaving the for loop: the model keeps what it learned.
 
@@ -102,6 +110,9 @@ def descend(
         optimizer: the name of a class in torch.optim, or an instance of one, made
             after its model and from its parameters.
         loss: any loss module; torch.nn.MSELoss() unless told.
+        batch_size: rows in a batch; all of them unless told. Batches are drawn anew in
+            each epoch, and the last one has what rows are left.
+        seed: of that draw; 0 unless told.
         **options: passed to the optimiser: momentum, weight_decay and so on.
 
     Returns:
@@ -128,12 +139,18 @@ def descend(
     if not (lr is None or (isinstance(lr, str) and lr == "auto")):
         lr = learning_rate(lr)
     x, y = _tensors_like(model, x, y)
+    size = len(x) if batch_size is None else whole("batch_size", batch_size, 1)
+    if seed is not None and batch_size is None:
+        raise UsageError(
+            "seed is for drawing batches: give batch_size too, or leave it out"
+        )
     criterion = nn.MSELoss() if loss is None else loss
     _check_shapes(model, criterion, x, y)
     if lr == "auto":
         lr = 0.5 * stability_limit(model, criterion, x, y)
     stepper = make_optimizer(model, optimizer, lr, options)
-    return _loop(model, x, y, epochs, stepper, criterion)
+    seed = whole("seed", seed or 0)
+    return _loop(model, x, y, epochs, stepper, criterion, size, seed)
 
 
 def _loop(
@@ -143,35 +160,54 @@ def _loop(
     epochs: int,
     optimizer: torch.optim.Optimizer,
     criterion: nn.Module,
+    size: int,
+    seed: int,
 ) -> Iterator[Step]:
-    closure = _closure_for(optimizer, model, x, y, criterion)
     watch = Watch()
     for epoch in range(1, epochs + 1):
-        model.train()  # training mode; evaluation between two epochs may have left it
+        losses = 0.0
+        for batch, (x_b, y_b) in enumerate(_batches(x, y, size, seed, epoch), 1):
+            model.train()  # training mode; evaluation in between may have left it
 
-        # 1. Forward: predict with the parameters as they are.
-        prediction = model(x)
+            # 1. Forward: predict with the parameters as they are.
+            prediction = model(x_b)
 
-        # 2. Loss: one number that says how far the predictions are from the targets.
-        loss = criterion(prediction, y)
+            # 2. Loss: one number that says how far predictions are from the targets.
+            loss = criterion(prediction, y_b)
 
-        # 3. Zero the gradients: backward adds to them, and the last ones are there.
-        optimizer.zero_grad()
+            # 3. Zero the gradients: backward adds to them, and the last ones are there.
+            optimizer.zero_grad()
 
-        # 4. Backward: the gradient of the loss in every parameter.
-        loss.backward()
+            # 4. Backward: the gradient of the loss in every parameter.
+            loss.backward()
 
-        if watch.sees_divergence(loss.item()):
-            raise _diverged(model, x, y, optimizer, criterion, epoch, loss.item())
+            losses += loss.item() * len(x_b) / len(x)
+            last = batch * size >= len(x)
+            if not math.isfinite(losses) or (last and watch.sees_divergence(losses)):
+                raise _diverged(model, x, y, optimizer, criterion, epoch, losses)
 
-        # 5. Step: move every parameter a little downhill.
-        gradient = _snapshot_gradient(model)
-        optimizer.step(closure)
+            # 5. Step: move every parameter a little downhill.
+            gradient = _snapshot_gradient(model)
+            optimizer.step(_closure_for(optimizer, model, x_b, y_b, criterion))
 
-        yield Step(epoch, loss.detach(), _snapshot_parameters(model), gradient)
+            parameters = _snapshot_parameters(model)
+            yield Step(epoch, loss.detach(), parameters, gradient, batch)
 
 
 # What follows serves the loop; nothing of it is needed to understand descent.
+
+
+def _batches(
+    x: Tensor, y: Tensor, size: int, seed: int, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All rows once in batches of `size`, drawn anew; or all of them as they are."""
+    if size >= len(x):
+        yield x, y
+        return
+    drawn = np.random.default_rng([seed, epoch]).permutation(len(x))
+    order = torch.from_numpy(drawn).to(x.device)
+    for rows in order.split(size):
+        yield x[rows], y[rows]
 
 
 class Watch:

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradline.checks import one_of, whole
-from gradline.data import Array, Batch, Chunk, Codes, Source, column_of
+from gradline.data import Array, Batch, Chunk, Codes, Source, column_of, rows_before
 from gradline.encode import Encoder, Encoding, Levels, evaluate, undefined_error
 from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
@@ -101,7 +101,7 @@ class Design:
     def response(self) -> str:
         """What is predicted: the target, or what a formula makes of it: log(price)."""
         made = None if self.encoding is None else self.encoding.response
-        return self.target if made is None else made.text
+        return self.target if made is None else Factor("numbers", made).text
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -194,6 +194,7 @@ class Design:
             start: how many rows came before it, for messages.
             tally: as in `chunks`.
         """
+        start = rows_before(batch, start)
         found = self._read(batch, self._beside)
         X, beside = found.X, found.beside
         keep = self._complete(found, self._beside, start)
@@ -236,6 +237,7 @@ class Design:
             MissingValueError: an infinity.
             DataError: a level the design does not know.
         """
+        start = rows_before(batch, start)
         found = self._read(batch, [])
         X = found.X
         complete: Mask = np.logical_not(np.isnan(found.numbers).any(axis=1))

@@ -19,11 +19,12 @@ from gradline.conclude import conclude, parameters_of
 from gradline.criteria import Criterion
 from gradline.data import Progress
 from gradline.design import Missing
-from gradline.errors import DataError, UsageError
+from gradline.errors import DataError, UsageError, listed
+from gradline.folds import as_folds
 from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, Squared, as_loss, as_penalty
-from gradline.prepare import prepare
+from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.splits import Split
@@ -44,7 +45,7 @@ def fit(
     lr: float | Literal["auto"] | None = None,
     epochs: int | None = None,
     standardize: bool | None = None,
-    start: LinearRegression | None = None,
+    start: LinearRegression | Fit | None = None,
     seed: int | None = None,
     optimizer: str | None = None,
     momentum: float = 0.0,
@@ -107,9 +108,11 @@ def fit(
             other than SGD.
         standardize: descend on features of mean 0 and standard deviation 1. Unless
             told, with lr="auto" only. Coefficients are in the input's units always.
-        start: the model to start from; it is not changed. Unless told, parameters
-            drawn from N(0, 1), or 0 where the optimum is not unique.
-        seed: of that draw; 0 unless told.
+        start: the model to start from, or a Fit to go on from; it is not changed.
+            Unless told, parameters drawn from N(0, 1), or 0 where the optimum is not
+            unique. (Minibatches of another loss, or by another optimiser with
+            lr="auto", begin at the least-squares line, or at the target's mean.)
+        seed: of that draw, and of the batches; 0 unless told.
         optimizer: the name of a class in torch.optim: "SGD" unless told, in closed
             form. Any other steps on the state (see quadratic.py), so its cost does
             not depend on the rows; Ctrl-C ends it and keeps what was learned.
@@ -148,12 +151,18 @@ def fit(
         model: a torch module to train a copy of instead of a line: from the terms of
             the design, (n, d), standardised unless standardize=False, it predicts (n,)
             or (n, 1). By SGD with lr 0.1 for 1,000 epochs, unless told.
-        batch_size: rows in a batch; given, or with method="sgd", descent goes batch by
-            batch, over data of any size.
-        schedule: of the learning rate of minibatches.
-        shuffle: whether minibatches are drawn anew each epoch; True unless told.
-        average: whether the average of the weights is kept, not the last ones.
-        checkpoint: a file that a killed run by minibatches goes on from.
+        batch_size: rows in a batch, 256 unless told; given, or with method="sgd",
+            descent goes batch by batch, over data of any size. SGD then finds its lr
+            for these batches and averages the weights, until the loss is within 1e-5
+            of its optimum, or at most 1,000 epochs; see docs/minibatches.md.
+        schedule: of the learning rate of minibatches: "constant", "inverse", "linear",
+            "cosine", or one of torch's, "StepLR:step_size=2"; see schedules.py.
+        shuffle: whether minibatches are drawn anew each epoch; True unless told. A
+            number is the rows of the buffer, where data are too large to be held.
+        average: whether the average of the weights, over the second half of the steps,
+            is kept, not the last ones. Unless told, where lr is found and constant.
+        checkpoint: a file that a killed run by minibatches goes on from, to the same
+            bits; see checkpoints.py.
         formula: the target and the terms in one text, "log(y) ~ x + C(g) + x:z",
             instead of target and features; see docs/formulas.md.
         degree: of each numeric feature x, poly(x, degree) instead of x.
@@ -178,6 +187,8 @@ def fit(
         "nesterov": nesterov,
         "weight_decay": weight_decay,
     }
+    begun = start if isinstance(start, Fit) else None
+    first = start.model if isinstance(start, Fit) else start
     name, options = optimizer_settings(optimizer, named, optimizer_options)
     batches = Batches(batch_size, schedule, shuffle, average, checkpoint)
     limits = None if bounds is None and not nonnegative else (bounds, nonnegative)
@@ -187,7 +198,7 @@ def fit(
         lr,
         epochs,
         None if route == "penalty" else standardize,
-        start,
+        first,
         seed,
         name,
         options,
@@ -210,31 +221,54 @@ def fit(
         split=split,
         formula=formula,
         degree=degree,
+        aside=() if folds is None else as_folds(folds).columns,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
     )
     if stopping is not None and prepared.validation is None:
         raise UsageError(_NO_VALIDATION)
+    if begun is not None and tuple(begun.coefficients) != prepared.design.terms:
+        raise UsageError(
+            f"start is a fit on the terms {listed(begun.coefficients)} and these data "
+            f"have {listed(prepared.design.terms)}: give the same features"
+        )
     if route == "network":
         from gradline.networks import fit_network
 
-        return fit_network(prepared, model, goal, training, batches, stopping, progress)
-    if route == "batches":
+        found = fit_network(
+            prepared, model, goal, training, batches, stopping, progress
+        )
+    elif route == "batches":
         from gradline.minibatch import fit_minibatch
 
-        return fit_minibatch(prepared, goal, training, batches, stopping, progress)
-    if route == "penalty":
+        found = fit_minibatch(prepared, goal, training, batches, stopping, progress)
+    elif route == "penalty":
         from gradline.penalized import fit_penalized
 
-        return fit_penalized(prepared, shrunk, limits, folds, progress)
-    if route == "loss":
+        found = fit_penalized(prepared, shrunk, limits, folds, progress)
+    elif route == "loss":
         from gradline.robust import fit_robust
 
-        return fit_robust(prepared, goal, progress)
-    survey = take_survey(
-        prepared.source, prepared.design, progress, degenerate == "refuse"
-    )
+        found = fit_robust(prepared, goal, progress)
+    else:
+        refused = degenerate == "refuse"
+        found = _least_squares(
+            prepared, training, descends, stopping, refused, progress
+        )
+    return found.examined(prepared)
+
+
+def _least_squares(
+    prepared: Prepared,
+    training: Training,
+    descends: bool,
+    stopping: EarlyStopping | None,
+    refused: bool,
+    progress: Progress | None,
+) -> Fit:
+    """By solving, or by descent in closed form or on the state."""
+    survey = take_survey(prepared.source, prepared.design, progress, refused)
     if not descends:
         return solved(survey.best)
     held = None

@@ -362,7 +362,7 @@ class FoldStates:
         self._reading = reading
         self.folds = folds
         self.tally = reading.tally
-        for place, state in enumerate(self._blocks if len(self) > 1 else []):
+        for place, state in enumerate(self._blocks if self._each > 1 else []):
             if state.weight <= 0:
                 raise DataError(
                     f"block {place % self._each + 1:,} of the {self._each:,} that "
@@ -546,6 +546,19 @@ def read_folds(
     Raises:
         DataError: as `Design.chunks`; and a fold without a row.
     """
+    found = read_blocks(source, design, folds, progress, others, hold)
+    return FoldStates(found.blocks, folds, found.reading, source.name)
+
+
+def read_blocks(
+    source: Source,
+    design: Design,
+    folds: Folds,
+    progress: Progress | None = None,
+    others: Sequence[str] = (),
+    hold: int = 0,
+) -> _Reading:
+    """As `read_folds`, but the states of the blocks as they are, empty ones too."""
     labels = folds.labeller(source)
     shared = share_cores(source, design)
 
@@ -553,7 +566,7 @@ def read_folds(
         return _Reading(Reading(design, source.rows, hold), folds, labels, others)
 
     with blas_threads(shared.blas):
-        found = read_into(
+        return read_into(
             make,
             source,
             design,
@@ -561,4 +574,3 @@ def read_folds(
             readers=shared.readers,
             also=[*others, *folds.columns],
         )
-    return FoldStates(found.blocks, folds, found.reading, source.name)

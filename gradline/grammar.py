@@ -151,10 +151,10 @@ class _Parser:
 
     def _power(self) -> Node:
         base = self._atom()
-        while self._peek().text in ("^", "**"):
-            self._take()
-            base = Power(base, self._whole("a power of a sum", MOST_POWER))
-        return base
+        if self._peek().text not in ("^", "**"):
+            return base
+        self._take()
+        return Power(base, self._whole("a power of a sum", MOST_POWER))
 
     def _atom(self) -> Node:
         token = self._peek()
@@ -186,14 +186,14 @@ class _Parser:
         if name != "I":
             self._at -= 1
             value = self._number_atom()
-            if not any(columns_in(value)):
+            if not list(columns_in(value)):
                 self._fault(f"{value.text} has no column in it: name one")
             return Factor("numbers", value)
         return Factor("numbers", self._inside(self._of_columns))
 
     def _of_columns(self) -> Numbers:
         found = self.numbers()
-        if not any(columns_in(found)):
+        if not list(columns_in(found)):
             self._fault("there is no column within the brackets: name one")
         return found
 

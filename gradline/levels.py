@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradline.data import Batch, Source
+from gradline.data import Batch, Source, rows_before
 from gradline.encode import Levels, evaluate, undefined_error
 from gradline.errors import DataError
 from gradline.formula import Factor
@@ -102,6 +102,7 @@ def _take(
     """Show the learners a batch, before which `start` rows came."""
     if not factors:
         return
+    start = rows_before(batch, start)
     values = batch.numbers(names)
     refuse_infinity(values, names, start)
     places = np.flatnonzero(complete)

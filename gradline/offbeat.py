@@ -5,7 +5,8 @@ With ψ the derivative of the loss in the residual, the gradient over all rows i
     -1/W · Σ w_i ψ(r_i) [x_i 1]
 
 It is all that is known of how far the optimum is: such a fit is called converged where,
-on standardised features, its norm is below GRADIENT_SHARE of the root mean square of ψ.
+on standardised features, its norm is below GRADIENT_SHARE of the root mean square of ψ,
+and a share for the rows that the line goes through, as many as there are coefficients.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gradline.shuffle import BatchStream
 from gradline.survey import Survey
 
 #: A gradient smaller than this share of its parts is as good as none.
-GRADIENT_SHARE = 1e-2
+GRADIENT_SHARE = 0.02
 
 
 @dataclass
@@ -122,7 +123,7 @@ def conclude_other(
     scaled = (gradient[:-1] - gradient[-1] * survey.mean) / scale
     pull = math.hypot(float(scaled.norm()), float(gradient[-1]))
     share = pull / found.size if found.size else 0.0
-    if share > GRADIENT_SHARE:
+    if share > GRADIENT_SHARE + len(design.names) / survey.tally.rows:
         status = Status.NOT_CONVERGED
         advice = (
             f"The gradient is still {share:.1%} of what its rows pull: train on with "

@@ -110,6 +110,11 @@ def _add_fit(commands: Any) -> None:
         "option of descent is given)",
     )
     add_split(parser)
+    add(
+        "--score-test",
+        action="store_true",
+        help="score the test part too: once, for the fit that you have settled on",
+    )
     add_descent(parser)
     add_batches(parser)
     add_loss(parser)
@@ -172,6 +177,11 @@ def _add_evaluate(commands: Any) -> None:
     parser = _command(commands, "evaluate", "score a model on new data")
     parser.add_argument("model", metavar="MODEL", help="a file that fit saved")
     parser.add_argument("data", metavar="DATA", help="data with the target among them")
+    parser.add_argument(
+        "--part",
+        choices=["train", "validation", "test"],
+        help="score the rows that the fit's split puts there (default: all rows)",
+    )
     parser.add_argument(
         "--missing",
         choices=["error", "drop"],

@@ -6,14 +6,14 @@ pass, a byte for each row, so that it is asked once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gradline.data import Array, Batch, Codes, Source
+from gradline.data import Array, Batch, Codes, Source, row_places
 from gradline.errors import DataError
 
 #: A number for each row: which part it belongs to.
@@ -186,6 +186,56 @@ class PartSource:
                 yield PartBatch(batch, rows, start)
 
 
+class KnownSource:
+    """The rows of a source whose categories have levels that a design knows.
+
+    Args:
+        source: the rows.
+        levels: for each category, the levels that are known.
+
+    Attributes:
+        unseen: how many rows the last pass has left out, because they have another.
+    """
+
+    def __init__(self, source: Source, levels: Mapping[str, Sequence[str]]) -> None:
+        self._source = source
+        self._known = {name: frozenset(known) for name, known in levels.items()}
+        self.unseen = 0
+        self.name = source.name
+        self.columns = source.columns
+        self.rows: int | None = None
+        self.ahead = bool(getattr(source, "ahead", False))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Read these rows once."""
+        start = unseen = 0
+        wanted = list(dict.fromkeys([*columns, *self._known]))
+        for batch in self._source.batches(wanted):
+            known = np.ones(batch.rows, dtype=bool)
+            for name, levels in self._known.items():
+                codes, found = batch.category(name)
+                # A missing value, -1, is for the design to judge.
+                known &= np.array([*(level in levels for level in found), True])[codes]
+            picked = np.flatnonzero(known)
+            unseen += batch.rows - len(picked)
+            if len(picked) == batch.rows:
+                yield batch
+            elif len(picked):
+                yield PartBatch(batch, picked, start)
+            start += batch.rows
+        self.unseen = unseen
+
+
+def known_only(source: Source, levels: Mapping[str, Sequence[str]]) -> Source:
+    """A source without the rows of levels that are not known; itself, if none can be.
+
+    Args:
+        source: the rows.
+        levels: for each category, the levels that are known.
+    """
+    return KnownSource(source, levels) if levels else source
+
+
 class PartBatch:
     """Some rows of a batch.
 
@@ -205,7 +255,8 @@ class PartBatch:
     @property
     def places(self) -> Codes:
         """Which rows of the source these are, from 0."""
-        return self._picked + self._start
+        places: Codes = row_places(self._batch, self._start)[self._picked]
+        return places
 
     def numbers(self, names: Sequence[str]) -> Array:
         values = self._batch.numbers(names)

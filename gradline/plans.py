@@ -10,7 +10,7 @@ mean ‖z‖⁴ / mean ‖z‖², how far a single row may throw a step; β mome
 dampening. Steps of a batch of B rows are stable, in the mean square, up to about twice
 as much. Other losses, and optimisers other than SGD, take the scale of the target from
 the residuals s of the least-squares line: SGD steps are as long as they would be for
-a squared loss of the same curvature, others lr = s/20.
+a squared loss of the same curvature, those of Adam and its kin s/20.
 
 Source: Bach & Moulines, "Non-strongly-convex smooth stochastic approximation with
 convergence rate O(1/n)", 2013, for a constant rate and averaging.
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradline.checks import one_of
+from gradline.checks import one_of, whole
 from gradline.conclude import starting_point
 from gradline.data import Array
 from gradline.errors import UsageError
@@ -45,6 +45,9 @@ MOST_EPOCHS = 1000
 #: Any other takes so many steps, unless told, in epochs between these.
 STEPS = 4000
 EPOCHS = (10, 1000)
+
+#: Optimisers whose rate is how far a parameter goes in a step.
+STRIDES = ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop")
 
 #: The settings of SGD that the fast path knows.
 PLAIN = frozenset(["momentum", "dampening", "nesterov", "weight_decay"])
@@ -118,7 +121,12 @@ class Plan:
 
 
 def settle(
-    survey: Survey, loss: Loss, training: Training, batches: Batches, stops: bool
+    survey: Survey,
+    loss: Loss,
+    training: Training,
+    batches: Batches,
+    stops: bool = False,
+    endless: bool = False,
 ) -> Plan:
     """The plan for these data.
 
@@ -128,6 +136,7 @@ def settle(
         training: what was asked of the descent.
         batches: and of its batches.
         stops: whether early stopping may end it.
+        endless: whether there is more to come than the survey has seen.
 
     Raises:
         UsageError: things that do not go together.
@@ -153,7 +162,9 @@ def settle(
             epochs = MOST_EPOCHS
     z = scaled_rows(survey, scaled)
     top, single = steepness(survey, z, scaled)
-    rest = single / size * max(0.0, 1 - size / survey.tally.rows)
+    rest = single / size
+    if not endless:  # a batch that has all rows is no draw
+        rest *= max(0.0, 1 - size / survey.tally.rows)
     momentum = float(training.options.get("momentum") or 0.0)
     damp = float(training.options.get("dampening") or 0.0)
     slower = (1 - momentum) / (1 - damp)
@@ -183,9 +194,16 @@ def settle(
     )
 
 
-def check(loss: Loss, batches: Batches) -> None:
+def check(loss: Loss, training: Training, batches: Batches) -> None:
     """Refuse what cannot be meant, before any data are read."""
+    if training.lr == "auto" and training.optimizer not in ("SGD", *STRIDES):
+        raise UsageError(
+            f"lr='auto' is for SGD, {', '.join(STRIDES)}: give {training.optimizer} a "
+            "number, or leave lr out for its own"
+        )
     as_schedule(batches.schedule)
+    if batches.size is not None:
+        whole("batch_size", batches.size, 1)
     if batches.shuffle is not None:
         check_shuffle(batches.shuffle)
     if batches.average is not None:

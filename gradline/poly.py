@@ -28,7 +28,7 @@ from gradline.data import Array
 #: Relative to its column, a diagonal of R below this is rounding.
 ROUNDING = 1e-12
 
-#: Rows in a block of a QR decomposition.
+#: Rows in a block of a QR decomposition: it stays in the cache.
 BLOCK = 1024
 
 
@@ -94,8 +94,11 @@ class Learner:
         if not len(x):
             return
         self._reach(float(x.min()), float(x.max()))
-        V = _chebyshev((x - self._middle) / self._half, len(self._R) - 1)
-        self._R = _triangle(np.vstack([self._R, *_triangles(V)]))
+        parts = [self._R]
+        for start in range(0, len(x), 8 * BLOCK):
+            t = (x[start : start + 8 * BLOCK] - self._middle) / self._half
+            parts += _triangles(_chebyshev(t, len(self._R) - 1))
+        self._R = _triangle(np.vstack(parts))
         self.rows += len(x)
 
     def merge(self, other: Learner) -> None:
@@ -193,10 +196,10 @@ def _chebyshev(t: Array, degree: int) -> Array:
 
 
 def _triangles(V: Array) -> list[Array]:
-    """Triangles of V, or what is left of it: blocks in the cache go 4 times as fast."""
+    """Triangles of the blocks of V, and the rows that are left."""
     rows, width = V.shape
     whole = rows // BLOCK * BLOCK
-    blocks = np.ascontiguousarray(V[:whole]).reshape(-1, BLOCK, width)
+    blocks = V[:whole].reshape(-1, BLOCK, width)  # no copy: columns lie in one piece
     if not whole:
         return [V]
     return [*np.asarray(np.linalg.qr(blocks, mode="r")), V[whole:]]

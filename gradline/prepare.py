@@ -16,6 +16,7 @@ from gradline.errors import UsageError
 from gradline.formula import Formula
 from gradline.grammar import parse
 from gradline.intake import open_table
+from gradline.parts import known_only
 from gradline.splits import Split
 
 
@@ -36,10 +37,15 @@ class Prepared(NamedTuple):
 
     @property
     def validation(self) -> Source | None:
-        """The rows to choose by, where there are some."""
+        """The rows to choose by, where there are some.
+
+        Those with a level that the training part has not are left out: no coefficient
+        says what it does.
+        """
         if self.split is None or not self.split.has("validation", self.whole):
             return None
-        return self.split.part(self.whole, "validation")
+        part = self.split.part(self.whole, "validation")
+        return known_only(part, self.design.levels)
 
 
 def prepare(
@@ -56,6 +62,7 @@ def prepare(
     split: Split | None = None,
     formula: str | None = None,
     degree: int | None = None,
+    aside: Sequence[str] = (),
     **reading: Any,
 ) -> Prepared:
     """Data and choices as a source and the design that reads it.
@@ -73,6 +80,8 @@ def prepare(
         split: which rows to learn from.
         formula: the target and the terms.
         degree: of a polynomial of each numeric feature.
+        aside: columns that are no features unless they are named, such as those that
+            say which fold a row belongs to; those of the split are, too.
         **reading: delimiter, encoding, decimal of a CSV file.
     """
     if target is not None:
@@ -92,9 +101,10 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        if features is None:
-            exclude = (*exclude, *split.columns)
+        aside = (*aside, *split.columns)
         source = split.part(source, "train")
+    if features is None:
+        exclude = (*exclude, *aside)
     design = build_design(
         source,
         target=table.target,

@@ -299,6 +299,8 @@ class Record:
         """Go on from such a state."""
         columns = (state[name] for name in ("epochs", "gaps", "inner", "seen"))
         entries = [_Entry(*row) for row in zip(*columns, strict=True)]
+        if not all(type(e.gap) is float and type(e.epoch) is int for e in entries):
+            raise ValueError("an epoch of the history is no number")
         self._every = state["every"]
         self._kept = entries[: state["kept"]]
         self._best = entries[-2] if state["best"] else None

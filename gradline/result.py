@@ -18,6 +18,7 @@ from gradline.checks import one_of
 from gradline.data import Array, Batch, Progress, Source
 from gradline.design import Design, Missing, check_target
 from gradline.errors import DataError, MissingValueError, UsageError
+from gradline.exam import Exam, part_scores
 from gradline.inference import (
     Cov,
     Evidence,
@@ -32,7 +33,9 @@ from gradline.inference import (
     why_not,
 )
 from gradline.intake import is_bare_array, open_features, open_table
+from gradline.prepare import Prepared
 from gradline.scores import Sample, Scores, Trace, score, score_by
+from gradline.splits import PARTS, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,6 +101,7 @@ class Fit:
     _source: Source | None = field(default=None, repr=False, compare=False)
     _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
     _network: Trained | None = field(default=None, repr=False, compare=False)
+    _exam: Exam | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def judged_later(cls, judge: Callable[[], Any], **known: Any) -> Fit:
@@ -110,6 +114,16 @@ class Fit:
         fit = object.__new__(cls)
         fit.__dict__.update(known, _judge=judge)
         return fit
+
+    def examined(self, prepared: Prepared) -> Fit:
+        """Remember the parts of the data, where there are some; return self.
+
+        It is part of making a fit, before anybody has it.
+        """
+        if isinstance(prepared.split, Split):
+            self.__dict__["_exam"] = Exam(prepared)
+            self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
+        return self
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there: fields that the judgement will bring.
@@ -126,7 +140,7 @@ class Fit:
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.certificate  # a pickled fit is a judged one
-        return self.__dict__ | {"_source": None, "_origin": None}
+        return self.__dict__ | {"_source": None, "_origin": None, "_exam": None}
 
     @property
     def target(self) -> str:
@@ -387,21 +401,36 @@ class Fit:
         found: Array = self.level + (X - self.center) @ self.slopes
         return found
 
-    def evaluate(self, data: Any, y: Any = None, **reading: Any) -> Scores:
-        """Score the predictions on data with known targets.
+    def evaluate(
+        self,
+        data: Any = None,
+        y: Any = None,
+        *,
+        part: str | None = None,
+        **reading: Any,
+    ) -> Scores:
+        """Score the predictions on data with known targets, or on a part of the fit's.
 
         Args:
-            data: as in `predict`, with the target among its columns unless y is given.
+            data: as in `predict`, with the target among its columns unless y is given;
+                None for the fit's own data, of which `part` says what.
             y: the targets, (n,): the column, where a formula predicts its logarithm.
+            part: "train", "validation" or "test": the rows that the fit's split puts
+                there. The test part is read once; asked again, it says the same.
             **reading: missing="error" or "drop", as the fit had it unless told; and as
                 in `predict`.
 
         Returns:
-            R², RMSE and MAE, weighted as the fit was where the weights are there.
+            R², RMSE and MAE, weighted as the fit was where the weights are there;
+            .part says of which rows. Rows of a part with a level that the training
+            part has not are left out and counted, .unseen.
 
         Raises:
+            UsageError: neither data nor a part; a part that the split has not.
             DataError: no rows; and as in `predict`.
         """
+        if data is None:
+            return self._scores_of(part, y, reading)
         missing: Missing = reading.pop("missing", self.design.missing)
         one_of("missing", missing, "error", "drop")
         if y is None and is_bare_array(data):
@@ -415,9 +444,52 @@ class Fit:
         names = {c.name for c in table.source.columns}
         weights = self.design.weights if self.design.weights in names else None
         design = dataclasses.replace(self.design, weights=weights, missing=missing)
+        if part is not None:
+            if (known := self.settings.get("split")) is None:
+                raise UsageError(
+                    "the fit had no split, so its data have no parts: leave part out"
+                )
+            split = Split(**known)
+            return part_scores(split, table.source, part, design, self._score)
+        return self._score(design, table.source).named(table.source.name)
+
+    def has_part(self, part: str) -> bool:
+        """Whether the fit's own data, if it holds them, have such a part."""
+        if self._exam is None or self._exam.prepared.split is None:
+            return part == "train"
+        return self._exam.prepared.split.has(part, self._exam.prepared.whole)
+
+    @property
+    def scores(self) -> dict[str, Scores]:
+        """The scores known so far, by part; those of "train" are `metrics`."""
+        known = {} if self._exam is None else self._exam.known
+        return {"train": self.metrics.named("train")} | known
+
+    def _scores_of(self, part: str | None, y: Any, reading: dict[str, Any]) -> Scores:
+        """The scores of a part of the fit's own data."""
+        given = ["y"] * (y is not None) + list(reading)
+        if part is None or given:
+            raise UsageError(
+                f"{', '.join(given) or 'nothing'} is given without data: give data to "
+                "score, or the part of the fit's own, evaluate(part='test')"
+            )
+        one_of("part", part, *PARTS)
+        if part == "train":
+            return self.scores["train"]
+        if self._exam is None:
+            hint = f"fit with split=gl.Split({part}=0.2), or give data, evaluate(data)"
+            why = f"the fit had no split, so there is no {part} part"
+            if "split" in self.settings:
+                why = "a fit that was loaded does not hold its data"
+                hint = f"give them too, evaluate(data, part={part!r})"
+            raise UsageError(f"{why}: {hint}")
+        return self._exam.scores(part, self._score)
+
+    def _score(self, design: Design, source: Source) -> Scores:
+        """R², RMSE and MAE over a source."""
         if self._network is not None:
-            return score_by(design, table.source, self._network.predict)
-        return score(design, table.source, self.slopes, self.center, self.level)
+            return score_by(design, source, self._network.predict)
+        return score(design, source, self.slopes, self.center, self.level)
 
     def plot(self, path: str | FilePath | None = None) -> Figure:
         """Draw the fit: the line over the points, or predicted against actual.
@@ -458,7 +530,10 @@ class Fit:
         self._refuse_network("the model at other epochs")
         from gradline.retrace import at
 
-        return at(self, epoch)
+        found = at(self, epoch)
+        if self._exam is not None:
+            found.examined(self._exam.prepared)
+        return found
 
     def loss_surface(
         self,
@@ -519,6 +594,24 @@ class Fit:
             chosen=self.trace.best_epoch,
         )
         return _saved(figure, path)
+
+    def plot_alpha(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the cross-validated error over alpha, and the alpha that was chosen.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: alpha was not chosen by the data, or the fit was loaded.
+        """
+        if self.cross_validation is None:
+            raise DataError(
+                "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
+            )
+        return self.cross_validation.plot(path)
 
     def plot_surface(
         self,

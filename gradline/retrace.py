@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradline.certificate import TOLERANCE, advice_for, relative_gap
+from gradline.certificate import BATCH_TOLERANCE, TOLERANCE, advice_for, relative_gap
 from gradline.checks import whole
 from gradline.conclude import conclude
 from gradline.data import Array
@@ -140,18 +140,28 @@ def at(fit: Fit, epoch: int) -> Fit:
         return trained(origin.survey, origin.path, epoch, settings, origin.held)
     last = _recorded(trace, epoch, loaded=origin is None)
     short = trace.until(last)
+    how = {}
+    if "how" in settings:
+        how["how"] = f"{settings['how']}, as it was after epoch {epoch:,}"
     if isinstance(origin, Origin):
         parameters = np.append(trace.weights[last], trace.intercepts[last])
         return conclude(
             origin.survey,
             torch.from_numpy(parameters),
-            method="gd",
+            method="sgd" if fit.method == "sgd" else "gd",
             trace=short,
-            settings=settings | {"epochs": epoch, "interrupted": False},
+            settings=settings | {"epochs": epoch, "interrupted": False} | how,
             origin=origin,
         )
     own = int(trace.epochs[-1]) if trace.best_epoch is None else trace.best_epoch
-    return fit if epoch == own else _from_trace(fit, short, epoch)
+    if epoch == own:
+        return fit
+    if fit.certificate.bound != "exact":
+        raise DataError(
+            f"the {fit.certificate.objective} at epoch {epoch:,} was not certified: "
+            "fit.trace has the weights and the loss, or fit with so many epochs"
+        )
+    return _from_trace(fit, short, epoch)
 
 
 def epochs_to_keep(total: int, features: int) -> Epochs:
@@ -199,7 +209,7 @@ def _from_trace(fit: Fit, trace: Trace, epoch: int) -> Fit:
     share = relative_gap(gap, known.optimum_loss, EPS * variance)
     settings = {k: v for k, v in fit.settings.items() if k != "early_stopping"}
     status = known.status
-    if share > TOLERANCE:
+    if share > (BATCH_TOLERANCE if fit.method == "sgd" else TOLERANCE):
         status = Status.NOT_CONVERGED
     elif status == Status.NOT_CONVERGED:
         status = Status.CONVERGED

@@ -37,11 +37,11 @@ import torch
 
 from gradline.data import Array, Chunk
 from gradline.solvers import column_scale
-from gradline.state import Moments
+from gradline.state import SMALL, Moments
 
 #: Alphas go from so many times the largest eigenvalue, where slopes have all but
 #: vanished, down to this share of it, where they are those of least squares.
-LARGEST_SHARE, LEAST_SHARE = 1e3, 1e-6
+LARGEST_SHARE, LEAST_SHARE = 1e3, 1e-8
 
 #: Eigenvalues below this share of the largest are rounding.
 _ROUNDING = 1e-14
@@ -127,10 +127,8 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
     matrix = sums.xx / (W * divide[:, None] * divide)
     matrix[~live] = 0
     matrix[:, ~live] = 0
-    values, vectors = torch.linalg.eigh(torch.from_numpy(matrix))
-    found = values.numpy()
+    found, V = _eigh(matrix)
     found = np.where(found > _ROUNDING * max(float(found[-1]), 0.0), found, 0.0)
-    V = vectors.numpy()
     pull = np.where(live[:, None], state.xr / (W * divide[:, None]), 0.0)
     return Eigen(
         found,
@@ -144,6 +142,14 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
         state.intercept,
         state.rr / W,
     )
+
+
+def _eigh(matrix: Array) -> tuple[Array, Array]:
+    if len(matrix) <= SMALL:
+        values, vectors = np.linalg.eigh(matrix)
+        return values, vectors
+    found = torch.linalg.eigh(torch.from_numpy(matrix))
+    return found.eigenvalues.numpy(), found.eigenvectors.numpy()
 
 
 def ridge_path(
@@ -170,7 +176,7 @@ def ridge_path(
 def ridge_alphas(moments: Moments, standardize: bool = True, count: int = 100) -> Array:
     """A grid of alphas for a state, (count,), from large to small.
 
-    It spans nine decades about the largest eigenvalue, by the features alone: all
+    It spans eleven decades about the largest eigenvalue, by the features alone: all
     targets have the same.
     """
     largest = float(eigen(moments, standardize).values[-1])

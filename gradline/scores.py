@@ -24,9 +24,17 @@ class Scores(Mapping[str, float]):
         mae: mean absolute error, in units of y. A fit of many rows measures it when it
             is first asked for, by another pass over its data; NaN where those are gone.
         rows: how many rows were scored.
+        part: which rows: "train", "validation" or "test", or the name of the data;
+            None for the rows of the fit.
+        unseen: how many more rows there were, left out because they have a level that
+            the training part has not.
+        note: a warning in plain words, or None.
     """
 
     _NAMES = ("r2", "rmse", "mae", "rows")
+    part: str | None = None
+    unseen: int = 0
+    note: str | None = None
 
     def __init__(
         self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
@@ -42,6 +50,16 @@ class Scores(Mapping[str, float]):
         if callable(self._mae):
             self._mae = self._mae()
         return self._mae
+
+    def named(self, part: str, unseen: int = 0, note: str | None = None) -> Scores:
+        """The same scores, saying of which rows they are."""
+        found = Scores(self.r2, self.rmse, self._mae, self.rows)
+        found.part, found.unseen, found.note = part, unseen, note
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores at hand, and of which rows they are, for JSON."""
+        return {**self.at_hand, "part": self.part, "unseen": self.unseen}
 
     @property
     def at_hand(self) -> dict[str, float]:
@@ -69,6 +87,8 @@ class Scores(Mapping[str, float]):
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
+        shown = shown if self.part is None else f"{self.part!r}, {shown}"
+        shown += f", unseen={self.unseen}" if self.unseen else ""
         return f"Scores({shown})"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -25,9 +25,10 @@ import numpy as np
 import torch
 
 from gradline.checks import whole
-from gradline.data import Array, Batch, Chunk, Source
+from gradline.data import Array, Batch, Chunk, Codes, Source
 from gradline.design import Design
 from gradline.errors import DataError, UsageError
+from gradline.prefetch import prefetched
 
 #: Up to so many bytes of float64 all rows are kept in memory.
 HELD_BYTES = 512 << 20
@@ -35,6 +36,9 @@ HELD_BYTES = 512 << 20
 #: The shuffle buffer of data that are not: rows, and bytes at the most.
 BUFFER_ROWS = 1 << 18
 BUFFER_BYTES = 64 << 20
+
+#: From so many rows on, a thread of its own picks them.
+AHEAD_ROWS = 100_000
 
 #: Rows that are handed on at a time: they stay in the cache for what is done with them.
 BLOCK_ROWS = 16_384
@@ -196,14 +200,21 @@ class BatchStream:
             for start in range(done, whole.rows, self._step):
                 yield whole.part(start, start + self._step)
             return
-        order = torch.from_numpy(random.permutation(whole.rows))
-        values = torch.from_numpy(whole.values)
-        weight = None if whole.weight is None else torch.from_numpy(whole.weight)
-        for start in range(done, whole.rows, self._step):
+        picked = self._picked(random.permutation(whole.rows)[done:])
+        if whole.rows < AHEAD_ROWS or torch.get_num_threads() == 1:
+            yield from picked
+            return
+        with closing(prefetched(picked)) as ahead:
+            yield from ahead
+
+    def _picked(self, order: Codes) -> Iterator[Block]:
+        """Rows in this order: np.take lets another thread compute meanwhile."""
+        whole = self._whole
+        for start in range(0, len(order), self._step):
             rows = order[start : start + self._step]
             yield Block(
-                values.index_select(0, rows).numpy(),
-                None if weight is None else weight.index_select(0, rows).numpy(),
+                np.take(whole.values, rows, axis=0),
+                None if whole.weight is None else np.take(whole.weight, rows),
             )
 
     def _windows(self, random: np.random.Generator) -> Iterator[Block]:

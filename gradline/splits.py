@@ -91,6 +91,9 @@ class Split:
     seed: int = 0
     key: Sequence[str] | None = None
     cuts: Sequence[float | None] | None = field(default=None, repr=False, compare=False)
+    _tests: list[None] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
     _known: WeakValueDictionary[int, Labelled] = field(
         default_factory=WeakValueDictionary, init=False, repr=False, compare=False
     )
@@ -145,7 +148,7 @@ class Split:
         named = (self.column, self.time, self.group)
         return tuple(name for name in named if name is not None)
 
-    def has(self, part: Part, source: Source | None = None) -> bool:
+    def has(self, part: str, source: Source | None = None) -> bool:
         """Whether there is such a part.
 
         Args:
@@ -160,7 +163,7 @@ class Split:
             return bool(getattr(self, part))
         if source is None:
             return True
-        return PARTS.index(part) in self._labelled(source).labels()
+        return bool(np.isin(_numbers(part), self._labelled(source).labels()).all())
 
     def part(self, source: Source, part: str | Sequence[str]) -> Source:
         """The rows of one part as a source.
@@ -203,6 +206,14 @@ class Split:
                 c if c is not None and c < np.inf else None for c in self.cuts
             ]
         return found
+
+    def count_test(self) -> int:
+        """Note that a fit has been scored on the test part; how many had been before.
+
+        Counted on this object: an equal split made anew begins at 0.
+        """
+        self._tests.append(None)
+        return len(self._tests) - 1
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_known": None}  # what it knows of data stays with them

@@ -50,6 +50,10 @@ OPENING_ROWS = 1024
 LINE_ROWS = 8
 LINE_GROWTH = 8
 
+#: Up to so many columns NumPy solves: torch would wake threads for it, and where many
+#: readers do so at once they wait for one another for longer than the work takes.
+SMALL = 256
+
 EPS = float(np.finfo(np.float64).eps)
 
 #: Sums may overflow; whoever reads the state says so in words.
@@ -491,6 +495,13 @@ def _solved(xx: Array, xr: Array) -> Array:
     scale = np.where(scale > 0, scale, 1.0)
     shape = xx / scale / scale[:, None]
     shape[np.diag_indices_from(shape)] += 1e-9
+    if len(shape) <= SMALL:
+        try:
+            lower = np.linalg.cholesky(shape)
+        except np.linalg.LinAlgError:
+            return np.zeros_like(xr)
+        half = np.linalg.solve(lower, xr / scale[:, None])
+        return _finite(np.linalg.solve(lower.T, half) / scale[:, None])
     factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(shape))
     if int(failed):
         return np.zeros_like(xr)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gradline.checkpoints import like, small
 from gradline.descent import make_optimizer
 from gradline.epochs import Turn, criterion_of, train
 from gradline.errors import UsageError
@@ -131,6 +132,13 @@ class LoopSteps:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
+        fresh = self.state()
+        kept = state["optimizer"]["state"]
+        fresh["optimizer"] = fresh["optimizer"] | {"state": kept}
+        like(state, fresh | {"rates": state["rates"]})
+        for place, parameter in enumerate(self.optimizer.param_groups[0]["params"]):
+            sizes = {0, 1, parameter.numel(), len(self.sum)}
+            small(kept.get(place), sizes, f"the optimiser's {place}")
         with torch.no_grad():
             self.model.weight.copy_(state["parameters"][None, :-1])
             self.model.bias.copy_(state["parameters"][-1:])

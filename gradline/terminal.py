@@ -52,16 +52,19 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         inference = fit.inference()
     if inference is None:
         lines += _coefficient_lines(fit)
-        lines += ["", scores_line(fit.metrics)]
+        lines += ["", *part_lines(fit)]
         lines += _sentence(f"{reason}.") if reason else []
     else:
         lines += inference_lines(fit, inference)
-        lines += ["", scores_line(fit.metrics), *fitness_lines(inference)]
+        lines += ["", *part_lines(fit), *fitness_lines(inference)]
     lines.append("")
     lines += certificate_lines(fit)
     for note in fit.notes:
         if note != fit.certificate.advice:
             lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
+    for scores in fit.scores.values():
+        if scores.note:
+            lines += _sentence(f"Note: {scores.note}.")
     if inference is not None and inference.note:
         lines += _sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
@@ -264,10 +267,31 @@ def scores_line(scores: Scores) -> str:
     """R², RMSE and, where it is at hand, MAE in a line."""
     mae = scores.at_hand["mae"]
     known = "" if math.isnan(mae) else f"MAE {number(mae)}   "
+    part = "" if scores.part is None else f"{printable(scores.part, 40)}: "
+    unseen = ""
+    if scores.unseen:
+        unseen = f", {scores.unseen:,} more left out: levels not seen in training"
     return (
-        f"R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
-        f"{known}({scores.rows:,} rows)"
+        f"{part}R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
+        f"{known}({scores.rows:,} rows{unseen})"
     )
+
+
+def part_lines(fit: Fit) -> list[str]:
+    """The scores of the rows that were fitted, and of other parts where known."""
+    lines = [scores_line(fit.metrics)]
+    if "split" in fit.settings:
+        lines = [scores_line(scores) for scores in fit.scores.values()]
+    return lines + _chosen_lines(fit.settings)
+
+
+def _chosen_lines(settings: dict[str, Any]) -> list[str]:
+    """The score by which alpha was chosen, where it was."""
+    known = settings.get("cross_validation")
+    if known is None:
+        return []
+    line = f"cross-validation: R² {number(known['r2'])}   RMSE {number(known['rmse'])}"
+    return [f"{line}   ({known['folds']}, {known['alphas']:,} alphas)"]
 
 
 def certificate_lines(fit: Fit) -> list[str]:

@@ -32,6 +32,9 @@ MOST_TERMS = 20_000
 #: Of one term: categories in an interaction of k span 2^k parts.
 MOST_FACTORS = 8
 
+#: Products that are made, and pairs looked at, while a formula is multiplied out.
+MOST_WORK = 500_000
+
 Term = tuple[Factor, ...]
 
 
@@ -72,7 +75,7 @@ def expand(
         UsageError: too many terms, or a term taken off that is not there.
     """
     work = _Expansion(others, is_category)
-    intercept, terms = True, _Terms()
+    intercept, terms = True, work.none()
     for sign, part in right.parts:
         if isinstance(part, Intercept):
             intercept = part.there == (sign == "+")
@@ -83,21 +86,31 @@ def expand(
 
 
 class _Terms(dict[frozenset[Factor], Term]):
-    """Terms by their factors, whose order makes no difference, in order."""
+    """Terms by their factors, whose order makes no difference, in order.
+
+    Args:
+        work: how many products have been made for a formula, in a list of one.
+        given: terms to begin with.
+    """
+
+    def __init__(self, work: list[int], given: Iterable[Term] = ()) -> None:
+        super().__init__({frozenset(term): term for term in given})
+        self.work = work
 
     def put(self, factors: Iterable[Factor]) -> None:
         """Add the product of factors; a factor times itself is itself."""
         term = tuple(dict.fromkeys(factors))
+        self.work[0] += 1
         if len(term) > MOST_FACTORS:
             raise UsageError(
                 f"the formula has a term of {len(term)} factors: give at most "
                 f"{MOST_FACTORS} in an interaction"
             )
         self.setdefault(frozenset(term), term)
-        if len(self) > MOST_TERMS:
+        if len(self) > MOST_TERMS or self.work[0] > MOST_WORK:
             raise UsageError(
                 f"the formula has more than {MOST_TERMS:,} terms once it is multiplied "
-                "out: give a lower power, or fewer columns"
+                "out, or too many on the way: give a lower power, or fewer columns"
             )
 
 
@@ -105,11 +118,16 @@ class _Expansion:
     def __init__(self, others: Sequence[str], is_category: Callable[[str], bool]):
         self._others = others
         self._is_category = is_category
+        self._work = [0]
         self.bases: dict[str, str] = {}
         self.dotted = False
 
+    def none(self) -> _Terms:
+        """No terms yet."""
+        return _Terms(self._work)
+
     def of(self, node: Node) -> _Terms:
-        found = _Terms()
+        found = self.none()
         if isinstance(node, Factor):
             found.put([self._resolved(node)])
         elif isinstance(node, Dot):
@@ -160,7 +178,7 @@ class _Expansion:
 
 def _products(left: _Terms, right: _Terms) -> _Terms:
     """a:b."""
-    found = _Terms()
+    found = _Terms(left.work)
     for one, other in itertools.product(left.values(), right.values()):
         found.put([*one, *other])
     return found
@@ -168,7 +186,7 @@ def _products(left: _Terms, right: _Terms) -> _Terms:
 
 def _crossed(left: _Terms, right: _Terms) -> _Terms:
     """a*b, which is a + b + a:b."""
-    found = _Terms(left)
+    found = _Terms(left.work, left.values())
     for term in itertools.chain(right.values(), _products(left, right).values()):
         found.put(term)
     return found
@@ -176,7 +194,7 @@ def _crossed(left: _Terms, right: _Terms) -> _Terms:
 
 def _nested(left: _Terms, right: _Terms) -> _Terms:
     """a/b, which is a + a:b; (a + b)/c is a + b + a:b:c."""
-    found = _Terms(left)
+    found = _Terms(left.work, left.values())
     common = [factor for term in left.values() for factor in term]
     for term in right.values():
         found.put([*common, *term])
@@ -193,39 +211,53 @@ def coded(terms: Iterable[Term], intercept: bool) -> tuple[tuple[Coded, ...], ..
         terms: lower ones first.
         intercept: whether one stands before them.
     """
-    spanned: set[frozenset[Coded]] = {frozenset()} if intercept else set()
+    bits: dict[Factor, int] = {}  # of all factors, so that sets of them are numbers
+    spanned = {0} if intercept else set()
     found: list[tuple[Coded, ...]] = []
+    work = 0
     for term in terms:
-        choices: list[list[Coded | None]] = [
-            [Coded(f, False), None] if f.kind == "category" else [Coded(f, True)]
-            for f in term
+        numeric, choices = 0, [0]
+        for factor in term:
+            bit = bits.setdefault(factor, 1 << len(bits))
+            if factor.kind == "category":
+                choices = [c | more for c in choices for more in (bit, 0)]
+            else:
+                numeric |= bit
+        parts = [numeric | c for c in choices if numeric | c not in spanned]
+        spanned.update(parts)
+        work += len(parts) ** 2
+        if work > MOST_WORK:
+            raise UsageError(
+                "the formula has too many interactions of categories without the "
+                "lower ones that they hold: add these, as a*b does for a:b"
+            )
+        parts.sort(key=int.bit_count)
+        found += [
+            tuple(Coded(f, bool(bits[f] & whole)) for f in term if bits[f] & present)
+            for present, whole in _put_together([(part, numeric) for part in parts])
         ]
-        parts: list[tuple[Coded, ...]] = []
-        for chosen in itertools.product(*choices):
-            part = tuple(c for c in chosen if c is not None)
-            if frozenset(part) not in spanned:
-                spanned.add(frozenset(part))
-                parts.append(part)
-        found += _put_together(parts)
     return tuple(found)
 
 
-def _put_together(parts: Iterable[tuple[Coded, ...]]) -> list[tuple[Coded, ...]]:
-    """As few products as span the same: t and t:a- are t:a."""
-    found: list[tuple[Coded, ...]] = []
-    for part in sorted(parts, key=len):
-        for existing in found:
-            new = set(part).difference(existing)
-            if len(existing) != len(part) - 1 or len(new) != 1:
-                continue
-            (added,) = new
-            if not added.whole:
-                whole = tuple(c._replace(whole=True) if c == added else c for c in part)
-                left = [p for p in found if p != existing]
-                found = _put_together([*left, whole])
+def _put_together(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """As few products as span the same: t and t:a- are t:a.
+
+    Args:
+        parts: the factors of each, and which of them are whole; smaller ones first.
+    """
+    found: list[tuple[int, int]] = []
+    for present, whole in parts:
+        for other in found:
+            added = present ^ other[0]
+            lacks_one = present & other[0] == other[0] and added.bit_count() == 1
+            if lacks_one and whole == other[1]:  # what is added is reduced, then
+                left = [p for p in found if p != other]
+                left.append((present, whole | added))
+                left.sort(key=lambda p: p[0].bit_count())
+                found = _put_together(left)
                 break
         else:
-            found.append(part)
+            found.append((present, whole))
     return found
 
 

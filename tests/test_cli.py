@@ -138,7 +138,7 @@ def test_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert json.loads(out)["metrics"] == pytest.approx(dict(want))
     code, out, _ = run(capsys, "evaluate", "model.safetensors", "houses.csv")
-    assert (code, out.startswith("R² 0.99")) == (0, True)
+    assert (code, out.startswith("houses.csv: R² 0.99")) == (0, True)
 
 
 @pytest.mark.parametrize("name", ["s.csv", "s.parquet", "s.arrow"])

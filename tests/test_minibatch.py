@@ -12,7 +12,7 @@ import torch
 import gradline as gl
 import gradline.plans
 from gradline.affine import AffineSteps
-from gradline.objective import Squared
+from gradline.objective import Huber, Squared
 from gradline.recurrence import Rule
 from gradline.schedules import as_schedule
 from gradline.shuffle import BatchStream
@@ -190,3 +190,342 @@ def test_it_is_the_loop_with_a_data_loader() -> None:
     predicted = ((y - fit.predict(X)) ** 2).mean()
     assert fit.trace is not None
     assert fit.trace.losses[-1] == pytest.approx(predicted, rel=1e-9)
+
+
+def test_descend_takes_the_same_batches() -> None:
+    X, y = data()
+    model = zeros(3)
+    steps = list(
+        gl.descend(
+            model,
+            X,
+            y[:, None],
+            lr=0.005,
+            epochs=3,
+            batch_size=64,
+            seed=5,
+            momentum=0.9,
+        )
+    )
+    assert [(s.epoch, s.batch) for s in steps][4:7] == [(1, 5), (2, 1), (2, 2)]
+    fit = gl.fit(
+        X, y, batch_size=64, lr=0.005, momentum=0.9, epochs=3, seed=5, start=zeros(3)
+    )
+    found = model.weight.detach().numpy()[0]
+    np.testing.assert_allclose(found, fit.slopes, rtol=TOLERANCE["float64"])
+    with pytest.raises(gl.UsageError, match="seed is for drawing batches"):
+        gl.descend(zeros(3), X, y[:, None], seed=1)
+    with pytest.raises(gl.DivergenceError, match="at epoch 1"):
+        list(gl.descend(zeros(3), X * 1e3, y[:, None], lr=1.0, batch_size=10))
+
+
+def test_the_default_converges_on_unscaled_data() -> None:
+    """scikit-learn#19451: features of a million and of a thousandth."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(5000, 4)) * [1e6, 1e-3, 1, 30] + [1e7, 0, -5, 100]
+    y = X @ [1e-6, 1e3, 1, 0.1] + random.normal(size=5000)
+    fit, exact = gl.fit(X, y, method="sgd"), gl.fit(X, y)
+    c = fit.certificate
+    assert c.status == "converged"
+    assert c.relative_gap <= 1e-5
+    assert c.optimum_loss == pytest.approx(exact.certificate.loss)
+    np.testing.assert_allclose(fit.slopes, exact.slopes, rtol=2e-2)
+    assert fit.settings["standardize"] is fit.settings["average"] is True
+    assert fit.trace is not None
+    assert fit.trace.losses[-1] == pytest.approx(c.loss)
+    epochs = fit.settings["epochs"]
+    assert len(fit.trace.weights) == len(fit.trace.epochs) == epochs + 1
+    with pytest.raises(gl.DataError, match="no standard errors for minibatches"):
+        fit.inference()
+    assert fit.at(1).certificate.loss == pytest.approx(fit.trace.losses[1])
+    assert fit.at(1).method == "sgd"
+    with pytest.raises(gl.DataError, match="the last one is"):
+        fit.at(epochs + 1)
+
+
+def test_what_does_not_converge_says_so() -> None:
+    """Nearly dependent columns: a thousand epochs are not enough."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=200)
+    X = np.column_stack([x, x + 1e-4 * random.normal(size=200)])
+    y = X[:, 0] - 300 * X[:, 1] + 0.01 * random.normal(size=200)
+    fit = gl.fit(X, y, method="sgd", batch_size=20)
+    assert fit.certificate.status == "not_converged"
+    assert "take the optimum itself from method='exact'" in fit.certificate.advice
+    few = gl.fit(*data(), method="sgd", epochs=1, seed=1)
+    assert few.certificate.status == "not_converged"
+    assert few.certificate.gap > 0
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["Adam", "adamw", "RMSprop", "Adagrad", "Adadelta", "NAdam", "LBFGS"]
+)
+def test_any_optimiser_runs(optimizer: str) -> None:
+    X, y = data()
+    options: dict[str, Any] = {"batch_size": 50, "optimizer": optimizer}
+    fit = gl.fit(X, y, lr=0.1, epochs=5, **options)
+    assert fit.trace is not None
+    assert fit.trace.losses[-1] < fit.trace.losses[0]
+    if optimizer in ("Adagrad", "Adadelta", "LBFGS"):
+        with pytest.raises(gl.UsageError, match="lr='auto' is for SGD, Adam, AdamW"):
+            gl.fit(X, y, lr="auto", **options)
+    else:  # whatever the units
+        fit = gl.fit(X * 1e3, y, lr="auto", epochs=60, **options)
+        assert fit.certificate.relative_gap < 0.02
+
+
+@pytest.mark.parametrize("name", ["SparseAdam", "Muon"])
+def test_an_optimiser_that_cannot_is_refused(name: str) -> None:
+    with pytest.raises(gl.UsageError, match=name):
+        gl.fit(*data(), batch_size=50, optimizer=name, epochs=2)
+
+
+def test_a_rate_that_is_too_large_is_named_with_its_limit() -> None:
+    X, y = data()
+    with pytest.raises(
+        gl.DivergenceError, match="with batches of 32 rows the"
+    ) as raised:
+        gl.fit(X * 1e3, y, batch_size=32, lr=0.1, epochs=5)
+    message = str(raised.value)
+    assert "or standardise the features (standardize=True, --standardize)" in message
+    limit = raised.value.lr_limit
+    assert limit is not None
+    fit = gl.fit(X * 1e3, y, batch_size=32, lr=limit / 2, epochs=5)
+    assert fit.certificate.loss < 1e3 * fit.certificate.optimum_loss
+    with pytest.raises(gl.DivergenceError, match="Adagrad with lr 1e\\+300 diverges"):
+        gl.fit(X, y, batch_size=32, optimizer="Adagrad", lr=1e300, epochs=5)
+
+
+@pytest.mark.parametrize(("d", "size"), [(3, 8), (10, 64), (40, 64)])
+def test_the_stability_limit_is_about_right(d: int, size: int) -> None:
+    random = np.random.default_rng(1)
+    X = random.normal(size=(4000, d))
+    y = X.sum(1) + random.normal(size=4000)
+    options: dict[str, Any] = {"batch_size": size, "standardize": True, "epochs": 20}
+    with pytest.raises(gl.DivergenceError) as raised:
+        gl.fit(X, y, lr=10.0, **options)
+    limit = raised.value.lr_limit
+    assert limit is not None
+    gl.fit(X, y, lr=0.8 * limit, **options)
+    with pytest.raises(gl.DivergenceError):
+        gl.fit(X, y, lr=1.6 * limit, **options)
+
+
+def test_rows_out_of_core_are_learned_from_too(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    X, y = data(2000)
+    columns = {f"x{i + 1}": X[:, i] for i in range(3)} | {"y": y}
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet", row_group_size=300)
+    options: dict[str, Any] = {"batch_size": 50, "lr": 0.01, "epochs": 3}
+    whole = gl.fit(X, y, shuffle=False, **options)
+    monkeypatch.setattr("gradline.shuffle.HELD_BYTES", 0)
+    monkeypatch.setattr("gradline.tables.KEPT_BYTES", 0)
+    path = tmp_path / "data.parquet"
+    streamed = gl.fit(path, target="y", shuffle=False, **options)
+    np.testing.assert_array_equal(streamed.slopes, whole.slopes)
+    shuffled = gl.fit(path, target="y", method="sgd", shuffle=400)
+    assert shuffled.certificate.status == "converged"
+
+
+def test_weights_count_as_rows_do() -> None:
+    """With whole weights, batches of all rows: as if rows were repeated."""
+    X, y = data(100)
+    weights = np.random.default_rng(2).integers(0, 4, 100)
+    options: dict[str, Any] = {"lr": 0.01, "epochs": 9, "shuffle": False, "seed": 1}
+    weighted = gl.fit(X, y, weights=weights, batch_size=100, **options)
+    again = np.repeat(np.arange(100), weights)
+    repeated = gl.fit(X[again], y[again], batch_size=len(again), **options)
+    np.testing.assert_allclose(weighted.slopes, repeated.slopes, rtol=1e-9)
+
+
+def test_scikit_learn_finds_the_same_line() -> None:
+    from sklearn.linear_model import SGDRegressor
+
+    X, y = data(5000)
+    Z = (X - X.mean(0)) / X.std(0)
+    model = SGDRegressor(penalty=None, average=True, tol=None, max_iter=50).fit(Z, y)
+    fit = gl.fit(Z, y, method="sgd")
+    np.testing.assert_allclose(fit.slopes, model.coef_, atol=0.02)
+    theirs = np.square(y - model.predict(Z)).mean()
+    assert fit.certificate.loss <= theirs + 1e-5 * fit.certificate.optimum_loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "level"), [("absolute", 0.5), ("quantile:0.8", 0.8), ("quantile:0.1", 0.1)]
+)
+def test_quantiles_by_minibatches(loss: str, level: float) -> None:
+    from sklearn.linear_model import QuantileRegressor
+
+    X, y = data(1000)
+    fit = gl.fit(X * [1e3, 1, 1e-3], y, batch_size=32, loss=loss, epochs=30)
+    model = QuantileRegressor(quantile=level, alpha=0).fit(X, y)
+    np.testing.assert_allclose(
+        fit.slopes * [1e3, 1, 1e-3], model.coef_, atol=4 / np.sqrt(1000)
+    )
+    r = y - model.predict(X)
+    best = np.maximum(level * r, (level - 1) * r).mean() * (2 if level == 0.5 else 1)
+    if loss == "absolute":
+        assert fit.certificate.objective == "mean absolute error"
+    assert fit.certificate.loss == pytest.approx(best, rel=2e-3)
+    assert fit.certificate.bound == "none"
+    assert np.isnan(fit.certificate.gap)
+    assert fit.certificate.status == "converged"
+    assert "no standard errors for the" in str(fit.no_inference)
+    assert fit.metrics.mae == pytest.approx(
+        np.abs(y - fit.predict(X * [1e3, 1, 1e-3])).mean()
+    )
+
+
+def test_huber_by_minibatches() -> None:
+    X, y = data(1000)
+    y[::20] += 50
+    fit = gl.fit(X, y, method="sgd", loss=Huber(1.5, 1.0), epochs=40)
+    theta = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    rows = torch.from_numpy(np.column_stack([X, np.ones(1000)]))
+    optimizer = torch.optim.LBFGS([theta], max_iter=200, tolerance_grad=1e-12)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.huber_loss(
+            rows @ theta, torch.from_numpy(y), delta=1.5
+        )
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    best = closure().item()
+    assert fit.certificate.loss == pytest.approx(best, rel=1e-3)
+    found = np.append(fit.slopes, fit.intercept)
+    np.testing.assert_allclose(found, theta.detach().numpy(), atol=0.05)
+    with pytest.raises(
+        gl.UsageError, match="Huber loss by minibatches needs its scale"
+    ):
+        gl.fit(X, y, method="sgd", loss="huber")
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute"])
+def test_early_stopping_by_the_validation_part(loss: str) -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(120, 40))
+    y = X[:, 0] + 3 * random.normal(size=120)
+    fit = gl.fit(
+        X,
+        y,
+        method="sgd",
+        batch_size=16,
+        loss=loss,
+        lr=0.01,
+        start=zeros(40),
+        split=gl.Split(validation=0.4, seed=0),
+        early_stopping=5,
+    )
+    trace = fit.trace
+    assert trace is not None
+    assert trace.validation_losses is not None
+    best = int(np.argmin(trace.validation_losses))
+    assert fit.settings["epochs"] == trace.best_epoch == trace.epochs[best]
+    assert trace.epochs[-1] == trace.best_epoch + 5
+    np.testing.assert_array_equal(fit.slopes, trace.weights[best])
+    assert fit.settings["early_stopping"]["patience"] == 5
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("inverse", [1, 2 / 3, 1 / 2, 2 / 5]),
+        ("linear", [1, 3 / 4, 1 / 2, 1 / 4]),
+        ("cosine", [1, 0.8535533905932737, 0.5, 0.14644660940672624]),
+        ("StepLR:step_size=1,gamma=0.5", [1, 1, 0.5, 0.5]),
+        ({"name": "ExponentialLR", "gamma": 0.1}, [1, 1, 0.1, 0.1]),
+        ("cosineannealinglr", [1, 1, 0.5, 0.5]),
+        ("OneCycleLR:max_lr=1.0,cycle_momentum=false,pct_start=0.5", None),
+    ],
+)
+def test_schedules(schedule: Any, factors: list[float] | None) -> None:
+    from gradline.schedules import Rates
+
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    rates = Rates(as_schedule(schedule), optimizer, per_epoch=2, epochs=2)
+    found = []
+    for epoch in range(2):
+        for batch in range(2):
+            rates.before(2 * epoch + batch)
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            rates.after()
+        rates.end_epoch(1.0)
+    if factors is None:
+        assert found[1] == 1.0
+        assert found[0] == pytest.approx(1 / 25)
+    else:
+        np.testing.assert_allclose(found, factors)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"schedule": "LambdaLR"}, "wants Python functions"),
+        ({"schedule": "cosine:T=3"}, "has no settings: leave out T"),
+        ({"schedule": "StepLR"}, "refuses: .*step_size"),
+        ({"schedule": "StepLR:stepsize=3"}, "did you mean 'step_size'"),
+        ({"schedule": "StepLR:3"}, "NAME=VALUE is meant"),
+        ({"schedule": 3}, "schedule is 3: give one of 'constant'"),
+        ({"batch_size": 0}, "batch_size is 0: give 1 or more"),
+        ({"average": "yes"}, "average is 'yes': give True or False"),
+        ({"shuffle": -3}, "shuffle is -3: give True, False"),
+        ({"method": "exact"}, "method does not go with minibatches"),
+        ({"penalty": "ridge"}, "penalty does not go with minibatches"),
+        ({"lr": -1.0}, "lr is -1.0: give a positive number"),
+        ({"optimizer": "Adams"}, "did you mean 'Adam'"),
+        ({"nesterov": True}, "Nesterov momentum requires"),
+        ({"optimizer_options": {"beta": 1}}, "no setting|has no setting|refuses"),
+        ({"early_stopping": True}, "early_stopping needs rows to watch"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any], message: str) -> None:
+    given = {"batch_size": 32, "epochs": 2} | options
+    with pytest.raises(gl.UsageError, match=message):
+        gl.fit(*data(), **given)
+
+
+def test_on_the_command_line(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from commands import run
+
+    X, y = data()
+    rows = np.column_stack([X, y])
+    path = tmp_path / "data.csv"
+    np.savetxt(path, rows, delimiter=",", header="a,b,c,y", comments="")
+    model = tmp_path / "m.safetensors"
+    words = ["fit", str(path), "--target", "y", "--method", "sgd", "--batch-size", "64"]
+    words += ["--epochs", "5", "--schedule", "cosine", "--average", "--lr", "0.01"]
+    words += ["--checkpoint", str(tmp_path / "run.ckpt"), "-o", str(model)]
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    out = " ".join(out.split())
+    assert "SGD on batches of 64 rows, lr 0.01, cosine schedule" in out
+    assert "5 epochs" in out
+    fit = gl.load(model)
+    same = gl.fit(
+        path,
+        target="y",
+        method="sgd",
+        batch_size=64,
+        epochs=5,
+        schedule="cosine",
+        average=True,
+        lr=0.01,
+    )
+    assert fit.coefficients == same.coefficients
+    assert fit.settings["schedule"] == "cosine"
+    assert not (tmp_path / "run.ckpt").exists()
+    code, _, err = run(capsys, *words[:8], "--shuffle", "--schedule", "cosin")
+    assert code == 2
+    assert "did you mean 'cosine'?" in err

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import gradline as gl
-from gradline import networks
+from gradline import moduleloop
 from gradline.data import Array
 from gradline.prepare import prepare
 from gradline.save import strict_json
+from gradline.shuffle import BatchStream
 from gradline.summary import summary
 from helpers import TOLERANCE
 
@@ -142,6 +143,72 @@ def by_hand_closure(
         closure()
         optimizer.step(closure if isinstance(optimizer, torch.optim.LBFGS) else None)
     return model, None
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("loss", ["squared", nn.SmoothL1Loss()])
+def test_minibatches_are_the_loop_by_hand_bit_for_bit(shuffle: bool, loss: Any) -> None:
+    X, y = data()
+    model = net(nn.Dropout(0.2))
+    want = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(want.parameters(), lr=0.01)
+    criterion = nn.MSELoss() if loss == "squared" else loss
+    design = prepare(X, y).design
+    stream = BatchStream(prepare(X, y).source, design, 32, seed=4, shuffle=shuffle)
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        for epoch in range(1, 6):
+            for chunk in stream.epoch(epoch):
+                want.train()
+                x = torch.from_numpy(chunk.X).float()
+                t = torch.from_numpy(chunk.y).float()
+                value = criterion(want(x)[:, 0], t)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+    fit = gl.fit(
+        X,
+        y,
+        model=model,
+        loss=loss,
+        batch_size=32,
+        shuffle=shuffle,
+        optimizer="Adam",
+        lr=0.01,
+        epochs=5,
+        seed=4,
+        standardize=False,
+    )
+    assert same_bits(fit.model, want)
+    assert fit.settings["batch_size"] == 32
+    assert len(fit.trace or ()) == 6
+    x, t = torch.from_numpy(X).float(), torch.from_numpy(y).float()
+    with torch.no_grad():
+        last = float(criterion(fit.model(x)[:, 0], t))
+    assert fit.certificate.loss == pytest.approx(last, rel=1e-5)
+
+
+def test_early_stopping_by_minibatches_keeps_the_best_epoch() -> None:
+    X, y = data(300)
+    options: Any = {
+        "model": net(),
+        "optimizer": "Adam",
+        "lr": 0.02,
+        "batch_size": 32,
+        "split": gl.Split(validation=0.3),
+    }
+    fit = gl.fit(X, y, epochs=60, early_stopping=4, **options)
+    assert fit.trace is not None
+    seen = fit.trace.validation_losses
+    assert seen is not None
+    assert fit.trace.best_epoch == int(np.argmin(seen))
+    there = gl.fit(X, y, epochs=fit.trace.best_epoch, **options)
+    assert same_bits(fit.model, there.model)
+    held = prepare(X, y, split=options["split"]).validation
+    assert held is not None
+    (chunk,) = fit.design.chunks(held)
+    rmse = np.sqrt(np.mean((fit.predict_terms(chunk.X) - chunk.y) ** 2))
+    assert seen.min() == pytest.approx(rmse**2, rel=1e-4)
 
 
 def test_inputs_are_standardised_by_the_training_rows() -> None:
@@ -297,7 +364,14 @@ def test_what_the_certificate_can_and_cannot_promise() -> None:
     assert len(fit.plot_loss().axes) == 1
 
 
-def test_a_network_in_one_feature_of_a_table_with_categories() -> None:
+def test_the_picture_of_one_feature_is_a_curve() -> None:
+    X, y = data(60)
+    model = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+    figure = gl.fit(X[:, :1], y, model=model, epochs=3).plot()
+    assert figure.axes[0].get_legend_handles_labels()[1][-1] == "fitted"
+
+
+def test_a_network_on_a_table_with_categories() -> None:
     import pandas as pd
 
     rng = np.random.default_rng(0)
@@ -376,6 +450,10 @@ def test_a_file_refuses_another_module(tmp_path: Path) -> None:
             "row weights do not go with SmoothL1Loss",
         ),
         ({"start": gl.LinearRegression(3)}, gl.UsageError, "leave start out"),
+        ({"average": True}, gl.UsageError, "average is for lines"),
+        ({"batch_size": 9, "lr": "auto"}, gl.UsageError, "for full batches or a line"),
+        ({"batch_size": 9, "lr": 1e9}, gl.DivergenceError, "diverges"),
+        ({"batch_size": 9, "schedule": "nonsense"}, gl.UsageError, "schedule"),
     ],
 )
 def test_refusals(options: dict[str, Any], error: Any, message: str) -> None:
@@ -385,7 +463,7 @@ def test_refusals(options: dict[str, Any], error: Any, message: str) -> None:
 
 
 def test_too_many_rows_for_full_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "MOST_BYTES", 1000)
+    monkeypatch.setattr(moduleloop, "MOST_BYTES", 1000)
     X, y = data()
     with pytest.raises(gl.UsageError, match=r"give batch_size=1024"):
         gl.fit(X, y, model=net())

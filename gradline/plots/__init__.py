@@ -7,6 +7,8 @@
     loss_figure       loss by epoch, and how far it is from the optimum
     surface_figure    the loss over two coefficients, with the path of a descent
     draw_surface      a Fit, as that
+    curve_figure      errors in training and on rows held out, over rows or a setting
+    curves_figure     the points, and what models in one feature say
     learning_gif      the line as it learns, as a moving picture
     draw_alphas       a CrossValidation: error by penalty
     draw_path         a RegularizationPath: slopes by penalty
@@ -17,6 +19,7 @@ of columns are drawn letter by letter, so that "$" in a name is not taken for ma
 """
 
 from gradline.plots.alphas import draw_alphas
+from gradline.plots.curves import curve_figure, curves_figure
 from gradline.plots.figures import data_figure, fit_figure, predicted_figure
 from gradline.plots.fits import draw_fit, draw_surface
 from gradline.plots.loss import loss_figure
@@ -40,6 +43,8 @@ __all__ = [
     "RED",
     "RULE",
     "STEPS",
+    "curve_figure",
+    "curves_figure",
     "data_figure",
     "draw_alphas",
     "draw_fit",

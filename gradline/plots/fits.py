@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gradline.errors import DataError, UsageError, listed
+from gradline.plots.curves import curves_figure
 from gradline.plots.figures import fit_figure, predicted_figure
 from gradline.plots.surface import surface_figure
 
@@ -46,6 +48,12 @@ def draw_fit(fit: Fit) -> Figure:
             x_name=terms[0],
             y_name=fit.target,
             title=title,
+        )
+    if len(terms) == 1 and terms[0] in fit.design.features:  # a module of one feature
+        at = np.linspace(X.min(), X.max(), 400)
+        said = {"fitted": (at, fit.predict_terms(at[:, None]))}
+        return curves_figure(
+            X[:, 0], y, said, x_name=terms[0], y_name=fit.target, title=title
         )
     predicted = fit.predict_terms(X)  # (m,)
     return predicted_figure(y, predicted, y_name=fit.target, title=title)

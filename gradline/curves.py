@@ -1,0 +1,197 @@
+"""Learning curves and validation curves: what a curve is, and how it is shown.
+
+    score = root mean squared error, on the rows that were learned from (training) and
+            on rows held out (validation); of several folds the root of their mean
+            squared error, and the standard deviation of their roots as the spread
+
+Both far above the noise, and near one another: the model is too simple, it underfits.
+Training far below validation: it is too free for so many rows, it overfits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradline.data import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class _Curve:
+    """What both curves are made of: mean squared errors, (points, folds)."""
+
+    train_errors: Array
+    validation_errors: Array
+
+    @property
+    def train_rmse(self) -> Array:
+        """On the rows learned from, (points,), in units of the target."""
+        return _root(self.train_errors)
+
+    @property
+    def validation_rmse(self) -> Array:
+        """On the rows held out, (points,), in units of the target."""
+        return _root(self.validation_errors)
+
+    @property
+    def train_spread(self) -> Array:
+        """The standard deviation over the folds, (points,); NaN of one fold."""
+        return _spread(self.train_errors)
+
+    @property
+    def validation_spread(self) -> Array:
+        """The standard deviation over the folds, (points,); NaN of one fold."""
+        return _spread(self.validation_errors)
+
+
+@dataclass(frozen=True, repr=False)
+class LearningCurve(_Curve):
+    """The error by how many rows are learned from.
+
+    Attributes:
+        rows: how many, the mean over the folds, (points,), increasing.
+        train_errors: mean squared error on those, (points, folds).
+        validation_errors: on the rows held out, (points, folds).
+        target: what is predicted.
+        terms: how many slopes there are.
+        how: how rows were held out, in words.
+    """
+
+    rows: Array
+    train_errors: Array
+    validation_errors: Array
+    target: str
+    terms: int
+    how: str
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw both errors over the number of rows.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+        """
+        from gradline.plots import curve_figure
+
+        figure = curve_figure(
+            self.rows,
+            (self.train_rmse, self.train_spread),
+            (self.validation_rmse, self.validation_spread),
+            x_name="rows learned from",
+            log=True,
+            y_name=f"error of {self.target} (RMSE)",
+        )
+        return _saved(figure, path)
+
+    def __repr__(self) -> str:
+        return f"<LearningCurve of {self.target!r}, {len(self.rows)} sizes, {self.how}>"
+
+    def __str__(self) -> str:
+        slopes = f"{self.terms:,} slope{'' if self.terms == 1 else 's'}"
+        head = f"{self.target}, {slopes}, {self.how}"
+        return _table(head, "rows", [f"{n:,.0f}" for n in self.rows], self, None)
+
+
+@dataclass(frozen=True, repr=False)
+class ValidationCurve(_Curve):
+    """The error by the value of one setting.
+
+    Attributes:
+        parameter: the setting, an argument of `fit`.
+        values: what it was, in the order given.
+        train_errors: mean squared error on the rows learned from, (points, folds);
+            infinite where a descent diverged.
+        validation_errors: on the rows held out, (points, folds).
+        target: what is predicted.
+        how: how rows were held out, in words.
+    """
+
+    parameter: str
+    values: tuple[Any, ...]
+    train_errors: Array
+    validation_errors: Array
+    target: str
+    how: str
+
+    @property
+    def best_index(self) -> int:
+        """The place of the value with the least validation error."""
+        return int(np.argmin(self.validation_rmse))
+
+    @property
+    def best(self) -> Any:
+        """The value with the least validation error."""
+        return self.values[self.best_index]
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw both errors over the values, the best one marked.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+        """
+        from gradline.plots import curve_figure
+
+        figure = curve_figure(
+            self.values,
+            (self.train_rmse, self.train_spread),
+            (self.validation_rmse, self.validation_spread),
+            x_name=self.parameter,
+            y_name=f"error of {self.target} (RMSE)",
+            best=self.best_index,
+        )
+        return _saved(figure, path)
+
+    def __repr__(self) -> str:
+        return (
+            f"<ValidationCurve of {self.target!r} over {len(self.values)} values of "
+            f"{self.parameter}, best {self.best!r}>"
+        )
+
+    def __str__(self) -> str:
+        head = f"{self.target} over {self.parameter}, {self.how}"
+        shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in self.values]
+        return _table(head, self.parameter, shown, self, self.best_index)
+
+
+def _root(errors: Array) -> Array:
+    found: Array = np.sqrt(errors.mean(axis=1))
+    return found
+
+
+def _spread(errors: Array) -> Array:
+    if errors.shape[1] < 2:
+        return np.full(len(errors), np.nan)
+    with np.errstate(invalid="ignore"):  # infinite minus infinite
+        found: Array = np.sqrt(errors).std(axis=1, ddof=1)
+    return found
+
+
+def _table(head: str, name: str, shown: list[str], curve: _Curve, best: Any) -> str:
+    """A line for each point."""
+    spread = curve.validation_spread
+    known = not np.isnan(spread).all()
+    columns = [
+        [name, *shown],
+        ["training", *(f"{v:#.5g}" for v in curve.train_rmse)],
+        ["validation", *(f"{v:#.5g}" for v in curve.validation_rmse)],
+    ]
+    if known:
+        columns.append(["±", *(f"{v:.0f}" if v >= 100 else f"{v:.2g}" for v in spread)])
+    wide = [max(map(len, column)) for column in columns]
+    lines = [f"{head}; root mean squared errors", ""]
+    for place, cells in enumerate(zip(*columns, strict=True)):
+        row = "  ".join(c.rjust(w) for c, w in zip(cells, wide, strict=True))
+        lines.append(f"  {row}{'  best' if best == place - 1 else ''}")
+    return "\n".join(lines)
+
+
+def _saved(figure: Figure, path: str | Path | None) -> Figure:
+    if path is not None:
+        from gradline.plots import save_figure
+
+        save_figure(figure, path)
+    return figure

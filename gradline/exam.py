@@ -1,0 +1,106 @@
+"""What the parts of a fit's own data have scored; the test part, once.
+
+A part is scored when it is first asked for, and the answer is kept. A split counts the
+fits that have been scored on its test part: from the second one on the scores say so,
+because a part that fits were compared by is no test of the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradline.checks import one_of
+from gradline.data import Source
+from gradline.design import Design
+from gradline.errors import DataError, UsageError
+from gradline.parts import KnownSource, known_only
+from gradline.prepare import Prepared
+from gradline.scores import Scores
+from gradline.splits import PARTS, Split
+
+#: Scores the rows of a source, read by a design.
+Scorer = Callable[[Design, Source], Scores]
+
+
+class Exam:
+    """The parts of a fit's data, and their scores.
+
+    Args:
+        prepared: the data of the fit.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self._known: dict[str, Scores] = {}
+
+    @property
+    def known(self) -> dict[str, Scores]:
+        """The scores found so far, by part."""
+        return dict(self._known)
+
+    def scores(self, part: str, scorer: Scorer) -> Scores:
+        """The scores of one part; the same ones when asked again.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        if part in self._known:
+            return self._known[part]
+        split, design = self.prepared.split, self.prepared.design
+        if split is None:
+            raise UsageError(
+                f"there is no {part} part, since the fit had no split: fit with "
+                "split=gl.Split(test=0.2) (--test 0.2), or give data to score"
+            )
+        found = part_scores(split, self.prepared.whole, part, design, scorer)
+        if part == "test" and (before := split.count_test()):
+            found.note = (
+                f"this split's test part has been scored before, {_times(before)}: "
+                "where fits are compared by it, it is no longer untouched, and what it "
+                "says of the best of them is too good; judge that one by fresh rows"
+            )
+        self._known[part] = found
+        return found
+
+
+def part_scores(
+    split: Split, source: Source, part: str, design: Design, scorer: Scorer
+) -> Scores:
+    """The scores of one part of some data.
+
+    Rows of a level that the design does not know are left out and counted.
+
+    Args:
+        split: says which rows belong to the part.
+        source: all rows.
+        part: "train", "validation" or "test".
+        design: of the fit.
+        scorer: scores the rows of a source.
+
+    Raises:
+        UsageError: the split has no such part.
+        DataError: no row is left to score.
+    """
+    one_of("part", part, *PARTS)
+    if not split.has(part, source):
+        raise UsageError(
+            f"the split has no {part} part: fit with split=gl.Split({part}=0.2) "
+            f"(--{part} 0.2)"
+        )
+    rows = known_only(split.part(source, part), design.levels)
+    try:
+        found = scorer(design, rows)
+    except DataError as error:
+        unseen = rows.unseen if isinstance(rows, KnownSource) else 0
+        if not unseen:
+            raise
+        raise DataError(
+            f"no row of the {part} part can be scored: {unseen:,} have a level that "
+            f"the training part has not ({error})"
+        ) from error
+    unseen = rows.unseen if isinstance(rows, KnownSource) else 0
+    return found.named(part, unseen)
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
