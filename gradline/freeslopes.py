@@ -65,11 +65,10 @@ class Quadratic:
 
     def gradient(self, u: Array) -> Array:
         """q at slopes u, (d,): what is left to explain, against x."""
+        left: Array = self.pull - self.matrix @ (u - self.origin)
         if self.root is not None and self.image is not None:
-            q: Array = self.root.T @ (self.image - self.root @ u)
-            return q
-        q = self.pull - self.matrix @ (u - self.origin)
-        return q
+            left = self.root.T @ (self.image - self.root @ u)
+        return left
 
     def half_loss(self, u: Array, q: Array) -> float:
         """1/2W · Σ w r² at slopes u."""

@@ -296,9 +296,8 @@ def _advice(
 def _of(which: Any) -> str:
     """As "3 of 20 slopes are"."""
     count, d = int(which.sum()), len(which)
-    return (
-        f"{count} of {d} slope{'' if d == 1 else 's'} {'is' if count == 1 else 'are'}"
-    )
+    verb = "is" if count == 1 or d == 1 else "are"
+    return f"{count} of {d} slope{'' if d == 1 else 's'} {verb}"
 
 
 def _how(

@@ -611,7 +611,8 @@ class Fit:
             raise DataError(
                 "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
             )
-        return self.cross_validation.plot(path)
+        figure: Figure = self.cross_validation.plot(path)
+        return figure
 
     def plot_surface(
         self,
