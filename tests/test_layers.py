@@ -131,6 +131,7 @@ ROWS = [
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
     ("crossval", "plots"),
+    ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("penaltypath", "plots"),
