@@ -152,5 +152,5 @@ def _refuse_beside(
     if exclude and not formula.dotted:
         raise UsageError(
             "exclude takes columns out of a formula's dot, and this formula has none: "
-            "leave exclude out"
+            "leave exclude out, and the column out of the formula"
         )

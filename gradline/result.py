@@ -365,7 +365,7 @@ class Fit:
         """Each batch with its terms X (rows, d) and predictions (rows,)."""
         one_of("missing", missing, "error", "nan")
         start = 0
-        for batch in source.batches(columns or self.design.features):
+        for batch in self._batches(source, columns):
             X, complete = self.design.matrix(batch, start)
             if missing == "error" and not complete.all():
                 row = int(np.argmin(complete))
@@ -393,6 +393,15 @@ class Fit:
                 )
             yield batch, X, predicted
             start += batch.rows
+
+    def _batches(
+        self, source: Source, columns: tuple[str, ...] | None
+    ) -> Iterator[Batch]:
+        if columns is not None:  # whoever names them wants the batches of the source
+            yield from source.batches(columns)
+            return
+        for batch in source.batches(self.design.features):
+            yield from self.design.pieces(batch)
 
     def predict_terms(self, X: Array) -> Array:
         """Predict from the terms of the design, (n, d): (n,)."""

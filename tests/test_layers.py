@@ -48,6 +48,7 @@ ROWS = [
     "encode",
     "usable",
     "levels",
+    "pieces",
     "design",
     "prepare",
     "state",
