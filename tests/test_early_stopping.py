@@ -326,3 +326,24 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert trace["best_epoch"] == found["settings"]["epochs"]
     assert found["settings"]["early_stopping"]["patience"] == 20
     assert "Stopped on purpose" in found["certificate"]["advice"]
+
+
+@pytest.mark.parametrize("min_delta", [0.0, 0.01])
+@pytest.mark.parametrize("patience", [3, 40])
+def test_epochs_in_blocks_are_epochs_one_by_one(
+    patience: int, min_delta: float
+) -> None:
+    rng = np.random.default_rng(0)
+    time = np.arange(400)
+    for noise in (0.0, 1e-17, 1e-3, 0.1):
+        losses = np.exp(-time / 60) + 1e-6 * time + noise * rng.normal(size=400)
+        rule = gl.EarlyStopping(patience, min_delta)
+        one, many = Stopper(rule), Stopper(rule)
+        for epoch, loss in enumerate(losses.tolist()):
+            one.improves(epoch, loss)
+            if one.waited_enough:
+                break
+        for start in range(0, 400, 37):
+            if many.sees(start, losses[start : start + 37]):
+                break
+        assert many == one
