@@ -74,6 +74,7 @@ ROWS = [
     "ridge",
     "crossval",
     "penalized",
+    "cholesky",
     "interior",
     "vertex",
     "globs",
