@@ -88,6 +88,7 @@ ROWS = [
     "choosing",
     "penalized",
     "penaltypath",
+    "cholesky",
     "interior",
     "vertex",
     "globs",
@@ -104,6 +105,7 @@ ROWS = [
     "offbeat",
     "plans",
     "batchrun",
+    "quantiles",
     "minibatch",
     "learner",
     "moduleloop",
@@ -142,6 +144,8 @@ LAZY_UPWARD = {
     ("result", "save"),
     ("result", "surface"),
     ("result", "terminal"),
+    ("quantiles", "plots"),
+    ("quantiles", "terminal"),
 }
 
 # The only files that import pyarrow.
