@@ -136,6 +136,8 @@ class Task:
         self._looks = 0
         self._weight = math.nan
         self._typical = 0.0  # size of a residual
+        self._from = self._at, self._scale  # the best line looked about so far
+        self._taken_back = False
         self._collapsed = False  # the scale has been seen to go to 0
 
     @property
@@ -146,6 +148,12 @@ class Task:
         return 2.0 if isinstance(self.loss, Absolute) else 1.0
 
     @property
+    def _tiny(self) -> float:
+        """A residual of no more is 0 but for rounding."""
+        rounding = 64 * EPS * math.sqrt(len(self._at)) * np.linalg.norm(self._at)
+        return float(ON_IT * self._typical + rounding)
+
+    @property
     def place(self) -> Place:
         """The line to look about, and how many rows to keep."""
         kink, turn = 0.0, 0.0
@@ -153,7 +161,7 @@ class Task:
             kink = self.loss.epsilon * self._scale
             turn = self.loss.epsilon if self.loss.scale is None else 0.0
         guess = 1.5 * self.keep / self._density
-        tiny = 0.0 if kink else ON_IT * self._typical
+        tiny = 0.0 if kink else self._tiny
         return Place(self._at, kink, turn, self.keep, guess or math.inf, tiny)
 
     def begin(self, z: Array, y: Array, w: Array, u: Array, rows: int) -> None:
@@ -177,15 +185,17 @@ class Task:
             typical = float(np.average(size, weights=w))
             self._scale = self.loss.scale or typical
             if self.loss.scale is None:
-                on_it = float(np.average(size <= ON_IT * typical, weights=w))
+                self._at, self._typical = u + step, typical
+                on_it = float(np.average(size <= self._tiny, weights=w))
                 self._flat = on_it > 0.8 * (1 - self.loss.epsilon**-2)
             if not whole and not self._flat:
                 globs = Globs(Place(u, 0.0, 0.0, len(r)))
                 globs.add(columns, r, w)
                 valley = Valley(globs, self.loss.epsilon, self.loss.scale is None)
                 low = valley.lowest(self._scale, step)
-                step, self._scale = low.step, low.scale
-        elif not whole:
+                step, self._flat = low.step, low.collapsed
+                self._scale = typical if low.collapsed else low.scale
+        if self._flat or (not whole and not isinstance(self.loss, Huber)):
             step = least_pinball(z * w[:, None], r * w, _level(self.loss)).u
         self._at = u + step
         self._typical = float(np.average(np.abs(r - z @ step), weights=w))
@@ -206,8 +216,8 @@ class Task:
         self._looks += 1
         self.found.passes += 1
         kept = len(globs.rows().r)
-        if math.isfinite(globs.reach) and globs.reach > 0 and kept:
-            self._density = kept / globs.reach
+        known = 0 < globs.reach < math.inf and kept >= self.keep / 2
+        self._density = kept / globs.reach if known else math.inf
         if isinstance(self.loss, Huber) and not self._flat:
             self._look_huber(globs, self.loss)
         else:
@@ -264,7 +274,10 @@ class Task:
         if not found.done:
             self._go_on(low.u, math.nan, globs)
         elif isinstance(self.loss, Huber):
-            self._settle_flat(self.loss, globs)
+            if self._looks <= 5 and np.linalg.norm(low.u) > self._tiny:
+                self._at, found.done = found.u, False  # the rows on it, from there
+            else:
+                self._settle_flat(self.loss, globs)
 
     def _on_ties(self, globs: Globs, level: float) -> bool:
         """Whether the many rows on the line hold it against the pull of all others.
@@ -280,7 +293,7 @@ class Task:
     def _pull(self, globs: Globs, level: float) -> _Pull | None:
         """The multipliers of the rows on the line; None where these hold nothing."""
         rows = globs.rows()
-        on_it = np.abs(rows.r) <= ON_IT * self._typical
+        on_it = np.abs(rows.r) <= self._tiny
         side = np.where(rows.r > 0, level, level - 1.0) * rows.w
         outer = side[~on_it] @ rows.z[~on_it]
         outer = outer + level * globs.up[:-1] - (1 - level) * globs.down[:-1]
@@ -366,12 +379,13 @@ class Task:
 
     def _lower_than_before(self, here: float) -> bool:
         """Whether the last step lowered the loss; if not, it is taken back."""
-        if here < self._best or self._looks == 1:
-            self._best = here
-            self.found.u, self.found.scale = self._at, self._scale
+        if here < self._best or self._looks == 1 or self._taken_back:
+            self._best, self._taken_back = here, False
+            self._from = self._at, self._scale
+            self.found.u, self.found.scale = self._from
             self.found.loss = here * self._factor
             return True
-        self._at, self._scale = self.found.u, self.found.scale
+        self._at, self._scale, self._taken_back = *self._from, True
         self.keep = min(4 * self.keep, self.room)
         return False
 

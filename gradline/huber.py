@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from gradline.cholesky import Cholesky
 from gradline.data import Array
 from gradline.globs import Globs, Rows
 from gradline.state import EPS
@@ -213,12 +213,5 @@ def _solve(hessian: Array, gradient: Array, ridge: float) -> tuple[Array, float]
     diagonal = hessian.diagonal()
     top = float(diagonal.max())
     size = np.sqrt(np.where(diagonal > 1e-14 * top, diagonal, top or 1.0))
-    shape = torch.from_numpy(hessian / size / size[:, None])
-    right = torch.from_numpy(gradient / size)[:, None]
-    unit = torch.eye(len(size), dtype=torch.float64)
-    while True:
-        factor, failed = torch.linalg.cholesky_ex(shape + ridge * unit)
-        if not int(failed):
-            break
-        ridge = max(1e-12, 10 * ridge)
-    return -torch.cholesky_solve(right, factor)[:, 0].numpy() / size, ridge
+    factor = Cholesky(hessian / size / size[:, None], ridge)
+    return -factor.solve(gradient / size) / size, factor.ridge

@@ -144,6 +144,8 @@ def _least_squares(survey: Survey, frame: Frame) -> Array:
 def _perfect(survey: Survey) -> bool:
     """Whether the least-squares line goes through all rows but for rounding."""
     size = survey.variance + float(survey.sums.y_mean[0]) ** 2
+    if survey.optimum_loss > 1e-16 * size:  # no need for its last digits
+        return False
     return survey.best.optimum_loss <= PERFECT**2 * size
 
 

@@ -25,9 +25,9 @@ ROWS = [
     "prefetch",
     "threads",
     "checks",
-    "stopping",
     "files",
     "data",
+    "stopping",
     "rowhash",
     "instants",
     "parts",
@@ -90,6 +90,7 @@ ROWS = [
     "choosing",
     "penalized",
     "penaltypath",
+    "cholesky",
     "interior",
     "vertex",
     "globs",
@@ -145,6 +146,7 @@ ROWS = [
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
     ("crossval", "plots"),
+    ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("penaltypath", "plots"),
