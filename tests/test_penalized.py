@@ -339,3 +339,41 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     code, _, err = run(capsys, *base, "--nonnegative=q")
     assert code == 2
     assert "nonnegative names 'q', which is no term" in err
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("penalty", KINDS)
+def test_no_more_digits_are_promised_than_there_are(seed: int, penalty: Any) -> None:
+    """Against the system of the slopes that are not 0, solved with 50 digits."""
+    import mpmath as mp
+
+    random, n, d = np.random.default_rng(seed), 30, 4
+    X = random.normal(size=(n, d)) + random.choice([0, 10, 1e4])
+    X[:, 1] = X[:, 0] + 10.0 ** -random.integers(0, 6) * X[:, 1]
+    y = X @ random.normal(size=d) + 0.1 * random.normal(size=n)
+    alpha = 10.0 ** random.uniform(-7, -1)
+    fit = gl.fit(X, y, penalty=penalty, alpha=alpha)
+    with mp.workdps(50):
+        columns = [mp.matrix(X[:, j].tolist()) for j in range(d)]
+        means = [mp.fsum(column) / n for column in columns]
+        columns = [c - mp.matrix([m] * n) for c, m in zip(columns, means, strict=True)]
+        scale = [mp.norm(column) / mp.sqrt(n) for column in columns]
+        level = mp.fsum(y.tolist()) / n
+        target = mp.matrix(y.tolist()) - mp.matrix([level] * n)
+        there = np.flatnonzero(fit.slopes).tolist()
+        l1 = mp.mpf(alpha) * mp.mpf(fit.settings["l1_ratio"])
+
+        def like(i: int, other: Any, size: Any) -> Any:
+            return (columns[i].T * other)[0] / (n * scale[i] * size)
+
+        C = mp.matrix([[like(i, columns[j], scale[j]) for j in there] for i in there])
+        C += (mp.mpf(alpha) - l1) * mp.eye(len(there))
+        pull = [like(j, target, 1) - l1 * mp.sign(fit.slopes[j]) for j in there]
+        u = mp.lu_solve(C, mp.matrix(pull))
+        truth = [u[k] / scale[j] for k, j in enumerate(there)]
+        errors = [fit.slopes[j] / b - 1 for j, b in zip(there, truth, strict=True)]
+        zero = level - mp.fsum(b * means[j] for j, b in zip(there, truth, strict=True))
+        errors.append(fit.intercept / zero - 1)
+        worst = float(max(abs(error) for error in errors))
+    assert fit.certificate.digits <= -np.log10(max(worst, 1e-16))
+    assert fit.certificate.digits >= 3
