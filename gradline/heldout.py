@@ -6,6 +6,8 @@ own: nothing is read again, whatever the weights, and nothing large is subtracte
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradline.data import Progress, Source
@@ -30,7 +32,7 @@ def held_out(
         progress: is told how reading gets on.
     """
     survey = take_survey(source, design, progress)
-    return quadratic(
+    found = quadratic(
         survey.spectrum,
         survey.mean,
         survey.optimum,
@@ -39,6 +41,7 @@ def held_out(
         False,
         design.intercept,
     )
+    return replace(found, unseen=getattr(source, "unseen", 0))
 
 
 def stop_early(
@@ -57,10 +60,7 @@ def stop_early(
     start, step = 0, min(FIRST_LOOK, size)
     while start <= epochs:
         block = np.arange(start, min(start + step, epochs + 1))
-        losses = held.losses(path.parameters(block))
-        for epoch, loss in enumerate(losses.tolist(), start):
-            stopper.improves(epoch, loss)
-            if stopper.waited_enough:
-                return stopper
+        if stopper.sees(start, held.losses(path.parameters(block))):
+            return stopper
         start, step = start + step, min(2 * step, size)
     return stopper

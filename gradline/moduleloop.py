@@ -172,6 +172,7 @@ class History:
         start: the norm of the gradient at the start, and `end` of that of the result.
         loss: of the result.
         epochs: how many were walked, and `total`: of how many.
+        unseen: validation rows of a level that nothing is known of.
         interrupted: whether Ctrl-C ended it.
         batch_size: rows in a batch; None for all.
         lr: the learning rate it began with.
@@ -188,6 +189,7 @@ class History:
     lr: float | None = None
     epochs: int = 0
     total: int = 0
+    unseen: int = 0
     loss: float = math.nan
     end: float = math.nan
 
@@ -224,8 +226,10 @@ def full_batches(
     total = EPOCHS if training.epochs is None else training.epochs
     history = History(start=_gradient(job.module, rows), total=total)
     held = None
-    if prepared.validation is not None:
-        seen = job.rows(joined(list(design.chunks(prepared.validation))))
+    validation = prepared.validation
+    if validation is not None:
+        seen = job.rows(joined(list(design.chunks(validation))))
+        history.unseen = getattr(validation, "unseen", 0)
         history.stopper = Stopper(stopping)
 
         def held() -> float:
@@ -334,8 +338,10 @@ def minibatches(
     first, history.start = _measured(job, whole, criterion)
     history.losses.append(first)
     held = None
-    if prepared.validation is not None:
-        seen = stream(prepared.validation, None, False)
+    validation = prepared.validation
+    if validation is not None:
+        seen = stream(validation, None, False)
+        history.unseen = getattr(validation, "unseen", 0)
         history.stopper = Stopper(stopping)
 
         def held() -> float:

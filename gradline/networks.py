@@ -41,7 +41,7 @@ from gradline.result import Fit
 from gradline.retrace import epochs_to_keep
 from gradline.schedules import as_schedule
 from gradline.scores import Trace, score_by
-from gradline.stopping import EarlyStopping, sentence
+from gradline.stopping import EarlyStopping, sentence, unseen_note
 from gradline.survey import Survey, take_survey
 from gradline.training import Batches, Training, plain_settings
 
@@ -160,12 +160,10 @@ def _concluded(
         "parameters": sum(p.numel() for p in job.module.parameters()),
         "interrupted": history.interrupted,
     }
-    notes: tuple[str, ...] = ()
+    notes = unseen_note(history.unseen)
     if history.interrupted:
-        notes = (
-            f"stopped by Ctrl-C after {history.epochs:,} epochs; what they learned is "
-            "kept",
-        )
+        many = f"after {history.epochs:,} epochs; what they learned is kept"
+        notes = (f"stopped by Ctrl-C {many}", *notes)
     if stopping is not None and stopper is not None:
         settings["early_stopping"] = stopper.settings(history.total)
         settings["epochs"] = stopper.best_epoch

@@ -42,6 +42,7 @@ class Quadratic:
         optimum_loss: the loss at the optimum.
         scale: what divides a slope of the descent to make it raw, (d,).
         mean: what raw slopes times it are taken off the level, (d,).
+        unseen: how many rows are not in it, for a level that nothing is known of.
     """
 
     J: Tensor
@@ -49,6 +50,7 @@ class Quadratic:
     optimum_loss: float
     scale: Tensor
     mean: Tensor
+    unseen: int = 0
 
     def inward(self, raw: Tensor) -> Tensor:
         """Raw slopes and intercept as coordinates of the descent, (d + 1,)."""

@@ -26,7 +26,7 @@ from gradline.quadratic import Quadratic, Walk
 from gradline.result import Fit
 from gradline.scores import Scores, Trace
 from gradline.state import EPS
-from gradline.stopping import EarlyStopping
+from gradline.stopping import EarlyStopping, unseen_note
 from gradline.survey import Survey
 
 #: A trace keeps this many epochs, and this many numbers, at the most.
@@ -89,11 +89,18 @@ def trained(
         trace=Trace(kept, losses, parameters[:, :-1], parameters[:, -1], seen, best),
         path=path,
         settings=settings | {"epochs": chosen},
+        notes=() if held is None else unseen_note(held.unseen),
         origin=Origin(survey, path, held),
     )
 
 
-def walked(survey: Survey, walk: Walk, settings: dict[str, Any], epochs: int) -> Fit:
+def walked(
+    survey: Survey,
+    walk: Walk,
+    settings: dict[str, Any],
+    epochs: int,
+    held: Quadratic | None = None,
+) -> Fit:
     """The loop of another optimiser after its last epoch, or its best one.
 
     Args:
@@ -101,11 +108,13 @@ def walked(survey: Survey, walk: Walk, settings: dict[str, Any], epochs: int) ->
         walk: what the loop left.
         settings: what to remember; `epochs` is put in.
         epochs: how many there would have been without early stopping.
+        held: the validation loss, where there are rows for it.
     """
     last = chosen = int(walk.epochs[-1])
-    notes: tuple[str, ...] = ()
+    notes = () if held is None else unseen_note(held.unseen)
     if walk.interrupted:
-        notes = (f"stopped by Ctrl-C after {last:,} epochs; what they learned is kept",)
+        many = f"after {last:,} epochs; what they learned is kept"
+        notes = (f"stopped by Ctrl-C {many}", *notes)
     stopper, best = walk.stopper, None
     if stopper is not None and stopper.rule is not None:
         best = chosen = stopper.best_epoch

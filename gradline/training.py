@@ -269,7 +269,7 @@ def _stepping(
         "weight_decay": steps.weight_decay,
         "interrupted": steps.interrupted,
     }
-    return walked(survey, steps, settings, epochs)
+    return walked(survey, steps, settings, epochs, held)
 
 
 def _check_rule(options: dict[str, Any]) -> None:

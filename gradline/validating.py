@@ -296,6 +296,14 @@ class FoldSplit:
         """There is no test part."""
         return part != "test"
 
+    def settled(self, source: Source) -> FoldSplit:
+        """Itself: nothing is left to find out."""
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it."""
+        return {"folds": repr(self._folds), "repeat": self._repeat, "fold": self._fold}
+
     def part(self, source: Source, part: Part) -> Source:
         """The rows to learn from, or those to score."""
         if self._known is None or self._known.source is not source:
