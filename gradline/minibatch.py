@@ -70,7 +70,8 @@ def fit_minibatch(
     plan = settle(survey, loss, training, batches, early_stopping is not None)
     first = first_point(survey, training, plan)
     watched = Watched(survey, prepared, loss, early_stopping, progress)
-    checkpoint = Checkpoint(batches.checkpoint, _about(survey, plan, first))
+    about = _about(survey, plan, first) | {"early_stopping": repr(early_stopping)}
+    checkpoint = Checkpoint(batches.checkpoint, about)
     saved = checkpoint.load()
     if saved is not None and plan.automatic:
         try:

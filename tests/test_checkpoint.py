@@ -33,7 +33,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "fast": {"lr": 0.05, "momentum": 0.9, "average": True},
     "auto": {},
     "adam": {"optimizer": "Adam", "lr": 0.05, "schedule": "cosine"},
-    "lbfgs": {"optimizer": "LBFGS", "lr": 0.5},
+    "lbfgs": {
+        "optimizer": "LBFGS",
+        "lr": 0.5,
+        "optimizer_options": {"max_iter": 3},
+    },
     "step": {"optimizer": "RMSprop", "lr": 0.05, "schedule": "StepLR:step_size=2"},
     "plateau": {"lr": 0.05, "schedule": "ReduceLROnPlateau:patience=0"},
     "onecycle": {"lr": 0.05, "momentum": 0.9, "schedule": "OneCycleLR:max_lr=0.1"},
@@ -101,10 +105,10 @@ def test_resumed_runs_end_with_the_same_bits(
 
 SCRIPT = """
 import sys, time, numpy as np, gradline as gl, gradline.checkpoints as c
-c.EVERY = 0.0
+c.EVERY = float(sys.argv[2])
 random = np.random.default_rng(0)
-X = random.normal(size=(4000, 3))
-y = X @ [1.0, -2.0, 0.5] + random.normal(size=4000)
+X = random.normal(size=(1000, 3))
+y = X @ [1.0, -2.0, 0.5] + random.normal(size=1000)
 fit = gl.fit(X, y, method="sgd", optimizer="Adam", lr=1e-3, batch_size=32, epochs=6,
              checkpoint=sys.argv[1])
 print(np.append(fit.slopes, fit.intercept).tobytes().hex())
@@ -112,16 +116,16 @@ print(np.append(fit.slopes, fit.intercept).tobytes().hex())
 
 
 def test_a_run_that_was_killed_with_sigkill(tmp_path: Path) -> None:
-    def begin(path: Path) -> subprocess.Popen[str]:
+    def begin(path: Path, every: str = "60") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(path)],
+            [sys.executable, "-c", SCRIPT, str(path), every],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             text=True,
         )
 
     path = tmp_path / "run.ckpt"
-    run = begin(path)
+    run = begin(path, "0")
     while not path.exists():
         assert run.poll() is None
     run.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import gradline as gl
-import gradline.plans
+import gradline.minibatch
 from gradline.affine import AffineSteps
 from gradline.objective import Huber, Squared
 from gradline.recurrence import Rule
@@ -529,3 +530,50 @@ def test_on_the_command_line(tmp_path: Any, capsys: pytest.CaptureFixture[str]) 
     code, _, err = run(capsys, *words[:8], "--shuffle", "--schedule", "cosin")
     assert code == 2
     assert "did you mean 'cosine'?" in err
+
+
+def test_a_rate_that_was_found_is_quartered_where_it_diverges(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data(1000)
+    plain = gl.fit(X, y, method="sgd")
+    settled = gradline.minibatch.settle
+
+    def far(*given: Any) -> Any:
+        plan = settled(*given)
+        return dataclasses.replace(plan, lr=64 * plan.lr)
+
+    monkeypatch.setattr(gradline.minibatch, "settle", far)
+    fit = gl.fit(X, y, method="sgd", checkpoint=tmp_path / "run.ckpt")
+    assert fit.certificate.status == "converged"
+    assert fit.settings["lr"] <= 4 * plain.settings["lr"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"intercept": False},
+        {"weights": "drawn"},
+        {"batch_size": 10**6},
+        {"batch_size": 8},
+    ],
+    ids=str,
+)
+def test_the_default_converges_however_it_is_dressed(options: dict[str, Any]) -> None:
+    X, y = data(2000)
+    if "weights" in options:
+        options = {"weights": np.random.default_rng(0).exponential(size=2000)}
+    fit = gl.fit(X * [1e4, 1, 1e-4], y, method="sgd", **options)
+    assert fit.certificate.status == "converged"
+
+
+def test_degenerate_data_say_what_they_are() -> None:
+    X, y = data(500)
+    fit = gl.fit(np.column_stack([X, np.ones(500)]), y, method="sgd")
+    assert fit.certificate.status == "rank_deficient"
+    exact = gl.fit(X, X @ [1.0, 2.0, 3.0], method="sgd")
+    assert exact.certificate.status == "converged"
+    assert exact.certificate.loss < 1e-10
