@@ -23,7 +23,7 @@ import numpy as np
 from gradline.certificate import TOLERANCE
 from gradline.data import Array
 from gradline.globs import Frame, Globs, Place
-from gradline.huber import Valley
+from gradline.huber import Lowest, Valley
 from gradline.interior import interior_point, pinball
 from gradline.objective import Absolute, Huber, Loss, Quantile
 from gradline.state import EPS
@@ -189,10 +189,13 @@ class Task:
                 on_it = float(np.average(size <= self._tiny, weights=w))
                 self._flat = on_it > 0.8 * (1 - self.loss.epsilon**-2)
             if not whole and not self._flat:
-                globs = Globs(Place(u, 0.0, 0.0, len(r)))
-                globs.add(columns, r, w)
-                valley = Valley(globs, self.loss.epsilon, self.loss.scale is None)
-                low = valley.lowest(self._scale, step)
+                free = self.loss.scale is None
+                low = Lowest(step, self._scale)
+                for part in (few, slice(None)):  # the long way on few rows
+                    globs = Globs(Place(u, 0.0, 0.0, len(r)))
+                    globs.add(np.ascontiguousarray(z[part].T), r[part], w[part])
+                    valley = Valley(globs, self.loss.epsilon, free)
+                    low = valley.lowest(low.scale or typical, low.step, judge=False)
                 step, self._flat = low.step, low.collapsed
                 self._scale = typical if low.collapsed else low.scale
         if self._flat or (not whole and not isinstance(self.loss, Huber)):

@@ -52,9 +52,12 @@ class Frame:
         """p, the length of z."""
         return int(self.root.shape[1]) + self.intercept
 
-    def rows(self, X: Array) -> Array:
-        """z as columns, (p, rows)."""
-        z = np.ones((self.size, len(X)))
+    def rows(self, X: Array, into: Array | None = None) -> Array:
+        """z as columns, (p, rows), in the memory of `into` where that fits."""
+        shape = (self.size, len(X))
+        z = into if into is not None and into.shape == shape else np.empty(shape)
+        if self.intercept:
+            z[0] = 1.0
         away = X - self.center
         np.dot(self.root.T, away.T, out=z[int(self.intercept) :])
         return z
@@ -119,6 +122,7 @@ class Globs:
         self.reach = place.guess
         self._kept: list[Rows] = []
         self._count = 0
+        self._space: Array | None = None  # to work in, again and again
 
     def add(self, z: Array, r: Array, w: Array | None) -> None:
         """Take in rows, z (p, rows), r and w (rows,), which may be overwritten."""
@@ -154,7 +158,8 @@ class Globs:
 
     def rows(self) -> Rows:
         """The rows kept."""
-        self._prune(self.place.keep)
+        if len(self._kept) != 1 or self._count > self.place.keep:
+            self._prune(self.place.keep)
         if not self._kept:
             none = np.zeros(0)
             return Rows(np.zeros((0, len(self.place.u))), none, none, none)
@@ -214,7 +219,13 @@ class Globs:
         if not kink:
             return
         inside = w - sides[0] - sides[1]
-        both = np.concatenate([z, r[None]]) * np.sqrt(np.maximum(inside, 0.0))
+        root = np.sqrt(np.maximum(inside, 0.0))
+        shape = (len(z) + 1, len(r))
+        if self._space is None or self._space.shape != shape:
+            self._space = np.empty(shape)
+        both = self._space
+        np.multiply(z, root, out=both[:-1])
+        np.multiply(r, root, out=both[-1])
         self.square += np.dot(both, both.T)
         self.square_weight += float(inside.sum())
 
@@ -254,9 +265,10 @@ class Several:
         """Take in a chunk, a block at a time while it is in the cache."""
         rows = len(chunk.y)
         step = block_rows(rows, self.frame.size + chunk.X.shape[1])
+        z: Array | None = None
         for first in range(0, rows, step):
             part = slice(first, min(first + step, rows))
-            z = self.frame.rows(chunk.X[part])
+            z = self.frame.rows(chunk.X[part], into=z)
             w = None if chunk.weight is None else chunk.weight[part]
             for globs in self.globs:
                 r = self.frame.residual(z, chunk.y[part], globs.place.u)

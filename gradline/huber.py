@@ -44,11 +44,11 @@ class Lowest(NamedTuple):
 
     step: Array
     scale: float
-    loss: float
-    gradient: float
-    gap: float
-    collapsed: bool
-    inverse: float
+    loss: float = np.nan
+    gradient: float = np.nan
+    gap: float = np.nan
+    collapsed: bool = False
+    inverse: float = np.inf
 
 
 @dataclass
@@ -144,12 +144,15 @@ class Valley:
         out = np.abs(r) > self.epsilon * scale
         return self._out_w + float(self._rows.w[out].sum())
 
-    def lowest(self, scale: float, start: Array | None = None) -> Lowest:
+    def lowest(
+        self, scale: float, start: Array | None = None, judge: bool = True
+    ) -> Lowest:
         """The minimum, by Newton's method.
 
         Args:
             scale: to begin with.
             start: a step from the pass's line to begin with; none unless told.
+            judge: whether to say how near it is.
         """
         p = len(self.globs.place.u)
         step, first = np.zeros(p) if start is None else start, scale
@@ -176,7 +179,7 @@ class Valley:
             ridge = ridge / 30 if ridge > 1e-6 else 0.0
             if self.free and scale < COLLAPSED * first:
                 return Lowest(step, 0.0, value, np.nan, np.nan, True, np.inf)
-        return self._judged(step, scale, value)
+        return self._judged(step, scale, value) if judge else Lowest(step, scale)
 
     def _judged(self, step: Array, scale: float, value: float) -> Lowest:
         """With how far above the minimum it may be.
