@@ -668,11 +668,12 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_walks_keep_a_selection_with_both_ends() -> None:
     record = Record(10)
     for epoch in range(104):
-        record.add(epoch, float(epoch), torch.zeros(2).double())
-    epochs, gaps, inner = record.value()
-    assert epochs.tolist() == [0, 16, 32, 48, 64, 80, 96, 103]
+        record.add(epoch, float(epoch), torch.zeros(2).double(), -1.0, epoch == 51)
+    epochs, gaps, inner, seen = record.value()
+    assert epochs.tolist() == [0, 16, 32, 48, 51, 64, 80, 96, 103]  # 51 is the best
     assert gaps.tolist() == epochs.tolist()
-    assert inner.shape == (8, 2)
+    assert inner.shape == (9, 2)
+    assert seen.tolist() == [-1.0] * 9
 
 
 # Fit.at
