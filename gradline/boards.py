@@ -44,6 +44,7 @@ from gradline.scores import Scores
 from gradline.shrinkage import Shrinkable, of_survey, unbounded
 from gradline.spaces import default_of, same
 from gradline.splits import Split
+from gradline.state import Centred
 from gradline.stopping import as_early_stopping
 from gradline.survey import Survey, take_survey
 from gradline.training import (
@@ -63,6 +64,9 @@ SHRUNK = {"penalty", "alpha", "l1_ratio", "bounds", "nonnegative"}
 #: So many passes are kept, the latest ones.
 KEPT = 64
 
+#: What a trial may fail with; torch raises RuntimeError for a module that does not fit.
+FAULTS = (GradlineError, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
+
 #: Numbers of (rows x lines) worked on at a time.
 PART = 1_000_000
 
@@ -75,7 +79,7 @@ class Outcome:
         validation: the scores on the validation part; None where it failed.
         train: those on the training part.
         reason: why it failed.
-        error: what it failed with.
+        pruned: whether it was given up on its way instead.
         epochs: of its descent, where it was one.
         seconds: what it took.
     """
@@ -83,7 +87,7 @@ class Outcome:
     validation: dict[str, float] | None
     train: dict[str, float] | None
     reason: str | None = None
-    error: GradlineError | None = None
+    pruned: bool = False
     epochs: int | None = None
     seconds: float = 0.0
 
@@ -172,28 +176,38 @@ class Board:
             "weights": weights,
             "split": split,
         }
-        self._train = split.part(table.source, "train")
+        self._split = split
         self._absolute = absolute
         self._progress = progress
-        self._validation = split.part(table.source, "validation")
         self._sides: dict[Any, tuple[_Side, _Side] | GradlineError] = {}
         self.rows: dict[str, int] = {}
         self.unseen = 0
 
-    def facts(self) -> dict[str, Any]:
-        """What the data are, from one pass over the target: to know them again."""
-        target = self._common["target"]
+    def facts(self, call: dict[str, Any]) -> dict[str, Any]:
+        """What the data are, to know them again: rows, and mean squares of columns.
+
+        Args:
+            call: a setting; where a pass for its design has been made, nothing is read.
+        """
         found: dict[str, Any] = {"columns": [c.name for c in self._whole.columns]}
-        for name, part in (("train", self._train), ("validation", self._validation)):
-            rows, total, squares = 0, 0.0, 0.0
-            for batch in part.batches([target]):
-                y = batch.numbers([target])[:, 0]
-                y = y[~np.isnan(y)]
+        known = self._sides.get(self._key(call))
+        if isinstance(known, tuple):
+            for name, side in zip(("train", "validation"), known, strict=True):
+                found[name] = _squares(side.survey.sums)
+            return found
+        names = [c.name for c in self._whole.columns if c.kind == "number"]
+        for name in ("train", "validation"):
+            rows, squares = 0, np.zeros(len(names))
+            for batch in self._split.part(self._whole, name).batches(names):
+                values = batch.numbers(names)
                 rows += batch.rows
-                total += float(y.sum())
-                squares += float(y @ y)
-            found[name] = {"rows": rows, "sum": total, "squares": squares}
+                squares += np.nansum(np.square(values), axis=0)
+            found[name] = {"rows": rows, "squares": squares.tolist()}
         return found
+
+    def _key(self, call: dict[str, Any]) -> Any:
+        wanted = (*DESIGN, "degenerate")
+        return same({n: call[n] for n in wanted if n in call and n != "weights"})
 
     def sides(self, call: dict[str, Any]) -> tuple[_Side, _Side]:
         """What the pass over the training and the validation part left.
@@ -203,7 +217,7 @@ class Board:
         """
         wanted = (*DESIGN, "degenerate")
         options = {n: call[n] for n in wanted if n in call and n != "weights"}
-        key = same(options)
+        key = self._key(call)
         if key not in self._sides:
             while len(self._sides) >= KEPT:
                 del self._sides[next(iter(self._sides))]
@@ -249,7 +263,7 @@ class Board:
             try:
                 sides = self.sides(calls[place])
                 line = line_of(*sides, calls[place], before)
-            except GradlineError as error:
+            except FAULTS as error:
                 yield place, _failed(error, before)
                 continue
             _, those, lines = groups.setdefault(id(sides), (sides, [], []))
@@ -284,7 +298,7 @@ class Board:
             ours, theirs = (
                 _of_scores(scores, self._absolute) for scores in (seen, found.metrics)
             )
-        except GradlineError as error:
+        except FAULTS as error:
             return _failed(error, before)
         epochs = found.settings.get("epochs")
         return Outcome(
@@ -395,5 +409,15 @@ def _of_scores(scores: Scores, absolute: bool) -> dict[str, float]:
     return found | {"mae": scores.mae} if absolute else found
 
 
-def _failed(error: GradlineError, before: float) -> Outcome:
-    return Outcome(None, None, str(error), error, seconds=time.perf_counter() - before)
+def _failed(error: Exception, before: float) -> Outcome:
+    known = isinstance(error, GradlineError)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    reason = " ".join(text.split())
+    return Outcome(None, None, reason, seconds=time.perf_counter() - before)
+
+
+def _squares(sums: Centred) -> dict[str, Any]:
+    """Rows, and the mean squares of all terms and of the target: none is near 0."""
+    terms = sums.xx.diagonal() / sums.weight + sums.x_mean**2
+    target = float(sums.yy[0]) / sums.weight + float(sums.y_mean[0]) ** 2
+    return {"rows": sums.rows, "terms": terms.tolist(), "target": target}

@@ -18,7 +18,7 @@ import numpy as np
 from gradline.boards import Board, Outcome, is_closed
 from gradline.data import Progress
 from gradline.effects import descends, given, idle
-from gradline.errors import GradlineError, UsageError
+from gradline.errors import UsageError
 from gradline.spaces import Space, draw, grid, same
 from gradline.studies import Study
 from gradline.trials import Trial, TrialStatus
@@ -75,6 +75,12 @@ class Plan:
             self._grid = [*different.values()]
         self.trials = len(self._grid) if method == "grid" else trials
         self._refuse_idle()
+
+    @property
+    def closed(self) -> bool:
+        """Whether some of the first trials are scored from a state."""
+        probes = self._grid or [draw(self.space, self.seed, n) for n in range(PROBES)]
+        return any(is_closed(self.planned(found).call) for found in probes[:PROBES])
 
     def settings(self, number: int) -> dict[str, Any]:
         """The searched values of a trial of a grid or a random search."""
@@ -138,7 +144,6 @@ class Run:
         self.trials: dict[int, Trial] = {}
         self.interrupted = False
         self.seconds = 0.0
-        self.first_error: GradlineError | None = None
         self.stopped = False
         self._timeout = timeout
         self._prune = prune
@@ -240,7 +245,9 @@ class Run:
                     f"after {epochs:,} of {call['epochs']:,} epochs its validation "
                     f"{self.score} of {value:.6g} was worse than most"
                 )
-                return Outcome(None, None, reason, epochs=epochs, seconds=seconds)
+                return Outcome(
+                    None, None, reason, pruned=True, epochs=epochs, seconds=seconds
+                )
         ((_, found),) = self.board.outcomes([call])
         return replace(found, seconds=seconds + found.seconds)
 
@@ -249,14 +256,12 @@ class Run:
         found, train = outcome.validation, outcome.train
         score = None if found is None else found[self.score]
         reason = outcome.reason
-        status: TrialStatus = "ok" if score is not None else "failed"
-        if score is None and outcome.error is None:
-            status = "pruned"
+        status: TrialStatus = "pruned" if outcome.pruned else "failed"
+        if score is not None:
+            status = "ok"
         if score is not None and not np.isfinite(score):
             status, reason = "failed", f"its {self.score} is {score}"
             score = None
-        if outcome.error is not None and self.first_error is None:
-            self.first_error = outcome.error
         trial = Trial(
             number,
             self._planned[number].shown,

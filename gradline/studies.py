@@ -114,10 +114,10 @@ class Study:
 
     def finished(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """The settings of each finished trial, and what became of it."""
+        states = self._optuna.trial.TrialState
+        found = self._study.get_trials(states=(states.COMPLETE, states.PRUNED))
         return [
-            (self._settings(t.params), json.loads(t.user_attrs[FOUND]))
-            for t in self._study.trials
-            if FOUND in t.user_attrs
+            (self._settings(t.params), json.loads(t.user_attrs[FOUND])) for t in found
         ]
 
     def add(self, settings: dict[str, Any], trial: Trial) -> None:

@@ -111,9 +111,9 @@ def tune(
         A Tuning: `.trials`, `.best`, `.fit`, `.test`, `.plot()`.
 
     Raises:
-        UsageError: what cannot be meant; a storage of another search.
+        UsageError: what cannot be meant; a storage of another search; no trial could
+            be scored, and why.
         MissingExtraError: Optuna is needed and not installed.
-        GradlineError: no trial could be scored; the reason of the first one.
 
     A setting without effect beside the others is left out of its trial (alpha without a
     penalty), and a trial that fails is recorded with its reason. Ctrl-C ends the search
@@ -147,12 +147,13 @@ def tune(
     )
     _check_split(split, table.source)
     board = Board(table, split, absolute=score == "mae", progress=progress)
-    if not space.keys() & DESIGN:
+    if plan.closed and not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
     run = Run(plan, board, score, timeout, prune)
     with nullcontext() if kind != "optuna" and kept is None else silent():
         if kind == "optuna" or kept is not None:
-            run.keep(kept, study, _asked(plan, score, split, board))
+            asked = {} if kept is None else _asked(plan, score, split, board)
+            run.keep(kept, study, asked)
         run.go(progress)
     return _concluded(run, table, split, kept)
 
@@ -354,5 +355,5 @@ def _asked(plan: Plan, score: str, split: Split, board: Board) -> dict[str, Any]
         "search": space,
         "fixed settings": plain(plan.fixed),
         "split": plain(split.to_dict()),
-        "data": board.facts(),
+        "data": board.facts(plan.fixed),
     }

@@ -615,3 +615,51 @@ def test_optuna_is_asked_for_only_when_needed(
             gl.MissingExtraError, match=r"pip install 'gradline\[tune\]'"
         ):
             gl.tune(table(), target="y", **named)  # type: ignore[arg-type]
+
+
+def test_a_module_that_does_not_fit_has_failed_and_the_search_goes_on() -> None:
+    torch.manual_seed(0)
+    good, bad = (torch.nn.Linear(n, 1).double() for n in (4, 3))
+    found = gl.tune(
+        table(),
+        target="y",
+        features=FEATURES,
+        split=SPLIT,
+        search={"model": [bad, good]},
+        epochs=3,
+        lr=0.001,
+    )
+    assert [trial.status for trial in found.trials] == ["failed", "ok"]
+    assert found.trials[0].reason
+    assert json.dumps(found.to_dict())
+
+
+def test_pictures(tmp_path: Path) -> None:
+    found = gl.tune(
+        table(),
+        target="y",
+        features=FEATURES,
+        split=SPLIT,
+        search={
+            "penalty": [None, "ridge", "lasso"],
+            "alpha": (1e-3, 10.0, "log"),
+            "degree": (1, 3),
+            "standardize": [True, False],
+        },
+        trials=80,
+        score="r2",
+    )
+    figure = found.plot(tmp_path / "all.png")
+    assert len(figure.axes) == 4
+    assert [ax.get_xlabel() for ax in figure.axes] == list(found.space)
+    assert figure.axes[0].get_ylabel() == "R²"
+    assert figure.axes[1].get_xscale() == "log"
+    figure = found.plot(tmp_path / "one.svg", params=["degree"])
+    (ax,) = figure.axes
+    labels = ax.get_legend_handles_labels()[1]
+    assert labels[-1] == f"chosen: {found.best['degree']}"
+    with pytest.raises(gl.UsageError, match="'lr' was not searched: give some of"):
+        found.plot(params=["lr"])
+    one = gl.tune(table(), target="y", search={"lr": [0.001], "epochs": [2]})
+    with pytest.raises(gl.DataError, match="one setting and no curve"):
+        one.plot()

@@ -22,7 +22,7 @@ from helpers import ROOT, hearing_ctrl_c
 from test_tune import FEATURES, SPLIT, table
 
 SEARCH: dict[str, Any] = {
-    "lr": (1e-3, 0.2, "log"),
+    "lr": (1e-3, 0.05, "log"),
     "momentum": [0, 0.5, 0.9],
     "epochs": (1, 200),
     "nesterov": [True, False],
@@ -60,7 +60,6 @@ def test_a_search_in_two_parts_is_one_in_whole(tmp_path: Path, method: str) -> N
     again = searched(tmp_path / "a.db", 10, method)
     assert records(first) == records(whole)[:4]
     assert records(again) == records(whole)
-    assert {t.status for t in whole.trials} == {"ok", "failed"}
     assert again.best == whole.best
     assert again.storage == str(tmp_path / "a.db")
     seen = optuna.load_study(
@@ -85,6 +84,7 @@ def test_a_finished_search_tries_nothing(
     assert again.fit is not None
     assert first.fit is not None
     assert again.fit.coefficients == first.fit.coefficients
+    assert {t.status for t in again.trials} == {"ok", "failed"}
     assert [t.seconds for t in again.trials] == [t.seconds for t in first.trials]
 
 
@@ -154,7 +154,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.db"
     searched(file, 2, "random")
     frame = table()
-    frame.loc[5, "y"] += 1
+    frame.loc[:, "x2"] *= 1.0001  # a feature alone
     with pytest.raises(gl.UsageError, match="its data differ"):
         gl.tune(
             frame,
