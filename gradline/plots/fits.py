@@ -39,7 +39,8 @@ def draw_fit(fit: Fit) -> Figure:
     X, y = fit.sample  # (m, d), (m,)
     title = f"{len(y):,} of {fit.rows:,} rows" if len(y) < fit.rows else None
     terms = fit.design.terms
-    if len(terms) == 1 and terms[0] in fit.coefficients:
+    one = len(terms) == 1 and terms[0] in fit.design.features
+    if one and fit.coefficients:
         return fit_figure(
             X[:, 0],
             y,
@@ -49,7 +50,7 @@ def draw_fit(fit: Fit) -> Figure:
             y_name=fit.target,
             title=title,
         )
-    if len(terms) == 1 and terms[0] in fit.design.features:  # a module of one feature
+    if one:  # of a module
         at = np.linspace(X.min(), X.max(), 400)
         said = {"fitted": (at, fit.predict_terms(at[:, None]))}
         return curves_figure(
