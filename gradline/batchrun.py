@@ -35,6 +35,10 @@ from gradline.shuffle import BatchStream
 from gradline.stepping import LoopSteps, Steps
 from gradline.stopping import EarlyStopping, Stopper
 from gradline.survey import Survey
+from gradline.threads import blas_threads
+
+#: Batches of fewer numbers are worked on by one thread.
+FEW_NUMBERS = 1_000_000
 
 #: A loss so many times that of the start is divergence, however it came about.
 RUNAWAY = 1e6
@@ -145,8 +149,10 @@ class Run:
         rows = (self.plan.epochs - epoch + 1) * self.stream.rows
         rows -= batch * self.plan.size
         shown = progress("training", rows) if progress else nullcontext(int)
+        # Products of few numbers: a second thread would only wait, or be waited for.
+        few = self.plan.fast and self.plan.size * self.stream.width < FEW_NUMBERS
         try:
-            with shown as advance:
+            with shown as advance, blas_threads(1 if few else None):
                 for turn in self.steps.turns(self.plan.epochs, epoch, batch):
                     self.where = (turn.epoch, turn.batch)
                     self.inner = self.steps.parameters()

@@ -13,6 +13,7 @@ from typing import Any
 from gradline.checks import LARGEST
 from gradline.design import Design
 from gradline.encode import Encoding, Levels
+from gradline.errors import UsageError
 from gradline.formula import columns_in
 from gradline.grammar import parse_factor, parse_numbers
 from gradline.poly import Polynomials
@@ -96,6 +97,13 @@ def design_from(about: dict[str, Any]) -> Design:
     Raises:
         KeyError, TypeError, ValueError: it is no design.
     """
+    try:
+        return _design(about)
+    except UsageError as error:  # of the grammar: it is not the reader's to mend
+        raise ValueError(f"{error}") from None
+
+
+def _design(about: dict[str, Any]) -> Design:
     names = [about["target"], *about["features"]]
     levels = {n: tuple(values) for n, values in about["levels"].items()}
     names += [level for values in levels.values() for level in values]

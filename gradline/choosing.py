@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from gradline.bounds import Bounds
-from gradline.checks import column_name, one_of, real
+from gradline.checks import column_names, one_of, real
 from gradline.crossval import CrossValidation, PathSolver, choose, path_errors
 from gradline.data import (
     Array,
@@ -170,6 +170,7 @@ def cross_validate(
         split=split,
         formula=formula,
         degree=degree,
+        aside=as_folds(folds).columns,
         **reading,
     )
     for name in others:
@@ -406,9 +407,8 @@ def _target_names(target: Any) -> list[str]:
     """The names of the targets; none where none is given."""
     if target is None:
         return []
-    names = [target] if isinstance(target, str) else list(target)
-    for name in names:
-        column_name("target", name)
+    names = [target] if isinstance(target, str) else column_names("target", target)
+    names = list(names)
     if len(set(names)) < len(names) or not names:
         raise UsageError(f"target is {target!r}: name each target once")
     return names
@@ -422,7 +422,7 @@ def _with_targets(
     values = exact_float64(real_array(y if columns is None else y.to_numpy(), "y"), [])
     width = values.shape[1]
     if not names:
-        names = [f"y{i + 1}" for i in range(width)]
+        names = [f"y{i + 1}" for i in range(width)] if width > 1 else ["y"]
         names = names if columns is None else [str(name) for name in columns]
     if len(names) != width:
         raise ShapeError(

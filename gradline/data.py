@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -32,6 +33,9 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], An
 
 #: The bytes of float64 that one batch holds, at the most.
 BATCH_BYTES = 32 << 20
+
+#: Rows in memory that are picked together, where they are too many to permute.
+SLICE_ROWS = 4096
 
 #: Batches of what is in memory already: small enough to stay in the cache for all that
 #: is done with them, of rows enough to keep all cores at peak.
@@ -188,6 +192,10 @@ def number_label(value: float) -> str:
     return str(int(value)) if whole else repr(float(value))
 
 
+#: So many rows, and what begins the batches that have them.
+Slice = tuple[int, Callable[[], Iterator[Any]]]
+
+
 class ArrayBatch:
     """Rows of an ArraySource."""
 
@@ -227,6 +235,20 @@ class ArraySource:
         step = max(CACHE_ROWS, CACHE_BYTES // (8 * max(1, width)))
         for start in range(0, total, step):
             yield ArrayBatch(self._places, self._matrix[start : start + step])
+
+    def slices(self, columns: Sequence[str]) -> list[Slice]:
+        """All rows in short stretches, each a number of rows and what begins it.
+
+        Args:
+            columns: as in `batches`.
+        """
+
+        def begin(start: int) -> Iterator[ArrayBatch]:
+            yield ArrayBatch(self._places, self._matrix[start : start + SLICE_ROWS])
+
+        total = int(self._matrix.shape[0])
+        starts = range(0, total, SLICE_ROWS)
+        return [(min(SLICE_ROWS, total - s), partial(begin, s)) for s in starts]
 
 
 class _JoinedBatch:
@@ -272,13 +294,21 @@ class _JoinedBatch:
 class JoinedSource:
     """A source with columns from arrays beside its own: a target, or weights.
 
+    Args:
+        source: the columns.
+        extra: further ones by name, (n,) each.
+        aside: those of them that say nothing of what a row is, such as weights.
+
     Raises:
         ShapeError: while reading, where the source has more or fewer rows.
     """
 
-    def __init__(self, source: Source, extra: dict[str, Array]) -> None:
+    def __init__(
+        self, source: Source, extra: dict[str, Array], aside: Sequence[str] = ()
+    ) -> None:
         self._source = source
         self._extra = extra
+        self.aside = tuple(aside)
         self.name = source.name
         added = tuple(Column(n, "number", str(v.dtype)) for n, v in extra.items())
         self.columns = source.columns + added
@@ -298,6 +328,24 @@ class JoinedSource:
             yield _JoinedBatch(batch, part, batch.rows)
             start = stop
         self._check(start)
+
+    def slices(self, columns: Sequence[str]) -> list[Slice]:
+        """As those of the source, with the columns beside; [] where it has none."""
+        split = getattr(self._source, "slices", None)
+        if split is None:
+            return []
+
+        def begin(start: int, rows: int, inner: Any) -> Iterator[_JoinedBatch]:
+            part = {n: v[start : start + rows] for n, v in self._extra.items()}
+            for batch in inner():
+                yield _JoinedBatch(batch, part, batch.rows)
+
+        found: list[Slice] = []
+        start = 0
+        for rows, inner in split([c for c in columns if c not in self._extra]):
+            found.append((rows, partial(begin, start, rows, inner)))
+            start += rows
+        return found
 
     def _check(self, rows: int) -> None:
         for name, values in self._extra.items():

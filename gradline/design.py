@@ -16,7 +16,7 @@ on, and travels with the model, so that prediction on raw data needs nothing els
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from gradline.errors import ColumnError, DataError, closest, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
 from gradline.levels import learn
+from gradline.pieces import pieces
 from gradline.poly import Polynomials
 from gradline.terms import MOST_TERMS, Term, expand
 from gradline.usable import (
@@ -175,10 +176,15 @@ class Design:
         """
         start = 0
         for batch in source.batches(self.reading(also)):
-            found = self.chunk(batch, start, tally)
-            start += batch.rows
-            if found is not None:
-                yield found[0], batch, found[1]
+            for part in self.pieces(batch):
+                found = self.chunk(part, start, tally)
+                start += part.rows
+                if found is not None:
+                    yield found[0], part, found[1]
+
+    def pieces(self, batch: Batch) -> Iterable[Batch]:
+        """A batch as it is, or in pieces where its terms would take much memory."""
+        return (batch,) if self.encoding is None else pieces(batch, len(self.terms))
 
     def reading(self, also: Sequence[str] = ()) -> list[str]:
         """The columns that a pass over the rows needs, and others."""
@@ -200,6 +206,7 @@ class Design:
         keep = self._complete(found, self._beside, start)
         self._refuse_unknown(batch, found.codes, keep, start)
         if self.encoding is not None:
+            self._respond(found, self.encoding)
             self._refuse_undefined(found, keep, start)
         if keep is not None:
             X, beside = X[keep], beside[keep]
@@ -284,7 +291,7 @@ class Design:
         whose columns lie one after another: the state works on the block.
         """
         if self.encoding is not None:
-            return self._read_encoded(batch, extra, self.encoding)
+            return self._read_encoded(batch, extra)
         d = len(self.terms)
         if not self.levels:
             if not extra or not getattr(batch, "copies", False):
@@ -314,22 +321,23 @@ class Design:
         X = block[:, :d]
         return _Read(X, block[:, d:], all_codes, X, self.terms)
 
-    def _read_encoded(
-        self, batch: Batch, extra: Sequence[str], encoding: Encoding
-    ) -> _Read:
+    def _read_encoded(self, batch: Batch, extra: Sequence[str]) -> _Read:
         """As `_read`, with the terms of a formula or a degree."""
-        d, k = len(self.terms), len(self.numbers)
-        values = batch.numbers([*self.numbers, *extra])
+        d = len(self.terms)
+        values = batch.numbers(self.numbers)
         columns = {name: values[:, i] for i, name in enumerate(self.numbers)}
         codes = {name: self._codes(batch, name) for name in self.levels}
         block = np.zeros((batch.rows, d + len(extra)), order="F")
         self._encoder.fill(block[:, :d], columns, codes)
-        block[:, d:] = values[:, k:]
-        if encoding.response is not None and extra:  # the target comes first
-            columns[self.target] = values[:, k]
-            block[:, d] = evaluate(encoding.response, columns)
-        names = (*self.numbers, *extra)
-        return _Read(block[:, :d], block[:, d:], codes, values, names, columns)
+        block[:, d:] = batch.numbers(extra)
+        X, beside = block[:, :d], block[:, d:]
+        return _Read(X, beside, codes, values, self.numbers, columns)
+
+    def _respond(self, found: _Read, encoding: Encoding) -> None:
+        """Put what is predicted in the place of the target."""
+        if encoding.response is not None:
+            found.columns[self.target] = found.beside[:, 0].copy()
+            found.beside[:, 0] = evaluate(encoding.response, found.columns)
 
     def _refuse_undefined(self, found: _Read, keep: Mask | None, start: int) -> None:
         """Refuse a term or a target that is no finite number, in the rows kept."""
@@ -376,9 +384,7 @@ class Design:
     ) -> Mask | None:
         """The rows to keep; None when all are, which is looked for first."""
         numbers, names, codes = found.numbers, found.names, found.codes
-        # With a formula, the extra columns are among the numbers, as they are read.
-        beside = found.beside if self.encoding is None else np.zeros((len(numbers), 0))
-        extra = extra if self.encoding is None else ()
+        beside = found.beside
         fine = _all_finite(numbers) and _all_finite(beside)
         if fine and not any((c == MISSING).any() for c in codes.values()):
             return None
@@ -467,8 +473,11 @@ def build_design(
     taken = {target, weights, *exclude}
     others = tuple(c.name for c in source.columns if c.name not in taken)
 
+    by_name = {column.name: column for column in source.columns}
+
     def is_category(name: str) -> bool:
-        return column_of(source, name).kind == "category" or name in categories
+        column = by_name.get(name) or column_of(source, name)
+        return column.kind == "category" or name in categories
 
     encoding, bases = None, {}
     if formula is not None:
@@ -489,12 +498,12 @@ def build_design(
         encoding = Encoding("", _powers(chosen, is_category, degree))
     plain = Design(target, chosen, {}, weights, missing, intercept, encoding)
     if encoding is None:
+        to_learn: tuple[Factor, ...] = ()
         levelled = [name for name in chosen if is_category(name)]
-        numbers = [name for name in chosen if name not in levelled]
+        numbers = [name for name in chosen if not is_category(name)]
     else:
-        levelled = [name for name in chosen if name in encoding.categories]
-        numbers = [*encoding.numbers]
-    to_learn = () if encoding is None else encoding.to_learn
+        to_learn = encoding.to_learn
+        numbers, levelled = [*encoding.numbers], [*encoding.categories]
     levels: Levels = {}
     learned: dict[str, Polynomials] = {}
     if levelled or to_learn:
@@ -521,8 +530,9 @@ def _columns_read(source: Source, encoding: Encoding) -> tuple[str, ...]:
         raise DataError(
             f"the formula {encoding.text!r} has no term: a line needs at least one"
         )
+    by_name = {column.name: column for column in source.columns}
     for name in encoding.numbers:
-        column = column_of(source, name)
+        column = by_name.get(name) or column_of(source, name)
         if column.kind == "category":
             where = next(
                 f.text
@@ -535,8 +545,9 @@ def _columns_read(source: Source, encoding: Encoding) -> tuple[str, ...]:
                 f"{said(source, column)}: {hint}"
             )
     wanted = {*encoding.numbers, *encoding.categories}
-    for name in wanted:
-        column_of(source, name)
+    for name in encoding.categories:
+        if name not in by_name:
+            column_of(source, name)
     return tuple(c.name for c in source.columns if c.name in wanted)
 
 

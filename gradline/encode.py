@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,28 +53,28 @@ class Encoding:
     response: Numbers | None = None
     learned: dict[str, Polynomials] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def factors(self) -> tuple[Factor, ...]:
         """All factors, each once."""
         return tuple(dict.fromkeys(f for term in self.terms for f in term))
 
-    @property
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The columns that are read as numbers."""
         numeric = [f for f in self.factors if f.kind != "category"]
         return tuple(dict.fromkeys(name for f in numeric for name in f.columns))
 
-    @property
+    @cached_property
     def categories(self) -> tuple[str, ...]:
         """The columns that are read as categories."""
         return tuple(f.columns[0] for f in self.factors if f.kind == "category")
 
-    @property
+    @cached_property
     def degree(self) -> int:
         """The highest degree of its polynomials."""
         return max(f.degree for f in self.factors)
 
-    @property
+    @cached_property
     def to_learn(self) -> tuple[Factor, ...]:
         """The factors that are learned from the data."""
         return tuple(f for f in self.factors if f.kind in LEARNED and not f.raw)

@@ -234,7 +234,9 @@ class Formula:
         """Those of them that are nothing else: a file is to be read for their text."""
         factors = [node for node in _leaves(self.right) if isinstance(node, Factor)]
         others = {c for f in factors if f.kind != "category" for c in f.columns}
-        return () if self.dotted else tuple(set(self.categories) - others)
+        if self.dotted:
+            return ()
+        return tuple(name for name in self.categories if name not in others)
 
 
 def _leaves(node: Node) -> Iterator[Node]:

@@ -10,8 +10,8 @@ the learner keeps the one-pass state of all rows so far (state.py), so that `res
 can hold the weights against the exact optimum of rows that are gone.
 
 What is learned of the first chunk stays: the levels of categories, the scale of the
-terms and, with lr="auto", the learning rate. Weights are averaged from the last time on
-that the rows had doubled.
+terms and, with lr="auto", the learning rate. The average of the weights leaves out the
+first half of the rows at the most, and a quarter of them at the least.
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ class Learner:
         self._plan: Plan | None = None
         self._chunks = 0
         self._doubled = 0  # rows when the average was last begun
+        self._before: tuple[Any, int] = (0.0, 0)  # the sum and steps until then
 
     @property
     def rows(self) -> int:
@@ -175,6 +176,9 @@ class Learner:
             if not bool(torch.isfinite(self._steps.parameters()).all()):
                 raise diverged(self._plan, f"chunk {self._chunks:,}")
         if self.rows >= 2 * self._doubled:
+            first = self._doubled == 0
+            average, steps = self._steps.average(), self._steps.averaged
+            self._before = (0.0, 0) if first else (average, steps)
             self._steps.restart_average(0)
             self._doubled = self.rows
         return self
@@ -191,8 +195,7 @@ class Learner:
             raise UsageError("nothing was learned yet: call learn(data, y) first")
         design, plan = self._reading.design, self._plan
         survey = take_survey(self._gone, design, reading=self._reading)
-        inner = self._steps.parameters()
-        average = self._steps.average() if plan.average else None
+        inner = self._average() if plan.average else self._steps.parameters()
         how = (
             f"{plan.optimizer} on {self._chunks:,} chunk"
             f"{'' if self._chunks == 1 else 's'} as they came, batches of "
@@ -206,8 +209,20 @@ class Learner:
             "coefficients may be off by as much as their errors; give gl.fit all rows, "
             "with method='exact'",
         }
-        parameters = self._raw(inner if average is None else average)
-        return conclude(survey, parameters, method="sgd", settings=settings)
+        return conclude(survey, self._raw(inner), method="sgd", settings=settings)
+
+    def _average(self) -> Tensor:
+        """The mean of the parameters after each step, from the last but one doubling.
+
+        After the first chunk alone there is none yet.
+        """
+        assert self._steps is not None
+        before, earlier = self._before
+        now, steps = self._steps.average(), self._steps.averaged
+        if now is None:
+            return before if earlier else self._steps.parameters()
+        found: Tensor = (before * earlier + now * steps) / (earlier + steps)
+        return found
 
     def _begin(self, source: Source, design: Design, found: Reading) -> None:
         survey = take_survey(source, design, reading=found)

@@ -62,6 +62,7 @@ def prepare(
     split: Split | None = None,
     formula: str | None = None,
     degree: int | None = None,
+    aside: Sequence[str] = (),
     **reading: Any,
 ) -> Prepared:
     """Data and choices as a source and the design that reads it.
@@ -79,8 +80,14 @@ def prepare(
         split: which rows to learn from.
         formula: the target and the terms.
         degree: of a polynomial of each numeric feature.
+        aside: columns that are no features unless they are named, such as those that
+            say which fold a row belongs to; those of the split are, too.
         **reading: delimiter, encoding, decimal of a CSV file.
     """
+    if split is not None and not callable(getattr(split, "part", None)):
+        raise UsageError(
+            f"split is {split!r}: give a gl.Split, such as gl.Split(test=0.2)"
+        )
     if target is not None:
         column_name("target", target)
     if features is not None:
@@ -98,9 +105,10 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        if features is None:
-            exclude = (*exclude, *split.columns)
+        aside = (*aside, *split.columns)
         source = split.part(source, "train")
+    if features is None:
+        exclude = (*exclude, *aside)
     design = build_design(
         source,
         target=table.target,
@@ -144,5 +152,5 @@ def _refuse_beside(
     if exclude and not formula.dotted:
         raise UsageError(
             "exclude takes columns out of a formula's dot, and this formula has none: "
-            "leave exclude out"
+            "leave exclude out, and the column out of the formula"
         )

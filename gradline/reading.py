@@ -166,10 +166,12 @@ class Reading:
 
     def take(self, start: int, batch: Batch) -> None:
         """Take in a batch, before which `start` rows came."""
-        found = self.design.chunk(batch, start, self.tally)
-        if found is not None:
-            self.moments.add_checked(found[0])
-            self.keep(found[0], start)
+        for part in self.design.pieces(batch):
+            found = self.design.chunk(part, start, self.tally)
+            if found is not None:
+                self.moments.add_checked(found[0])
+                self.keep(found[0], start)
+            start += part.rows
 
     def keep(self, chunk: Chunk, start: int) -> None:
         """Take of a chunk's rows what is kept of them, beside their moments."""

@@ -5,7 +5,8 @@ epoch is a permutation of all of them, each as likely as another: what a batch h
 depends on the seed, the epoch and the order of the rows, and on nothing else.
 
 More rows than that are read anew in each epoch and never held. Row groups of a Parquet
-file come in an order drawn for the epoch; then rows go through a buffer: so many rows
+file, and slices of an array, come in an order drawn for the epoch; then rows go through
+a buffer: so many rows
 at a time are permuted and leave it in batches. Rows of a CSV file, which can only be
 read from its beginning, come no further from their place than that buffer; its ends
 are drawn anew in each epoch too. Batches depend on the row groups and the buffer then,
@@ -342,11 +343,14 @@ def check_shuffle(value: Any) -> bool | int:
 def _stretches(
     source: Source, design: Design
 ) -> list[tuple[int, Callable[[], Iterator[Batch]]]]:
-    """Stretches of a file that can be begun anywhere, with the rows before each."""
-    split = getattr(source, "side_by_side", None)
+    """What can be begun anywhere, with the rows before it: row groups, or slices."""
     found: list[tuple[int, Callable[[], Iterator[Batch]]]] = []
-    start = 0
-    for rows, begin in split(design.reading()) if split is not None else []:
-        found.append((start, begin))
-        start += rows
+    for way in ("side_by_side", "slices"):
+        split = getattr(source, way, None)
+        start = 0
+        for rows, begin in split(design.reading()) if split is not None else []:
+            found.append((start, begin))
+            start += rows
+        if found:
+            break
     return found

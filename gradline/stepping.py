@@ -22,6 +22,7 @@ class Steps(Protocol):
     """Minibatch descent of a line, which can be looked at, averaged and resumed."""
 
     stream: BatchStream
+    averaged: int
 
     def parameters(self) -> Tensor:
         """Slopes and level, (d + 1,)."""

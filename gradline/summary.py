@@ -22,8 +22,8 @@ def summary(
     Returns:
         target, features, formula (or None), coefficients (by term), intercept, rows,
         dropped, method, settings, metrics, scores (by part), certificate, inference (or
-        None, with the reason among the notes), trace (or None), notes, model. Infinities and NaN are
-        left for `save.strict_json` to make null.
+        None, with the reason among the notes), trace (or None), notes, model.
+        Infinities and NaN are left for `save.strict_json` to make null.
     """
     reason = fit.no_inference
     if inference is None and reason is None:

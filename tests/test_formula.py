@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -130,7 +131,8 @@ def test_real_data_and_statsmodels(table: str, formula: str) -> None:
     np.testing.assert_allclose(matrix_of(prepared), X, rtol=1e-10, atol=1e-10)
     fit = gl.fit(data, formula=formula)
     theirs = sm.OLS(y.to_numpy(float), X.to_numpy(float)).fit()
-    assert fit.metrics.r2 == pytest.approx(theirs.rsquared, rel=1e-10)
+    squares = fit.metrics.rmse**2 * len(data)
+    assert squares == pytest.approx(theirs.ssr, rel=1e-9)
     assert fit.certificate.rank == np.linalg.matrix_rank(X)
     np.testing.assert_allclose(
         fit.predict(data), theirs.fittedvalues, rtol=1e-8, atol=1e-8
@@ -259,6 +261,34 @@ def test_files_larger_than_a_batch(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("most", [1, 200, 3000])
+def test_wide_batches_are_taken_in_pieces(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = TABLE.copy()
+    table.loc[[3, 50], "z"] = np.nan
+    formula = "y ~ poly(x, 3)*g*k + scale(z)"
+    known = gl.fit(table, formula=formula, missing="drop")
+    known_errors = known.inference("HC1").standard_errors
+    clusters = known.inference(("cluster", "h")).standard_errors
+    monkeypatch.setattr("gradline.pieces.BATCH_BYTES", most)
+    fit = gl.fit(table, formula=formula, missing="drop")
+    assert (fit.rows, fit.dropped) == (78, 2)
+    np.testing.assert_allclose(fit.slopes, known.slopes, rtol=1e-9)
+    found = fit.predict(table, missing="nan")
+    np.testing.assert_allclose(found, known.predict(table, missing="nan"), rtol=1e-10)
+    errors = fit.inference("HC1").standard_errors
+    np.testing.assert_allclose([*errors.values()], [*known_errors.values()], rtol=1e-8)
+    errors = fit.inference(("cluster", "h")).standard_errors
+    np.testing.assert_allclose(
+        [*errors.values()], [*clusters.values()], rtol=1e-6, atol=1e-12
+    )
+    with pytest.raises(gl.MissingValueError, match="'z' has a missing value.*row 4"):
+        fit.predict(table)
+    with pytest.raises(gl.DataError, match="'sqrt.x.' is not .* row 2, where x is -"):
+        gl.fit(TABLE, formula="y ~ sqrt(x) + g*k")
+
+
 def test_a_target_that_is_made_of_a_column() -> None:
     fit = gl.fit(TABLE, formula="log(y) ~ x + g")
     assert fit.target == "log(y)"
@@ -301,6 +331,41 @@ def test_categories_by_argument_and_certify() -> None:
     squares = gl.fit(TABLE, target="y", features=["x", "g"], degree=2)
     found = gl.certify(squares.model, TABLE, target="y", features=["x", "g"], degree=2)
     assert found.status == "converged"
+
+
+def test_what_is_learned_is_learned_of_the_training_part_alone() -> None:
+    split = gl.Split(column="part")
+    formula = "log(y) ~ poly(x, 3)*g + scale(z) + C(m)"
+    part = np.tile(["train", "train", "validation", "test"], _N // 4)
+    train = part == "train"
+    marked = TABLE.assign(part=part)
+    known = prepare(TABLE[train], formula=formula).design
+    changed = marked.copy()
+    for name, value in {"x": 99.0, "z": 1e9, "g": "new", "m": 9, "y": 0.5}.items():
+        changed[name] = marked[name].where(train, value)
+    for table in (marked, changed):
+        found = prepare(table, formula=formula, split=split).design
+        assert (found.levels, found.encoding) == (known.levels, known.encoding)
+    assert "part" not in prepare(marked, formula="y ~ .", split=split).design.features
+    fit = gl.fit(marked, formula=formula, split=split)
+    assert (fit.rows, fit.evaluate(part="test").rows) == (_N // 2, _N // 4)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"penalty": "lasso", "alpha": 0.01},
+        {"penalty": "ridge"},
+        {"loss": "huber"},
+        {"method": "sgd", "epochs": 5},
+    ],
+)
+def test_every_way_to_fit_takes_a_formula(way: Any, tmp_path: Path) -> None:
+    fit = gl.fit(TABLE, formula="log(y) ~ poly(x, 2)*g + log(z)", **way)
+    assert list(fit.coefficients)[:3] == ["poly(x, 2)[1]", "poly(x, 2)[2]", "g[b]"]
+    fit.save(tmp_path / "m.safetensors")
+    again = gl.load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(again.predict(TABLE), fit.predict(TABLE))
 
 
 def test_clusters_and_descent_and_weights() -> None:
@@ -567,6 +632,7 @@ def test_a_model_file_holds_the_formula(formula: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(TABLE), fit.predict(TABLE))
     assert dict(again.evaluate(TABLE)) == dict(fit.evaluate(TABLE))
     assert again.inference("HC1", data=TABLE).p == fit.inference("HC1").p
+    assert pickle.loads(pickle.dumps(fit)).design == fit.design
     again.save(tmp_path / "twice.safetensors")
     assert (tmp_path / "twice.safetensors").read_bytes() == path.read_bytes()
 

@@ -48,6 +48,7 @@ ROWS = [
     "encode",
     "usable",
     "levels",
+    "pieces",
     "design",
     "prepare",
     "state",
@@ -87,6 +88,7 @@ ROWS = [
     "choosing",
     "penalized",
     "penaltypath",
+    "cholesky",
     "interior",
     "vertex",
     "globs",
@@ -103,6 +105,7 @@ ROWS = [
     "offbeat",
     "plans",
     "batchrun",
+    "quantiles",
     "minibatch",
     "learner",
     "moduleloop",
@@ -131,6 +134,7 @@ ROWS = [
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
     ("crossval", "plots"),
+    ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("penaltypath", "plots"),
@@ -140,6 +144,8 @@ LAZY_UPWARD = {
     ("result", "save"),
     ("result", "surface"),
     ("result", "terminal"),
+    ("quantiles", "plots"),
+    ("quantiles", "terminal"),
 }
 
 # The only files that import pyarrow.

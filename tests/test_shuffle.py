@@ -127,6 +127,20 @@ def test_all_orders_are_as_likely() -> None:
 
 
 @pytest.mark.usefixtures("small_memory")
+def test_slices_of_arrays_come_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradline.data.SLICE_ROWS", 64)
+    place = np.arange(float(ROWS))
+    prepared = prepare(place, 2 * place, weights=np.ones(ROWS))
+    batches = BatchStream(prepared.source, prepared.design, 30)
+    found = list(batches.epoch(1))
+    rows = np.concatenate([chunk.X[:, 0] for chunk in found])
+    np.testing.assert_array_equal(np.sort(rows), place)
+    np.testing.assert_array_equal(np.concatenate([c.y for c in found]), 2 * rows)
+    assert np.ptp(rows[:90]) > 180  # the buffer alone would reach no further
+    assert len(np.unique(rows[:90] // 64)) <= 4
+
+
+@pytest.mark.usefixtures("small_memory")
 def test_the_buffer_is_all_that_is_held() -> None:
     batches = stream(table(), shuffle=120)
     assert batches.buffer == 120
