@@ -29,6 +29,7 @@ from gradline.reading import read_once, share_cores
 from gradline.ridge import ridge_path
 from gradline.rowhash import mix, word
 from gradline.shrinkage import elastic_net_path
+from gradline.solvers import WIDE
 from gradline.splits import Split
 from gradline.state import Moments
 from gradline.threads import blas_threads
@@ -136,10 +137,12 @@ def learning_curve(
     nested = _Nested(cut, shares, whole("seed", seed))
     blocks = read_blocks(prepared.source, prepared.design, nested, progress).blocks
     seen = None if held is None else read_state(held, prepared.design, progress)
-    found = [
-        [_scored(state, held_out, shrunk) for state, held_out in fold]
-        for fold in _folded(blocks, nested, seen)
-    ]
+    # Threads for products so small would only wait for one another.
+    with blas_threads(1 if len(prepared.design.terms) <= WIDE else None):
+        found = [
+            [_scored(state, held_out, shrunk) for state, held_out in fold]
+            for fold in _folded(blocks, nested, seen)
+        ]
     return _curve(found, asked is None, prepared.design, cut, held is not None)
 
 

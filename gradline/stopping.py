@@ -14,7 +14,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from gradline.checks import real, whole
+from gradline.data import Array
 from gradline.errors import UsageError
 
 #: Rounding may lower a loss by so much of itself.
@@ -81,12 +84,35 @@ class Stopper:
     def improves(self, epoch: int, loss: float) -> bool:
         """Take in an epoch's loss; whether it is better than all before."""
         self.last_epoch = epoch
-        delta = 0.0 if self.rule is None else self.rule.min_delta
-        margin = max(delta, ROUNDING * self.best_loss) if epoch else 0.0
-        if loss < self.best_loss - margin or epoch == 0:
+        if epoch == 0 or loss < self.best_loss - self._margin(self.best_loss):
             self.best_epoch, self.best_loss = epoch, loss
             return True
         return False
+
+    def sees(self, start: int, losses: Array) -> bool:
+        """Take in the losses of successive epochs (K,); whether to stop at one of them.
+
+        Args:
+            start: the epoch of the first.
+            losses: as for `improves`; those after the stop are not looked at.
+        """
+        if start and self.best_epoch == start - 1:
+            before = np.append(self.best_loss, losses[:-1])
+            least = 0.0 if self.rule is None else self.rule.min_delta
+            if (losses < before - np.maximum(least, ROUNDING * before)).all():
+                self.last_epoch = self.best_epoch = start + len(losses) - 1
+                self.best_loss = float(losses[-1])
+                return False  # one long way down
+        for epoch, loss in enumerate(losses.tolist(), start):
+            self.improves(epoch, loss)
+            if self.waited_enough:
+                return True
+        return False
+
+    def _margin(self, loss: float) -> float:
+        """How much lower than this a loss must be to be better."""
+        least = 0.0 if self.rule is None else self.rule.min_delta
+        return max(least, ROUNDING * loss)
 
     @property
     def waited_enough(self) -> bool:

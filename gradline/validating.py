@@ -34,8 +34,10 @@ from gradline.retrace import Origin
 from gradline.ridge import ridge_path
 from gradline.scores import score_by
 from gradline.shrinkage import elastic_net_path
+from gradline.solvers import WIDE
 from gradline.splits import Part, Split
 from gradline.state import Moments
+from gradline.threads import blas_threads
 
 #: The arguments of `fit` that say which numbers are fitted, and how they are read.
 _DATA = (
@@ -250,7 +252,8 @@ class _Job:
             both = (prepared.source, held)
             learned, seen = (read_state(s, design, self.progress) for s in both)
             pairs = iter([(learned, seen)])
-        return np.stack([_errors(*pair, alphas, penalty) for pair in pairs])
+        with blas_threads(1 if len(design.terms) <= WIDE else None):
+            return np.stack([_errors(*pair, alphas, penalty) for pair in pairs])
 
 
 def _errors(learned: Moments, held: Moments, alphas: Array, penalty: Penalty) -> Array:

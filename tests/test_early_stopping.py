@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,47 @@ def test_validation_rows_of_an_unknown_level_are_counted(
     assert fit.trace is not None
     assert fit.trace.validation_losses is not None
     assert fit.trace.validation_losses[-1] == pytest.approx(want, rel=RTOL)
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gradline.cli import main
+
+    X, y = polynomial()
+    names = [f"x{k}" for k in range(1, DEGREE + 1)]
+    pd.DataFrame(X, columns=names).assign(y=y).to_csv(tmp_path / "d.csv", index=False)
+    words = ["fit", str(tmp_path / "d.csv"), "--target", "y", "--lr", "0.3"]
+    words += ["--epochs", "2000", "--early-stopping", "20", "--json"]
+    words += ["-o", str(tmp_path / "m.safetensors")]
+    assert main(words) == 2
+    assert "--validation 0.2" in capsys.readouterr().err
+    picture = tmp_path / "loss.png"
+    words += ["--validation", "0.3", "--split-seed", "1", "--plot-loss", str(picture)]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert picture.stat().st_size > 1000
+    trace = found["trace"]
+    assert len(trace["validation_losses"]) == len(trace["epochs"])
+    assert trace["best_epoch"] == found["settings"]["epochs"]
+    assert found["settings"]["early_stopping"]["patience"] == 20
+    assert "Stopped on purpose" in found["certificate"]["advice"]
+
+
+@pytest.mark.parametrize("min_delta", [0.0, 0.01])
+@pytest.mark.parametrize("patience", [3, 40])
+def test_epochs_in_blocks_are_epochs_one_by_one(
+    patience: int, min_delta: float
+) -> None:
+    rng = np.random.default_rng(0)
+    time = np.arange(400)
+    for noise in (0.0, 1e-17, 1e-3, 0.1):
+        losses = np.exp(-time / 60) + 1e-6 * time + noise * rng.normal(size=400)
+        rule = gl.EarlyStopping(patience, min_delta)
+        one, many = Stopper(rule), Stopper(rule)
+        for epoch, loss in enumerate(losses.tolist()):
+            one.improves(epoch, loss)
+            if one.waited_enough:
+                break
+        for start in range(0, 400, 37):
+            if many.sees(start, losses[start : start + 37]):
+                break
+        assert many == one

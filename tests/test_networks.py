@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ from helpers import TOLERANCE
 
 RTOL = TOLERANCE["float64"]
 EPOCHS = 25
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """For products so small, threads would only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def data(rows: int = 120, seed: int = 3) -> tuple[Array, Array]:
@@ -475,5 +486,21 @@ def test_what_a_network_has_not() -> None:
     for call in (fit.loss_surface, fit.plot_surface, lambda: fit.at(2)):
         with pytest.raises(gl.DataError, match="fit without model"):
             call()
-    with pytest.raises(gl.DataError, match="no standard errors for a Sequential"):
-        fit.inference()
+    for call in (fit.inference, lambda: fit.predict(X, interval=0.9)):
+        with pytest.raises(gl.DataError, match="no standard errors for a Sequential"):
+            call()
+    again = pickle.loads(pickle.dumps(fit))
+    np.testing.assert_array_equal(again.predict(X), fit.predict(X))
+
+
+def test_the_command_line_says_that_a_module_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gradline.cli import main
+
+    X, y = data()
+    gl.fit(X, y, model=net(), epochs=3).save(tmp_path / "net.safetensors")
+    np.savetxt(tmp_path / "x.csv", X, delimiter=",", header="x1,x2,x3", comments="")
+    words = [str(tmp_path / "net.safetensors"), str(tmp_path / "x.csv")]
+    assert main(["predict", *words, "-o", str(tmp_path / "out.csv")]) == 2
+    assert "no model file holds code: give a module" in capsys.readouterr().err

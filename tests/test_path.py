@@ -18,9 +18,9 @@ from torch import nn
 
 import gradline as gl
 from gradline.conclude import parameters_of, path_from
-from gradline.fitting import _prepare
 from gradline.path import Path, raw_bowl
-from gradline.quadratic import _Record
+from gradline.prepare import prepare
+from gradline.quadratic import Record
 from gradline.recurrence import Rule
 from gradline.survey import Survey, take_survey
 from helpers import hearing_ctrl_c
@@ -177,7 +177,8 @@ def test_the_best_lr_is_the_best() -> None:
 
 
 def survey_of(X: np.ndarray, y: np.ndarray) -> Survey:
-    return take_survey(*_prepare(X, y, None, None, (), (), None, "error"))
+    prepared = prepare(X, y)
+    return take_survey(prepared.source, prepared.design)
 
 
 def sgd_path(
@@ -665,13 +666,14 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_walks_keep_a_selection_with_both_ends() -> None:
-    record = _Record(10)
+    record = Record(10)
     for epoch in range(104):
-        record.add(epoch, float(epoch), torch.zeros(2).double())
-    epochs, gaps, inner = record.value()
-    assert epochs.tolist() == [0, 16, 32, 48, 64, 80, 96, 103]
+        record.add(epoch, float(epoch), torch.zeros(2).double(), -1.0, epoch == 51)
+    epochs, gaps, inner, seen = record.value()
+    assert epochs.tolist() == [0, 16, 32, 48, 51, 64, 80, 96, 103]  # 51 is the best
     assert gaps.tolist() == epochs.tolist()
-    assert inner.shape == (8, 2)
+    assert inner.shape == (9, 2)
+    assert seen.tolist() == [-1.0] * 9
 
 
 # Fit.at
