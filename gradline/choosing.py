@@ -170,6 +170,7 @@ def cross_validate(
         split=split,
         formula=formula,
         degree=degree,
+        aside=as_folds(folds).columns,
         **reading,
     )
     for name in others:
@@ -422,7 +423,7 @@ def _with_targets(
     values = exact_float64(real_array(y if columns is None else y.to_numpy(), "y"), [])
     width = values.shape[1]
     if not names:
-        names = [f"y{i + 1}" for i in range(width)]
+        names = [f"y{i + 1}" for i in range(width)] if width > 1 else ["y"]
         names = names if columns is None else [str(name) for name in columns]
     if len(names) != width:
         raise ShapeError(

@@ -20,6 +20,7 @@ from gradline.criteria import Criterion
 from gradline.data import Progress
 from gradline.design import Missing
 from gradline.errors import DataError, UsageError, listed
+from gradline.folds import as_folds
 from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, Squared, as_loss, as_penalty
@@ -220,6 +221,7 @@ def fit(
         split=split,
         formula=formula,
         degree=degree,
+        aside=() if folds is None else as_folds(folds).columns,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,

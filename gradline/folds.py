@@ -362,7 +362,7 @@ class FoldStates:
         self._reading = reading
         self.folds = folds
         self.tally = reading.tally
-        for place, state in enumerate(self._blocks if len(self) > 1 else []):
+        for place, state in enumerate(self._blocks if self._each > 1 else []):
             if state.weight <= 0:
                 raise DataError(
                     f"block {place % self._each + 1:,} of the {self._each:,} that "

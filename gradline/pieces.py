@@ -27,6 +27,7 @@ class _Kept:
     """What was read of a batch, for all its pieces."""
 
     def __init__(self, batch: Batch) -> None:
+        self.places: Codes | None = getattr(batch, "places", None)
         self._batch = batch
         self._numbers: dict[tuple[str, ...], Array] = {}
         self._categories: dict[str, tuple[Codes, list[str]]] = {}
@@ -44,12 +45,13 @@ class _Kept:
 
 
 class _Piece:
-    """Some of the rows."""
+    """Some of the rows, and which places of the data they have, where that is known."""
 
     def __init__(self, whole: _Kept, start: int, stop: int) -> None:
         self._whole = whole
         self._rows = slice(start, stop)
         self.rows = stop - start
+        self.places = None if whole.places is None else whole.places[self._rows]
 
     def numbers(self, names: Sequence[str]) -> Array:
         return self._whole.numbers(names)[self._rows]

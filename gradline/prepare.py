@@ -62,6 +62,7 @@ def prepare(
     split: Split | None = None,
     formula: str | None = None,
     degree: int | None = None,
+    aside: Sequence[str] = (),
     **reading: Any,
 ) -> Prepared:
     """Data and choices as a source and the design that reads it.
@@ -79,6 +80,8 @@ def prepare(
         split: which rows to learn from.
         formula: the target and the terms.
         degree: of a polynomial of each numeric feature.
+        aside: columns that are no features unless they are named, such as those that
+            say which fold a row belongs to; those of the split are, too.
         **reading: delimiter, encoding, decimal of a CSV file.
     """
     if target is not None:
@@ -98,9 +101,10 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        if features is None:
-            exclude = (*exclude, *split.columns)
+        aside = (*aside, *split.columns)
         source = split.part(source, "train")
+    if features is None:
+        exclude = (*exclude, *aside)
     design = build_design(
         source,
         target=table.target,

@@ -333,3 +333,26 @@ def test_real_data() -> None:
     found = gl.cross_validate(table_, target="body_mass_g", exclude=["year"])
     assert found.r2[0] > 0.85
     assert found.alpha_1se[0] > found.best_alpha[0]
+
+
+def test_columns_that_say_the_fold_are_no_features_unless_named() -> None:
+    frame = table().drop(columns=["z", "day"])
+    found = gl.cross_validate(frame, target="y", folds=gl.GroupKFold("who"))
+    assert found.terms == tuple(FEATURES)
+    fit = gl.fit(frame, target="y", penalty="ridge", folds=gl.GroupKFold("who"))
+    assert fit.design.terms == tuple(FEATURES)
+    named = gl.cross_validate(
+        frame, target="y", features=["a", "who"], folds=gl.GroupKFold("who")
+    )
+    assert named.terms == ("a", "who")
+
+
+def test_one_fold_of_time_and_one_column_of_targets() -> None:
+    frame = table()
+    found = gl.cross_validate(
+        frame, target="y", features=FEATURES, folds=gl.TimeSeriesFolds("day", 1)
+    )
+    assert found.errors.shape == (100, 1, 1)
+    assert np.isnan(found.standard_error).all()
+    column = gl.cross_validate(frame[FEATURES].to_numpy(), frame[["y"]].to_numpy())
+    assert column.targets == ("y",)
