@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from gradline.learner import Learner
     from gradline.learning import learning_curve
     from gradline.model import LinearRegression
+    from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.penaltypath import RegularizationPath, regularization_path
+    from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
     from gradline.save import load
@@ -58,10 +60,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Absolute": "objective",
     "Certificate": "certificate",
     "Chunk": "data",
     "ColumnError": "errors",
     "CrossValidation": "crossval",
+    "Crossings": "quantiles",
     "DataError": "errors",
     "DivergenceError": "errors",
     "EarlyStopping": "stopping",
@@ -70,6 +74,7 @@ _HOME = {
     "Fit": "result",
     "GradlineError": "errors",
     "GroupKFold": "folds",
+    "Huber": "objective",
     "Inference": "inference",
     "Influence": "inference",
     "Intervals": "inference",
@@ -83,6 +88,8 @@ _HOME = {
     "ModelFileError": "errors",
     "Moments": "state",
     "RegularizationPath": "penaltypath",
+    "Quantile": "objective",
+    "QuantileFits": "quantiles",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -100,6 +107,7 @@ _HOME = {
     "descend": "descent",
     "fit": "fitting",
     "learning_curve": "learning",
+    "fit_quantiles": "quantiles",
     "load": "save",
     "open_source": "readers",
     "regularization_path": "penaltypath",
@@ -110,10 +118,12 @@ _HOME = {
 }
 
 __all__ = [
+    "Absolute",
     "Certificate",
     "Chunk",
     "ColumnError",
     "CrossValidation",
+    "Crossings",
     "DataError",
     "DivergenceError",
     "EarlyStopping",
@@ -122,6 +132,7 @@ __all__ = [
     "Fit",
     "GradlineError",
     "GroupKFold",
+    "Huber",
     "Inference",
     "Influence",
     "Intervals",
@@ -134,6 +145,8 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Quantile",
+    "QuantileFits",
     "RegularizationPath",
     "Scores",
     "ShapeError",
@@ -151,6 +164,7 @@ __all__ = [
     "cross_validate",
     "descend",
     "fit",
+    "fit_quantiles",
     "learning_curve",
     "load",
     "open_source",

@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from gradline.certificate import TOLERANCE
 from gradline.data import Array
 from gradline.globs import Frame, Globs, Place
 from gradline.huber import Valley
@@ -40,6 +41,12 @@ START_ROWS = 4_000
 
 #: A loss within this share of its lower bound is at its optimum to rounding.
 CLOSE = 1e-13
+
+#: A residual of so small a share of a typical one is 0 but for rounding.
+ON_IT = 1e-10
+
+#: A step of so many typical residuals has lost digits of what they are.
+FAR = 1e3
 
 #: A gradient of so small a share of the pull of all rows is rounding.
 FLAT = 1e-12
@@ -70,7 +77,8 @@ class Optimum:
         lower: the optimum is at least this.
         bound: how that is known.
         gradient: of the mean loss in u, (p,), the least of its subgradients.
-        done: whether the optimum is found.
+        done: whether there is nothing left to look for.
+        proven: whether this is the optimum, to rounding.
         unique: whether no other line has this loss, as far as is known.
         passes: how many, the survey's included.
         error: how far rounding may have moved u, a norm.
@@ -84,10 +92,24 @@ class Optimum:
     bound: Literal["duality", "gradient"] = "duality"
     gradient: Array = field(default_factory=lambda: np.zeros(0))
     done: bool = False
+    proven: bool = False
     unique: bool = True
     passes: int = 1
     error: float = math.inf
     outside: float = math.nan
+
+
+class _Pull(NamedTuple):
+    """How the rows on the line hold it, by the multipliers zᵀv.
+
+    most: the largest of the rows kept. norm: ‖v‖. squares: Σ w(zᵀv)². outside: the
+    weight of all other rows.
+    """
+
+    most: float
+    norm: float
+    squares: float
+    outside: float
 
 
 class Task:
@@ -113,6 +135,10 @@ class Task:
         self._density = math.inf  # rows per unit of reach, near 0
         self._looks = 0
         self._weight = math.nan
+        self._typical = 0.0  # size of a residual
+        self._from = self._at, self._scale  # the best line looked about so far
+        self._taken_back = False
+        self._collapsed = False  # the scale has been seen to go to 0
 
     @property
     def _factor(self) -> float:
@@ -122,6 +148,12 @@ class Task:
         return 2.0 if isinstance(self.loss, Absolute) else 1.0
 
     @property
+    def _tiny(self) -> float:
+        """A residual of no more is 0 but for rounding."""
+        rounding = 64 * EPS * math.sqrt(len(self._at)) * np.linalg.norm(self._at)
+        return float(ON_IT * self._typical + rounding)
+
+    @property
     def place(self) -> Place:
         """The line to look about, and how many rows to keep."""
         kink, turn = 0.0, 0.0
@@ -129,13 +161,16 @@ class Task:
             kink = self.loss.epsilon * self._scale
             turn = self.loss.epsilon if self.loss.scale is None else 0.0
         guess = 1.5 * self.keep / self._density
-        return Place(self._at, kink, turn, self.keep, guess or math.inf)
+        tiny = 0.0 if kink else self._tiny
+        return Place(self._at, kink, turn, self.keep, guess or math.inf, tiny)
 
     def begin(self, z: Array, y: Array, w: Array, u: Array, rows: int) -> None:
         """Go to the optimum of some rows.
 
         Args:
-            z: (k, p); y, w: (k,), all weights above 0.
+            z: (k, p).
+            y: (k,).
+            w: (k,), all above 0.
             u: a line to begin with, (p,).
             rows: how many they stand for.
         """
@@ -150,25 +185,30 @@ class Task:
             typical = float(np.average(size, weights=w))
             self._scale = self.loss.scale or typical
             if self.loss.scale is None:
-                on_it = float(np.average(size <= 1e-9 * typical, weights=w))
+                self._at, self._typical = u + step, typical
+                on_it = float(np.average(size <= self._tiny, weights=w))
                 self._flat = on_it > 0.8 * (1 - self.loss.epsilon**-2)
             if not whole and not self._flat:
                 globs = Globs(Place(u, 0.0, 0.0, len(r)))
                 globs.add(columns, r, w)
                 valley = Valley(globs, self.loss.epsilon, self.loss.scale is None)
                 low = valley.lowest(self._scale, step)
-                step, self._scale = low.step, low.scale
-        elif not whole:
+                step, self._flat = low.step, low.collapsed
+                self._scale = typical if low.collapsed else low.scale
+        if self._flat or (not whole and not isinstance(self.loss, Huber)):
             step = least_pinball(z * w[:, None], r * w, _level(self.loss)).u
         self._at = u + step
+        self._typical = float(np.average(np.abs(r - z @ step), weights=w))
         if whole:
             return
         place = self.place
         length = np.einsum("kp,kp->k", z, z) + place.turn**2
-        reach = np.abs(np.abs(r - z @ step) - place.kink) / np.sqrt(length)
+        away = np.abs(np.abs(r - z @ step) - place.kink)
+        reach = np.full(len(r), np.inf)
+        np.divide(away, np.sqrt(length), out=reach, where=length > 0)
         near = min(len(r) - 1, max(20, self.keep * len(r) // rows))
         edge = float(np.partition(reach, near)[near])
-        if edge > 0:
+        if 0 < edge < math.inf:
             self._density = near * (rows / len(r)) / edge
 
     def look(self, globs: Globs) -> None:
@@ -176,8 +216,8 @@ class Task:
         self._looks += 1
         self.found.passes += 1
         kept = len(globs.rows().r)
-        if math.isfinite(globs.reach) and globs.reach > 0 and kept:
-            self._density = kept / globs.reach
+        known = 0 < globs.reach < math.inf and kept >= self.keep / 2
+        self._density = kept / globs.reach if known else math.inf
         if isinstance(self.loss, Huber) and not self._flat:
             self._look_huber(globs, self.loss)
         else:
@@ -185,13 +225,29 @@ class Task:
 
     def _look_quantile(self, globs: Globs, level: float) -> None:
         rows, found = globs.rows(), self.found
-        weight = globs.up_weight + globs.down_weight + float(rows.w.sum())
+        weight = globs.up_weight + globs.down_weight + globs.tie_weight
+        weight += float(rows.w.sum())
         self._weight = weight
-        # The sums go as two rows of their own: no more than the rows they stand for.
-        Z = np.vstack([rows.z * rows.w[:, None], globs.up[:-1], globs.down[:-1]])
-        y = np.concatenate([rows.r * rows.w, globs.up[-1:], globs.down[-1:]])
+        # The sums go as rows of their own: no more than the rows they stand for.
+        sums = [
+            (globs.up, globs.up_weight),
+            (globs.down, globs.down_weight),
+            (np.append(globs.tie_sum, 0.0), globs.tie_weight),
+        ]
+        added = np.array([glob for glob, share in sums if share])
+        added = added.reshape(-1, len(self._at) + 1)
+        Z = np.vstack([rows.z * rows.w[:, None], added[:, :-1]])
+        y = np.concatenate([rows.r * rows.w, added[:, -1]])
         here = pinball(y, level)
         if not self._lower_than_before(here / weight):
+            return
+        if globs.tie_weight and self._on_ties(globs, level):
+            found.u, found.loss = self._at, self._factor * here / weight
+            found.lower, found.error = found.loss, EPS * self._typical
+            found.gradient = np.zeros(len(found.u))
+            found.proven = found.done = True
+            if isinstance(self.loss, Huber):
+                self._settle_flat(self.loss, globs)
             return
         low = least_pinball(Z, y, level)
         there = pinball(y - Z @ low.u, level)
@@ -210,15 +266,50 @@ class Task:
             along = found.u[int(self.frame.intercept) :]
             unit = EPS * (float(np.linalg.norm(along)) + typical)
             found.error = 4 * low.inverse * unit
-        found.done = _close(found) or (inside and low.proven)
+        if self._from_afar(low.u, there / weight):
+            return
+        found.proven = _near(found, CLOSE) or (inside and low.proven)
+        found.done = found.proven or (inside and _near(found, TOLERANCE))
+        found.done = found.done or math.isinf(globs.reach)  # there are no more rows
         if not found.done:
             self._go_on(low.u, math.nan, globs)
         elif isinstance(self.loss, Huber):
-            self._settle_flat(self.loss, globs, low.dual, typical)
+            if self._looks <= 5 and np.linalg.norm(low.u) > self._tiny:
+                self._at, found.done = found.u, False  # the rows on it, from there
+            else:
+                self._settle_flat(self.loss, globs)
 
-    def _settle_flat(
-        self, loss: Huber, globs: Globs, dual: Array, typical: float
-    ) -> None:
+    def _on_ties(self, globs: Globs, level: float) -> bool:
+        """Whether the many rows on the line hold it against the pull of all others.
+
+        Of the multipliers that do so, those of least squares are zᵀv. Where they are
+        all between q - 1 and q, the line is the optimum.
+        """
+        pull = self._pull(globs, level)
+        if pull is None:
+            return False
+        return bool(max(pull.most, globs.longest * pull.norm) < min(level, 1 - level))
+
+    def _pull(self, globs: Globs, level: float) -> _Pull | None:
+        """The multipliers of the rows on the line; None where these hold nothing."""
+        rows = globs.rows()
+        on_it = np.abs(rows.r) <= self._tiny
+        side = np.where(rows.r > 0, level, level - 1.0) * rows.w
+        outer = side[~on_it] @ rows.z[~on_it]
+        outer = outer + level * globs.up[:-1] - (1 - level) * globs.down[:-1]
+        root = rows.z[on_it] * np.sqrt(rows.w[on_it])[:, None]
+        gram = globs.tie + root.T @ root
+        values, vectors = np.linalg.eigh(gram)
+        if not values[0] > 1e-12 * values[-1]:
+            return None
+        v = -vectors @ ((vectors.T @ outer) / values)
+        each = rows.z[on_it] @ v
+        squares = float(v @ gram @ v)
+        outside = float(rows.w[~on_it].sum()) + globs.up_weight + globs.down_weight
+        most = float(np.abs(each).max()) if len(each) else 0.0
+        return _Pull(most, float(np.linalg.norm(v)), squares, outside)
+
+    def _settle_flat(self, loss: Huber, globs: Globs) -> None:
         """Whether the scale is 0, and the line that of the absolute loss.
 
         As the scale goes to 0, Huber's loss goes to 2ε Σ w|r|. That is its optimum
@@ -226,19 +317,17 @@ class Task:
 
             Σ w (1 - ε²a²) ≥ 0
         """
-        rows = globs.rows()
-        a = 2 * dual[: len(rows.w)]
-        left = float(rows.w @ (1 - (loss.epsilon * a) ** 2))
-        left += (globs.up_weight + globs.down_weight) * (1 - loss.epsilon**2)
-        if left >= 0:
-            self.found.scale = 0.0
-            a = np.abs(a)
-            out = float(rows.w[a > 1 - 1e-6].sum()) + globs.up_weight
-            self.found.outside = (out + globs.down_weight) / self._weight
+        found, self._at = self.found, self.found.u
+        pull = self._pull(globs, 0.5)
+        if pull is not None and not self._collapsed:
+            squares = 4 * pull.squares + pull.outside
+            self._collapsed = self._weight >= loss.epsilon**2 * squares
+        if self._collapsed:
+            found.scale = 0.0
+            found.outside = math.nan if pull is None else pull.outside / self._weight
             return
-        self._flat, self._looks, self._scale = False, 0, typical
-        self.found = Optimum(self.found.u, passes=self.found.passes)
-        self._at = self.found.u
+        self._flat, self._looks, self._scale = False, 0, self._typical
+        self.found = Optimum(found.u, passes=found.passes)
 
     def _look_huber(self, globs: Globs, loss: Huber) -> None:
         found = self.found
@@ -248,33 +337,55 @@ class Task:
         if not self._lower_than_before(here / valley.weight):
             return
         low = valley.lowest(self._scale)
+        if low.collapsed:
+            self._flat = self._collapsed = True
+            self._at, self._looks = self._at + low.step, 0
+            return
         moved = math.hypot(
             float(np.linalg.norm(low.step)), low.scale - self._scale if free else 0.0
         )
         if moved < globs.reach:
             found.u, found.scale = self._at + low.step, low.scale
             found.loss = low.loss / valley.weight
-            found.lower = (low.loss - low.gap) / valley.weight
+            # Where no curvature bounds the gap, a gradient of rounding has to do, over
+            # a way of ten scales, and the minimum is flat.
+            flat = math.isnan(low.gap) and low.gradient <= FLAT * valley.weight * (
+                1.0 if free else low.scale
+            )
+            gap = 10 * low.scale * low.gradient if flat else low.gap
+            found.unique = not flat
+            found.lower = (low.loss - gap) / valley.weight
             found.bound = "gradient"
             gradient, _, _ = valley.slopes(low.step, low.scale)
             found.gradient = gradient[: len(self._at)] / valley.weight
-            found.error = low.gradient * low.inverse
+            found.error = low.gradient * low.inverse if not flat else low.scale
             found.outside = valley.beyond(low.step, low.scale) / valley.weight
-            # Where no curvature bounds the gap, a gradient of rounding has to do.
-            level = low.gradient <= FLAT * valley.weight * (1 if free else low.scale)
-            found.done = low.gap <= CLOSE * low.loss or (math.isnan(low.gap) and level)
+            if self._from_afar(low.step, low.scale):
+                self._scale = low.scale
+                return
+            found.proven = gap <= CLOSE * low.loss
+            found.done = found.proven or gap <= TOLERANCE * low.loss
+            found.done = found.done or (math.isinf(globs.reach) and self._looks > 2)
             if found.done:
                 return
         self._go_on(low.step, low.scale, globs)
 
+    def _from_afar(self, step: Array, typical: float) -> bool:
+        """Whether a step was so long that its digits want another look from its end."""
+        if self._looks > 2 or float(np.linalg.norm(step)) < FAR * typical:
+            return False
+        self._at = self._at + step
+        return True
+
     def _lower_than_before(self, here: float) -> bool:
         """Whether the last step lowered the loss; if not, it is taken back."""
-        if here < self._best or self._looks == 1:
-            self._best = here
-            self.found.u, self.found.scale = self._at, self._scale
+        if here < self._best or self._looks == 1 or self._taken_back:
+            self._best, self._taken_back = here, False
+            self._from = self._at, self._scale
+            self.found.u, self.found.scale = self._from
             self.found.loss = here * self._factor
             return True
-        self._at, self._scale = self.found.u, self.found.scale
+        self._at, self._scale, self._taken_back = *self._from, True
         self.keep = min(4 * self.keep, self.room)
         return False
 
@@ -300,8 +411,8 @@ def _level(loss: Loss) -> float:
     return loss.level if isinstance(loss, Quantile) else 0.5
 
 
-def _close(found: Optimum) -> bool:
-    return found.loss - found.lower <= CLOSE * found.loss
+def _near(found: Optimum, share: float) -> bool:
+    return found.loss - found.lower <= share * found.loss
 
 
 def approach(

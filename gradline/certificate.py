@@ -196,7 +196,7 @@ def _of_intercept(slopes: Tensor, mean: Tensor, level: float, off: float) -> flo
     Without it: the true intercept may be the smaller one by as much.
     """
     parts = abs(level) + float((slopes * mean).abs().sum())
-    if off == 0:
+    if off == 0 or parts == 0:  # without an intercept, 0 it is
         return 0.0
     left = abs(level - float(slopes @ mean)) - off
     return off / max(left, 1e-6 * parts, 1e-300)

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from gradline.bounds import Bounds
-from gradline.checks import column_name, one_of, real
+from gradline.checks import column_names, one_of, real
 from gradline.crossval import CrossValidation, PathSolver, choose, path_errors
 from gradline.data import (
     Array,
@@ -407,9 +407,8 @@ def _target_names(target: Any) -> list[str]:
     """The names of the targets; none where none is given."""
     if target is None:
         return []
-    names = [target] if isinstance(target, str) else list(target)
-    for name in names:
-        column_name("target", name)
+    names = [target] if isinstance(target, str) else column_names("target", target)
+    names = list(names)
     if len(set(names)) < len(names) or not names:
         raise UsageError(f"target is {target!r}: name each target once")
     return names

@@ -37,14 +37,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from gradline.data import Array
 from gradline.freeslopes import Factor, Places, Quadratic
 from gradline.state import EPS
+from gradline.threads import torch_threads
 
 #: Sweeps over the slopes, and Newton's steps in each, at the most.
 MOST_SWEEPS = 1000
 MOST_STEPS = 8
+
+#: With fewer slopes than this, one thread is faster than several.
+WIDE = 600
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,9 @@ def minimise(
     """
     u = np.clip(start, terms.low, terms.high)
     factor = Factor(problem) if factor is None else factor
-    return _Descent(problem, terms, u, factor).run(tolerance)
+    descent = _Descent(problem, terms, u, factor)
+    with torch_threads(1 if len(u) <= WIDE else torch.get_num_threads()):
+        return descent.run(tolerance)
 
 
 class _Descent:

@@ -294,13 +294,21 @@ class _JoinedBatch:
 class JoinedSource:
     """A source with columns from arrays beside its own: a target, or weights.
 
+    Args:
+        source: the columns.
+        extra: further ones by name, (n,) each.
+        aside: those of them that say nothing of what a row is, such as weights.
+
     Raises:
         ShapeError: while reading, where the source has more or fewer rows.
     """
 
-    def __init__(self, source: Source, extra: dict[str, Array]) -> None:
+    def __init__(
+        self, source: Source, extra: dict[str, Array], aside: Sequence[str] = ()
+    ) -> None:
         self._source = source
         self._extra = extra
+        self.aside = tuple(aside)
         self.name = source.name
         added = tuple(Column(n, "number", str(v.dtype)) for n, v in extra.items())
         self.columns = source.columns + added

@@ -65,11 +65,10 @@ class Quadratic:
 
     def gradient(self, u: Array) -> Array:
         """q at slopes u, (d,): what is left to explain, against x."""
+        left: Array = self.pull - self.matrix @ (u - self.origin)
         if self.root is not None and self.image is not None:
-            q: Array = self.root.T @ (self.image - self.root @ u)
-            return q
-        q = self.pull - self.matrix @ (u - self.origin)
-        return q
+            left = self.root.T @ (self.image - self.root @ u)
+        return left
 
     def half_loss(self, u: Array, q: Array) -> float:
         """1/2W · Σ w r² at slopes u."""
@@ -91,7 +90,12 @@ class Factor:
         self._l2 = 0.0
         self._order: Places = np.zeros(0, dtype=np.intp)  # of rows of the factor
         self._place = np.full(len(problem.origin), -1, dtype=np.intp)  # of slopes there
-        self._lower = torch.zeros(0, 0, dtype=torch.float64)
+        # The factor is the corner of this; what is above its diagonal is not looked at.
+        self._space = torch.zeros(0, 0, dtype=torch.float64)
+
+    @property
+    def _lower(self) -> torch.Tensor:
+        return self._space[: len(self._order), : len(self._order)]
 
     def solve(self, free: Places, force: Array, l2: float) -> Array:
         """The step of the free slopes, (f,), under a force on each of them, (f,)."""
@@ -120,10 +124,20 @@ class Factor:
         if near and (not len(fresh) or self._grow(fresh)):
             return
         self._l2 = l2
-        self._set(free, factored(self.problem, free, l2))
+        self._room(len(free), keep=0)[:] = factored(self.problem, free, l2)
+        self._set(free)
 
-    def _set(self, order: Places, lower: torch.Tensor) -> None:
-        self._order, self._lower = order, lower
+    def _room(self, size: int, keep: int) -> torch.Tensor:
+        """The space of a factor of so many rows, the first `keep` as they were."""
+        if size > len(self._space):
+            most = min(len(self._place), max(2 * size, 64))
+            space = torch.zeros(most, most, dtype=torch.float64)
+            space[:keep, :keep] = self._space[:keep, :keep]
+            self._space = space
+        return self._space[:size, :size]
+
+    def _set(self, order: Places) -> None:
+        self._order = order
         self._place[:] = -1
         self._place[order] = np.arange(len(order))
 
@@ -138,11 +152,10 @@ class Factor:
         corner, failed = torch.linalg.cholesky_ex(corner - side.T @ side)
         if int(failed) or bool((corner.diagonal().square() < RIDGE * size).any()):
             return False
-        lower = torch.zeros(n + len(fresh), n + len(fresh), dtype=torch.float64)
-        lower[:n, :n] = self._lower
+        lower = self._room(n + len(fresh), keep=n)
         lower[n:, :n] = side.T
         lower[n:, n:] = corner
-        self._set(np.concatenate([self._order, fresh]), lower)
+        self._set(np.concatenate([self._order, fresh]))
         return True
 
 

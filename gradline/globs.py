@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradline.data import Array, Chunk
+from gradline.data import Array, Chunk, to_float64
 from gradline.state import block_rows
 
 
@@ -61,9 +61,11 @@ class Frame:
 
     def residual(self, z: Array, y: Array, u: Array) -> Array:
         """y - zᵀu, (rows,); the level goes first, for it may be large."""
+        r: Array
         if not self.intercept:
-            return y - np.dot(u, z)
-        r: Array = (y - u[0]) - np.dot(u[1:], z[1:])
+            r = y - np.dot(u, z)
+            return r
+        r = (y - u[0]) - np.dot(u[1:], z[1:])
         return r
 
 
@@ -72,7 +74,8 @@ class Place(NamedTuple):
 
     u: (p,). kink: κ, in units of y; 0 for the absolute and the quantile loss.
     turn: ε where κ moves with the scale, else 0. keep: how many rows. guess: keep
-    those of less reach from the start, as far as is known.
+    those of less reach from the start, as far as is known. tiny: a residual of no more
+    is at the kink of 0 exactly, but for rounding.
     """
 
     u: Array
@@ -80,6 +83,7 @@ class Place(NamedTuple):
     turn: float
     keep: int
     guess: float = np.inf
+    tiny: float = 0.0
 
 
 class Rows(NamedTuple):
@@ -99,6 +103,8 @@ class Globs:
         up_weight, down_weight: their Σ w.
         square: Σ w·[z, r][z, r]ᵀ of the rows between the kinks, (p + 1, p + 1).
         square_weight: their Σ w.
+        tie: Σ w z zᵀ of rows at the kink of 0 for which there was no room, (p, p).
+        tie_sum: their Σ w z, (p,); tie_weight: their Σ w; longest: their largest ‖z‖.
         reach: how far the line may move until a row in the sums comes to a kink.
     """
 
@@ -108,6 +114,8 @@ class Globs:
         self.up, self.down = np.zeros(p + 1), np.zeros(p + 1)
         self.up_weight = self.down_weight = self.square_weight = 0.0
         self.square = np.zeros((p + 1, p + 1))
+        self.tie, self.tie_sum = np.zeros((p, p)), np.zeros(p)
+        self.tie_weight = self.longest = 0.0
         self.reach = place.guess
         self._kept: list[Rows] = []
         self._count = 0
@@ -118,7 +126,12 @@ class Globs:
         length = np.einsum("pb,pb->b", z, z)
         if place.turn:
             length += place.turn**2
-        reach = np.abs(np.abs(r) - place.kink) / np.sqrt(length)
+        away = np.abs(np.abs(r) - place.kink)
+        # A row of length 0 is not moved at all.
+        reach = np.full(len(r), np.inf)
+        np.divide(away, np.sqrt(length), out=reach, where=length > 0)
+        if place.tiny:
+            reach[away <= place.tiny] = 0.0
         near = reach < self.reach
         if w is not None:
             near &= w > 0
@@ -131,10 +144,9 @@ class Globs:
 
     def merge(self, other: Globs) -> None:
         """Take in what the other has seen about the same line."""
-        for name in ("up", "down", "square"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("up_weight", "down_weight", "square_weight"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.longest = max(self.longest, other.longest)
         self.reach = min(self.reach, other.reach)
         self._kept += other._kept
         self._count += other._count
@@ -164,13 +176,28 @@ class Globs:
             rows = _without_doubles(rows)
         stay = rows.reach < self.reach
         if int(stay.sum()) > most:
-            self.reach = float(np.partition(rows.reach, most)[most])
-            stay = rows.reach < self.reach
-        go = ~stay
+            order = np.argpartition(rows.reach, most)
+            if not rows.reach[order[most]]:  # of the rows on the line, the longest
+                length = np.einsum("kp,kp->k", rows.z, rows.z)
+                order = np.lexsort((-length, rows.reach))
+            self.reach = float(rows.reach[order[most]])
+            stay = np.zeros(len(rows.r), dtype=bool)
+            stay[order[:most]] = True
+        ties = ~stay & (np.abs(rows.r) <= self.place.tiny)
+        if ties.any():
+            self._tie(rows.z[ties], rows.w[ties])
+        go = ~stay & ~ties
         if go.any():
             self._sum(rows.z[go].T, rows.r[go], rows.w[go])
         self._kept = [Rows(*(part[stay] for part in rows))]
         self._count = len(self._kept[0].r)
+
+    def _tie(self, z: Array, w: Array) -> None:
+        root = z * np.sqrt(w)[:, None]
+        self.tie += root.T @ root
+        self.tie_sum += w @ z
+        self.tie_weight += float(w.sum())
+        self.longest = max(self.longest, float(np.linalg.norm(z, axis=1).max()))
 
     def _sum(self, z: Array, r: Array, w: Array) -> None:
         kink = self.place.kink
@@ -192,6 +219,19 @@ class Globs:
         self.square_weight += float(inside.sum())
 
 
+_SUMS = (
+    "up",
+    "down",
+    "square",
+    "up_weight",
+    "down_weight",
+    "square_weight",
+    "tie",
+    "tie_sum",
+    "tie_weight",
+)
+
+
 def _without_doubles(rows: Rows) -> Rows:
     """Equal rows as one of their joint weight, where there are many such."""
     if len(np.unique(rows.r)) > len(rows.r) / 2:
@@ -200,7 +240,7 @@ def _without_doubles(rows: Rows) -> Rows:
     whole = both.view(np.dtype((np.void, both.itemsize * both.shape[1])))[:, 0]
     _, first, which = np.unique(whole, return_index=True, return_inverse=True)
     weight = np.bincount(which, weights=rows.w)
-    return Rows(rows.z[first], rows.r[first], weight, rows.reach[first])
+    return Rows(rows.z[first], rows.r[first], to_float64(weight), rows.reach[first])
 
 
 class Several:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from gradline.cholesky import Cholesky
 from gradline.data import Array
 from gradline.globs import Globs, Rows
 from gradline.state import EPS
@@ -153,26 +153,27 @@ class Valley:
         """
         p = len(self.globs.place.u)
         step, first = np.zeros(p) if start is None else start, scale
-        value = self.value(step, scale)
+        value, ridge = self.value(step, scale), 0.0
         for _ in range(MOST_STEPS):
             gradient, hessian, _ = self.slopes(step, scale)
-            move = -_solve(hessian, gradient)
-            promised = -float(gradient @ move)
-            last = promised <= 1e-15 * abs(value)
-            share = 1.0
-            if self.free and scale + move[p] < 0.1 * scale:
-                share = -0.9 * scale / move[p]
-            while True:
-                there = step + share * move[:p]
-                wide = scale + share * move[p] if self.free else scale
+            # Where the pieces at hand promise too much, shorter and steeper steps.
+            while ridge < 1e12:
+                move, ridge = _solve(hessian, gradient, ridge)
+                if self.free and scale + move[p] < 0.1 * scale:
+                    move *= -0.9 * scale / move[p]
+                promised = -float(gradient @ move)
+                last = promised <= 1e-15 * abs(value)
+                there = step + move[:p]
+                wide = scale + float(move[p]) if self.free else scale
                 found = self.value(there, wide)
-                if found <= value - 1e-4 * share * promised or last or share < 1e-12:
+                if last or found <= value - 1e-4 * promised:
                     break
-                share /= 2
-            if found <= value + 4 * EPS * abs(value) and wide > 0:
+                ridge = max(1e-3, 10 * ridge)
+            if found <= value + 4 * EPS * abs(value):
                 step, scale, value = there, wide, found
-            if last or share < 1e-12:
+            if last or ridge >= 1e12:
                 break
+            ridge = ridge / 30 if ridge > 1e-6 else 0.0
             if self.free and scale < COLLAPSED * first:
                 return Lowest(step, 0.0, value, np.nan, np.nan, True, np.inf)
         return self._judged(step, scale, value)
@@ -207,18 +208,10 @@ class Valley:
         return Lowest(step, scale, value, norm, gap, False, inverse)
 
 
-def _solve(hessian: Array, gradient: Array) -> Array:
-    """A Newton step; towards the steepest way down where the Hessian is flat."""
-    size = np.sqrt(np.maximum(hessian.diagonal(), 1e-300))
-    shape = torch.from_numpy(hessian / size / size[:, None])
-    right = torch.from_numpy(gradient / size)[:, None]
-    ridge = 0.0
-    while True:
-        factor, failed = torch.linalg.cholesky_ex(
-            shape + ridge * torch.eye(len(size), dtype=torch.float64)
-        )
-        if not int(failed):
-            break
-        ridge = max(1e-12, 10 * ridge)
-    found: Array = torch.cholesky_solve(right, factor)[:, 0].numpy() / size
-    return found
+def _solve(hessian: Array, gradient: Array, ridge: float) -> tuple[Array, float]:
+    """A Newton step, and the ridge on the scaled Hessian that it took."""
+    diagonal = hessian.diagonal()
+    top = float(diagonal.max())
+    size = np.sqrt(np.where(diagonal > 1e-14 * top, diagonal, top or 1.0))
+    factor = Cholesky(hessian / size / size[:, None], ridge)
+    return -factor.solve(gradient / size) / size, factor.ridge

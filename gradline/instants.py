@@ -16,6 +16,9 @@ import numpy as np
 from gradline.data import Array, Batch, Column, Source, row_number
 from gradline.errors import DataError, MissingValueError
 
+#: Values that are put in order together, at the least.
+SORTED_AT_ONCE = 1_000_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -80,17 +83,29 @@ def cuts(source: Source, column: Column, shares: Sequence[float]) -> list[float]
         column: their order.
         shares: of the rows, from 0 to 1: the value at place round(rows · share).
     """
-    values, rows = np.zeros(0), 0
-    counts: Any = np.zeros(0)
+    held = [(np.zeros(0), np.zeros(0))]  # values and counts; the first are the most
+    size = rows = 0
     for batch in source.batches([column.name]):
         found, times = np.unique(ordered(batch, column, rows), return_counts=True)
-        values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
-        counts = np.bincount(places.ravel(), np.concatenate([counts, times]))
+        held.append((found, times.astype(np.float64)))
+        size += len(found)
         rows += batch.rows
+        if size > max(len(held[0][0]), SORTED_AT_ONCE):  # seldom, and so cheap
+            held, size = [_counted(held)], 0
+    values, counts = _counted(held)
     if not rows:
         raise DataError(f"{source.name} has no rows to split: give at least one")
     at = np.searchsorted(np.cumsum(counts), [round(rows * s) for s in shares], "right")
     return [float(values[i]) if i < len(values) else float("inf") for i in at]
+
+
+def _counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Distinct values in order, and how often each is met."""
+    every = np.concatenate([values for values, _ in held])
+    values, places = np.unique(every, return_inverse=True)
+    counts = np.concatenate([times for _, times in held])
+    total = np.bincount(places.ravel(), counts, len(values))
+    return values, total.astype(np.float64)
 
 
 def _instant(text: str) -> float:

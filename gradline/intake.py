@@ -123,7 +123,9 @@ def open_table(
         weights = "weights"
         _refuse_clash(source, weights, "weights")
         extra[weights] = values
-    return Table(JoinedSource(source, extra) if extra else source, target, weights)
+    aside = [name for name in extra if name != target]
+    joined = JoinedSource(source, extra, aside) if extra else source
+    return Table(joined, target, weights)
 
 
 def _refuse_clash(source: Source, name: str, what: str) -> None:

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from gradline.cholesky import Cholesky
 from gradline.data import Array
 
 #: Steps at the most, the share of the way to the wall that one goes, and the gap, as a
@@ -103,25 +103,14 @@ class _Normal:
 
     def __init__(self, Z: Array) -> None:
         self._Z = Z
-        self._factor: torch.Tensor | None = None
+        self._factor: Cholesky | None = None
 
     def solve(self, q: Array, b: Array, reuse: bool = False) -> Array:
-        if not reuse:
+        if self._factor is None or not reuse:
             root = self._Z * np.sqrt(q)[:, None]
             gram = root.T @ root
-            top = float(gram.diagonal().max())
-            ridge = 0.0
-            while True:
-                gram[np.diag_indices_from(gram)] += ridge
-                factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(gram))
-                if not int(failed):
-                    break
-                ridge = max(1e-15 * top, 10 * ridge)
-            self._factor = factor
-        right = torch.from_numpy(self._Z.T @ (q * b))[:, None]
-        assert self._factor is not None
-        found: Array = torch.cholesky_solve(right, self._factor)[:, 0].numpy()
-        return found
+            self._factor = Cholesky(gram, unit=float(gram.diagonal().max()) or 1.0)
+        return self._factor.solve(self._Z.T @ (q * b))
 
 
 def _reach(x: Array, s: Array, dx: Array) -> float:

@@ -157,7 +157,7 @@ class PartSource:
         if not count:
             raise DataError(
                 f"{self.name} has no row in the {self._title} part: give it a larger "
-                "share, or leave it out"
+                "share, or the split another seed"
             )
 
     def side_by_side(

@@ -33,6 +33,7 @@ from gradline.freeslopes import factored
 from gradline.objective import Penalty
 from gradline.prepare import Prepared
 from gradline.result import Fit
+from gradline.retrace import Origin
 from gradline.scores import Scores
 from gradline.shrinkage import Shrinkable, of_survey, unbounded
 from gradline.state import EPS
@@ -144,6 +145,7 @@ def penalized_fit(
         level=level,
         sample=survey.sample,
         _source=survey.source,
+        _origin=Origin(survey),
     )
 
 
@@ -294,9 +296,8 @@ def _advice(
 def _of(which: Any) -> str:
     """As "3 of 20 slopes are"."""
     count, d = int(which.sum()), len(which)
-    return (
-        f"{count} of {d} slope{'' if d == 1 else 's'} {'is' if count == 1 else 'are'}"
-    )
+    verb = "is" if count == 1 or d == 1 else "are"
+    return f"{count} of {d} slope{'' if d == 1 else 's'} {verb}"
 
 
 def _how(

@@ -84,6 +84,10 @@ def prepare(
             say which fold a row belongs to; those of the split are, too.
         **reading: delimiter, encoding, decimal of a CSV file.
     """
+    if split is not None and not callable(getattr(split, "part", None)):
+        raise UsageError(
+            f"split is {split!r}: give a gl.Split, such as gl.Split(test=0.2)"
+        )
     if target is not None:
         column_name("target", target)
     if features is not None:

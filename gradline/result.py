@@ -40,7 +40,6 @@ from gradline.splits import PARTS, Split
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gradline.crossval import CrossValidation
     from gradline.modules import Trained
     from gradline.paraboloid import LossSurface
 
@@ -74,8 +73,8 @@ class Fit:
         center: the mean of the terms, (d,), and `level` the prediction there.
         sample: up to 2,000 training rows to draw; None once loaded from a file.
         evidence: what `inference` needs beside the coefficients.
-        cross_validation: how alpha was chosen, where it was: its curve, with .plot();
-            None else, and once loaded from a file.
+        cross_validation: how alpha was chosen, where it was: a CrossValidation, with
+            its curve to .plot(); None else, and once loaded from a file.
 
     It also keeps hold of the data it was fitted on, for what needs another pass over
     them; a pickled fit, like a loaded one, does not.
@@ -98,9 +97,7 @@ class Fit:
     evidence: Evidence | None = field(
         default_factory=lambda: None, repr=False, compare=False
     )
-    cross_validation: CrossValidation | None = field(
-        default=None, repr=False, compare=False
-    )
+    cross_validation: Any = field(default=None, repr=False, compare=False)
     _source: Source | None = field(default=None, repr=False, compare=False)
     _origin: Any = field(default=None, repr=False, compare=False)  # of retrace.py
     _network: Trained | None = field(default=None, repr=False, compare=False)
@@ -623,7 +620,8 @@ class Fit:
             raise DataError(
                 "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
             )
-        return self.cross_validation.plot(path)
+        figure: Figure = self.cross_validation.plot(path)
+        return figure
 
     def plot_surface(
         self,

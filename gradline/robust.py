@@ -144,6 +144,8 @@ def _least_squares(survey: Survey, frame: Frame) -> Array:
 def _perfect(survey: Survey) -> bool:
     """Whether the least-squares line goes through all rows but for rounding."""
     size = survey.variance + float(survey.sums.y_mean[0]) ** 2
+    if survey.optimum_loss > 1e-16 * size:  # no need for its last digits
+        return False
     return survey.best.optimum_loss <= PERFECT**2 * size
 
 
@@ -155,6 +157,7 @@ def _at_least_squares(survey: Survey, frame: Frame, loss: Loss) -> Optimum:
         loss=0.0,
         gradient=np.zeros(frame.size),
         done=True,
+        proven=True,
         error=0.0,
         outside=0.0,
     )
@@ -221,9 +224,10 @@ def _certificate(
     level: float,
 ) -> Certificate:
     design, spectrum = survey.design, survey.spectrum
-    gap = max(0.0, found.loss - found.lower) if found.loss else 0.0
+    gap = found.loss - found.lower if found.loss else 0.0
+    gap = 0.0 if gap < 0 else gap  # NaN stays NaN
     share = relative_gap(gap, found.lower, EPS * survey.variance**0.5)
-    status = Status.EXACT if found.done else Status.CONVERGED
+    status = Status.EXACT if found.proven else Status.CONVERGED
     if share > TOLERANCE or (math.isnan(share) and not found.done):
         status = Status.NOT_CONVERGED
     elif spectrum.deficient:

@@ -34,8 +34,11 @@ _MISSING = np.uint64(0x7FF8000000000000)  # the bits of NaN
 
 
 def hashed_columns(source: Source) -> tuple[str, ...]:
-    """The columns that can be hashed: all numbers and categories."""
-    return tuple(c.name for c in source.columns if c.kind != "other")
+    """The columns that can be hashed: numbers and categories, but for given weights."""
+    aside = getattr(source, "aside", ())
+    return tuple(
+        c.name for c in source.columns if c.kind != "other" and c.name not in aside
+    )
 
 
 def draws(batch: Batch, source: Source, columns: Sequence[str], seed: int) -> Array:

@@ -117,6 +117,44 @@ def _from(fit: Fit) -> str:
     return f"from {features} feature{'' if features == 1 else 's'}{degree}"
 
 
+def quantiles_table(fits: list[tuple[float, Fit]], crossings: str) -> str:
+    """Several quantiles side by side: coefficients, certificates, where lines cross.
+
+    Args:
+        fits: each with its level, lowest first.
+        crossings: whether the lines cross, in words.
+    """
+    first = fits[0][1]
+    head = f"{printable(first.target, 48)} from {len(first.design.features)} feature"
+    head += "" if len(first.design.features) == 1 else "s"
+    passes = max(fit.settings["passes"] for _, fit in fits)
+    head += f", {first.rows:,} rows, quantile regression at {len(fits)} levels"
+    head += f", {passes} pass{'' if passes == 1 else 'es'}"
+    names = list(first.design.names)[:MOST_TERMS_SHOWN]
+    lines = [*textwrap.wrap(head, TABLE_WIDTH)]
+    per_table = max(1, (TABLE_WIDTH - 24) // 12)
+    for place in range(0, len(fits), per_table):
+        columns = {
+            f"{level:g}": _by_point([rounded(v, 6) for v in _values(fit)[: len(names)]])
+            for level, fit in fits[place : place + per_table]
+        }
+        lines += ["", *_table(names, columns)[0]]
+    lines += [*_more_terms(first), ""]
+    for level, fit in fits:
+        c = fit.certificate
+        status = str(c.status).replace("_", " ")
+        lines.append(
+            f"  {level:<6g} {status}: loss {number(c.loss)}, at most "
+            f"{number(c.gap, 3)} above the optimum"
+        )
+    lines += _sentence(f"{crossings}.")
+    notes = dict.fromkeys(note for _, fit in fits for note in fit.notes)
+    for note in notes:
+        if crossings.casefold() not in note.casefold():
+            lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
+    return "\n".join(lines)
+
+
 def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     """A line for each term: coefficient, error, t, p and interval; what p's stars mean.
 

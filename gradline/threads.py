@@ -31,6 +31,24 @@ def blas_threads(most: int | None = None) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def torch_threads(most: int) -> Iterator[None]:
+    """A block in which torch takes at most so many threads.
+
+    For many small operations: to wake a thread and to wait for it takes longer than
+    they do. The setting is the process's, and comes back when the block ends.
+    """
+    allowed = torch.get_num_threads()
+    if most >= allowed:
+        yield
+        return
+    torch.set_num_threads(most)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(allowed)
+
+
 @cache
 def _libraries() -> Any:
     """The BLAS libraries of this process: looking for them takes some milliseconds."""

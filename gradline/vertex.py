@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradline.data import Array
+from gradline.design import Mask
 from gradline.interior import interior_point, pinball
 from gradline.state import EPS
 
@@ -134,7 +135,7 @@ def _size(inverse: Array, length: Array) -> float:
     return float(np.linalg.norm(inverse * length, 2))
 
 
-def _where_it_ends(r: Array, moved: Array, slope: float, held: Array) -> int | None:
+def _where_it_ends(r: Array, moved: Array, slope: float, held: Mask) -> int | None:
     """The row at which the loss along a line falls no more."""
     size = np.abs(moved)
     towards = (r * moved < 0) | ((r == 0) & (size > 1e-12))

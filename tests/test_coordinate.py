@@ -1,4 +1,4 @@
-"""Coordinate descent: against a plain one, scikit-learn, and the optimum's conditions."""
+"""Coordinate descent: against a plain one, scikit-learn, and what an optimum is."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
 
 def case(seed: int) -> Case:
-    """Few or many rows, dependent and constant columns, weights, bounds of all kinds."""
+    """Few or many rows, dependent or constant columns, weights, bounds."""
     random = np.random.default_rng(seed)
     n, d = int(random.integers(3, 60)), int(random.integers(1, 25))
     X = random.normal(size=(n, d))
@@ -81,7 +81,7 @@ def case(seed: int) -> Case:
     return Case(problem, alpha, ratio)
 
 
-def plainly(known: Case, sweeps: int = 20_000) -> Array:
+def plainly(known: Case, sweeps: int = 4_000) -> Array:
     """Coordinate descent and nothing else, until no slope moves."""
     terms, C = known.terms, known.quadratic.matrix
     u = np.clip(np.zeros(len(C)), terms.low, terms.high)
@@ -103,7 +103,7 @@ def plainly(known: Case, sweeps: int = 20_000) -> Array:
     return u
 
 
-@pytest.mark.parametrize("first", range(0, 120, 20))
+@pytest.mark.parametrize("first", range(0, 60, 20))
 def test_it_finds_what_the_plain_descent_finds(first: int) -> None:
     for seed in range(first, first + 20):
         known = case(seed)
@@ -116,7 +116,7 @@ def test_it_finds_what_the_plain_descent_finds(first: int) -> None:
 
 
 def test_the_conditions_of_the_optimum_hold() -> None:
-    for seed in range(120, 170):
+    for seed in range(120, 150):
         known = case(seed)
         u = known.problem.solve(known.alpha, known.l1_ratio).u
         terms = known.terms
@@ -137,7 +137,7 @@ def test_the_conditions_of_the_optimum_hold() -> None:
 
 
 def test_the_gap_is_never_less_than_what_is_missing() -> None:
-    for seed in range(170, 230):
+    for seed in range(170, 200):
         known = case(seed)
         best = known.problem.solve(known.alpha, known.l1_ratio).value
         random = np.random.default_rng(seed)

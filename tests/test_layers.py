@@ -88,6 +88,7 @@ ROWS = [
     "choosing",
     "penalized",
     "penaltypath",
+    "cholesky",
     "interior",
     "vertex",
     "globs",
@@ -104,6 +105,7 @@ ROWS = [
     "offbeat",
     "plans",
     "batchrun",
+    "quantiles",
     "minibatch",
     "learner",
     "moduleloop",
@@ -142,6 +144,7 @@ ROWS = [
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
     ("crossval", "plots"),
+    ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("penaltypath", "plots"),
@@ -153,6 +156,8 @@ LAZY_UPWARD = {
     ("result", "terminal"),
     ("trials", "plots"),
     ("trials", "leaderboard"),
+    ("quantiles", "plots"),
+    ("quantiles", "terminal"),
 }
 
 # The only files that import pyarrow.

@@ -113,6 +113,15 @@ def test_joined_targets_count_as_columns() -> None:
     assert [rows_of(SHARES, source, part) for part in PARTS] == parts_of(SHARES, frame)
 
 
+def test_given_weights_are_not_part_of_a_row() -> None:
+    frame = table(600)[["row", "a", "b", "y"]]
+    x, y = frame[["row", "a", "b"]].to_numpy(dtype=float), frame["y"].to_numpy()
+    plain = gl.fit(x, y, split=SHARES)
+    weighted = gl.fit(x, y, weights=np.arange(600.0), split=SHARES)
+    assert plain.rows == weighted.rows
+    assert weighted.settings["split"]["key"] == ["x1", "x2", "x3", "y"]
+
+
 def test_zeros_and_missing_values_have_one_face_each() -> None:
     other_nan = np.array([0x7FF8000000000001], np.uint64).view(np.float64)[0]
     assert np.isnan(other_nan)
@@ -344,3 +353,21 @@ def test_data_that_cannot_be_split() -> None:
         gl.Split(test=0.2, time="day").part(open_source(gaps), "test")
     with pytest.raises(gl.DataError, match="has no row in the validation part"):
         list(gl.Split(test=0.2).part(source, "validation").batches(["row"]))
+
+
+def test_times_are_put_in_order_a_part_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gradline.instants.SORTED_AT_ONCE", 10)
+    monkeypatch.setattr("gradline.tables.BATCH_ROWS", 37)
+    frame = table()
+    split = gl.Split(validation=0.2, test=0.1, time="a")
+    parts = parts_of(split, frame)
+    ordered = np.sort(frame["a"])
+    assert parts[0] == set(np.flatnonzero(frame["a"] < ordered[2100]))
+    assert parts[2] == set(np.flatnonzero(frame["a"] >= ordered[2700]))
+
+
+def test_a_share_is_no_split() -> None:
+    with pytest.raises(gl.UsageError, match="split is 0.2: give a gl.Split, such as"):
+        gl.fit(table(), target="y", split=0.2)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@
     predicted_figure  actual against predicted, for any number of features
     draw_fit          a Fit, as the one or the other
     loss_figure       loss by epoch, and how far it is from the optimum
+    draw_quantiles    QuantileFits, as points and lines
     surface_figure    the loss over two coefficients, with the path of a descent
     draw_surface      a Fit, as that
     curve_figure      errors in training and on rows held out, over rows or a setting
@@ -26,6 +27,7 @@ from gradline.plots.loss import loss_figure
 from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
 from gradline.plots.movie import FRAMES, learning_gif
 from gradline.plots.paths import draw_path
+from gradline.plots.quantiles import draw_quantiles
 from gradline.plots.saving import save_figure
 from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
 from gradline.plots.surface import surface_figure
@@ -49,6 +51,7 @@ __all__ = [
     "draw_alphas",
     "draw_fit",
     "draw_path",
+    "draw_quantiles",
     "draw_surface",
     "fit_figure",
     "learning_gif",
