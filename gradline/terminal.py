@@ -441,7 +441,7 @@ def progress_bar(
         total=total,
         desc=title,
         unit=unit,
-        unit_scale=True,
+        unit_scale=total is None or total >= 10_000,  # 1.2M, but 7 of 50
         file=stream,
         leave=False,
         delay=after,
