@@ -85,6 +85,11 @@ class Scores(Mapping[str, float]):
     def __hash__(self) -> int:
         return hash((self.r2, self.rmse, self.rows))
 
+    def __str__(self) -> str:
+        from gradline.terminal import scores_line
+
+        return scores_line(self)
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
         shown = shown if self.part is None else f"{self.part!r}, {shown}"
