@@ -114,6 +114,7 @@ ROWS = [
     "spaces",
     "effects",
     "trials",
+    "sides",
     "boards",
     "studies",
     "searches",
