@@ -31,7 +31,7 @@ DESCENT: dict[str, Any] = {
 ALPHAS = np.geomspace(1e-4, 10, 100)
 
 #: torch walks about so many epochs, and its time is scaled to all.
-EPOCHS = 50
+EPOCHS = 100
 
 #: So many of the alphas are given to scikit-learn.
 EVERY = 20
@@ -99,7 +99,7 @@ def descents(out: Report, rows: int, columns: int, trials: int) -> None:
         {
             OURS: Rival(ours),
             "torch.optim.SGD, each trained": Rival(
-                plain, 100, 1, total / ran.params["epochs"]
+                plain, 100, 2, total / ran.params["epochs"]
             ),
             "gl.fit, each in closed form": Rival(each, 10, 3, trials),
         },

@@ -18,57 +18,30 @@ modules) is trained by `fit` on the training part and scored on the validation p
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradline.bounds import read_bounds
-from gradline.data import Array, Chunk, Progress
-from gradline.effects import DESCENT, descends, squared
+from gradline.data import Progress
 from gradline.errors import GradlineError
 from gradline.fitting import fit
-from gradline.heldout import stop_early
 from gradline.intake import Table
-from gradline.objective import Penalty, as_penalty
 from gradline.parts import KnownSource
 from gradline.prepare import prepare
-from gradline.quadratic import Quadratic, quadratic
-from gradline.result import Fit
-from gradline.retrace import solved
 from gradline.scores import Scores
-from gradline.shrinkage import Shrinkable, of_survey, unbounded
-from gradline.spaces import default_of, same
+from gradline.sides import DESIGN, Line, Side, is_closed, line_of, mean_squares
+from gradline.spaces import same
 from gradline.splits import Split
-from gradline.state import Centred
-from gradline.stopping import as_early_stopping
-from gradline.survey import Survey, take_survey
-from gradline.training import (
-    Training,
-    closed_path,
-    descend_on,
-    optimizer_settings,
-)
-
-#: The arguments of fit that say how columns become terms: one pass for each of them.
-DESIGN = tuple(n for n in default_of(prepare) if n not in ("y", "target", "split"))
-
-#: What a setting may say and still be scored from a state.
-CLOSED = {*DESIGN, *DESCENT, "method", "standardize", "loss", "degenerate"}
-SHRUNK = {"penalty", "alpha", "l1_ratio", "bounds", "nonnegative"}
+from gradline.survey import take_survey
 
 #: So many passes are kept, the latest ones.
 KEPT = 64
 
 #: What a trial may fail with; torch raises RuntimeError for a module that does not fit.
 FAULTS = (GradlineError, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
-
-#: Numbers of (rows x lines) worked on at a time.
-PART = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -90,62 +63,6 @@ class Outcome:
     pruned: bool = False
     epochs: int | None = None
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Line:
-    """Slopes and intercept that a setting leads to, (d + 1,), and after what."""
-
-    parameters: Array
-    epochs: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Side:
-    """The rows of a part, as what one pass left of them."""
-
-    survey: Survey
-    _shrinkable: dict[Any, Shrinkable] = field(default_factory=dict)
-
-    @cached_property
-    def loss(self) -> Quadratic:
-        """The loss over raw slopes and intercept."""
-        s = self.survey
-        return quadratic(
-            s.spectrum,
-            s.mean,
-            s.optimum,
-            s.level,
-            s.optimum_loss,
-            False,
-            s.design.intercept,
-        )
-
-    def shrinkable(self, standardize: bool, limits: tuple[Any, Any]) -> Shrinkable:
-        """The loss in the units that a penalty counts slopes in, within bounds."""
-        key = same((standardize, *limits))
-        if key not in self._shrinkable:
-            bounds = unbounded(len(self.survey.design.terms))
-            if limits != (None, False):
-                bounds = read_bounds(self.survey.design, *limits)
-            found = of_survey(self.survey.best, standardize, bounds)
-            self._shrinkable[key] = found
-        return self._shrinkable[key]
-
-    def scores(self, lines: Array, absolute: bool) -> list[dict[str, float]]:
-        """R², RMSE and, where wanted, MAE of lines (K, d + 1)."""
-        losses = self.loss.losses(lines)
-        variance = self.survey.variance
-        r2 = 1 - losses / variance if variance > 0 else np.full(len(losses), math.nan)
-        found = {"r2": r2, "rmse": np.sqrt(losses)}
-        if absolute:
-            held = self.survey.rows
-            design, source = self.survey.design, self.survey.source
-            rows = design.chunks(source) if held is None else [held]
-            found["mae"] = mean_absolutes(lines, rows)
-        names, columns = list(found), [v.tolist() for v in found.values()]
-        return [dict(zip(names, v, strict=True)) for v in zip(*columns, strict=True)]
 
 
 class Board:
@@ -179,7 +96,7 @@ class Board:
         self._split = split
         self._absolute = absolute
         self._progress = progress
-        self._sides: dict[Any, tuple[_Side, _Side] | GradlineError] = {}
+        self._sides: dict[Any, tuple[Side, Side] | GradlineError] = {}
         self.rows: dict[str, int] = {}
         self.unseen = 0
 
@@ -193,7 +110,7 @@ class Board:
         known = self._sides.get(self._key(call))
         if isinstance(known, tuple):
             for name, side in zip(("train", "validation"), known, strict=True):
-                found[name] = _squares(side.survey.sums)
+                found[name] = mean_squares(side.survey.sums)
             return found
         names = [c.name for c in self._whole.columns if c.kind == "number"]
         for name in ("train", "validation"):
@@ -209,7 +126,7 @@ class Board:
         wanted = (*DESIGN, "degenerate")
         return same({n: call[n] for n in wanted if n in call and n != "weights"})
 
-    def sides(self, call: dict[str, Any]) -> tuple[_Side, _Side]:
+    def sides(self, call: dict[str, Any]) -> tuple[Side, Side]:
         """What the pass over the training and the validation part left.
 
         Args:
@@ -230,7 +147,7 @@ class Board:
             raise found
         return found
 
-    def _read(self, options: dict[str, Any]) -> tuple[_Side, _Side]:
+    def _read(self, options: dict[str, Any]) -> tuple[Side, Side]:
         refuse = options.pop("degenerate", "allow") == "refuse"
         prepared = prepare(self._whole, **self._common, **options)
         train = take_survey(prepared.source, prepared.design, self._progress, refuse)
@@ -240,7 +157,7 @@ class Board:
         if isinstance(rows, KnownSource):
             self.unseen = max(self.unseen, rows.unseen)
         self.rows = {"train": train.tally.rows, "validation": seen.tally.rows}
-        return _Side(train), _Side(seen)
+        return Side(train), Side(seen)
 
     def outcomes(self, calls: list[dict[str, Any]]) -> Iterator[tuple[int, Outcome]]:
         """Try settings: yields each one's place and how it ended, as soon as known.
@@ -257,7 +174,7 @@ class Board:
     def _from_states(
         self, calls: list[dict[str, Any]], places: list[int]
     ) -> Iterator[tuple[int, Outcome]]:
-        groups: dict[int, tuple[tuple[_Side, _Side], list[int], list[_Line]]] = {}
+        groups: dict[int, tuple[tuple[Side, Side], list[int], list[Line]]] = {}
         for place in places:
             before = time.perf_counter()
             try:
@@ -306,104 +223,6 @@ class Board:
         )
 
 
-def is_closed(call: dict[str, Any]) -> bool:
-    """Whether a setting can be scored from a state."""
-    shrunk = call.keys() & SHRUNK
-    known = (
-        {*DESIGN, *SHRUNK, "standardize", "loss", "degenerate"} if shrunk else CLOSED
-    )
-    return (
-        call.keys() <= known
-        and squared(call.get("loss", "squared"))
-        and call.get("method", "auto") != "sgd"
-        and not ("penalty" in call and isinstance(call.get("alpha", "cv"), str))
-        and not ("early_stopping" in call and not descends(call))
-        and not isinstance(call.get("start"), Fit)
-    )
-
-
-def line_of(train: _Side, seen: _Side, call: dict[str, Any], before: float) -> _Line:
-    """The slopes and the intercept that `fit` would find, from the states.
-
-    Args:
-        train: the training part.
-        seen: the validation part, for early stopping.
-        call: the setting.
-        before: when the work on it began.
-    """
-    if call.keys() & SHRUNK:
-        return _shrunk_line(train, call, before)
-    names = ("momentum", "dampening", "nesterov", "weight_decay")
-    plain = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0}
-    optimizer = call.get("optimizer")
-    name, options = optimizer_settings(
-        optimizer,
-        {n: call.get(n, plain[n]) for n in names},
-        call.get("optimizer_options"),
-    )
-    training = Training(
-        call.get("lr"),
-        call.get("epochs"),
-        call.get("standardize"),
-        call.get("start"),
-        call.get("seed"),
-        name,
-        options,
-    )
-    training.check()
-    survey = train.survey
-    if not (descends(call) or "seed" in call):
-        return _line(solved(survey.best), None, before)
-    rule = as_early_stopping(call.get("early_stopping"))
-    if name != "SGD":
-        held = None if rule is None else seen.loss
-        found = descend_on(survey, training, held, rule)
-        if found.settings.get("interrupted"):
-            raise KeyboardInterrupt  # it was cut short, which is no trial
-        return _line(found, found.settings["epochs"], before)
-    path, epochs, _, _ = closed_path(survey, training)
-    if rule is not None:
-        epochs = stop_early(path, seen.loss, rule, epochs).best_epoch
-    parameters = path.parameters(np.array([epochs]))[0]
-    return _Line(parameters, epochs, time.perf_counter() - before)
-
-
-def _shrunk_line(train: _Side, call: dict[str, Any], before: float) -> _Line:
-    """The line under a penalty, within bounds, or both."""
-    wanted = (call.get(n) for n in ("penalty", "alpha", "l1_ratio", "standardize"))
-    penalty = as_penalty(*wanted) or Penalty(0.0, 0.0)
-    alpha, ratio = float(penalty.alpha), penalty.l1_ratio
-    limits = call.get("bounds"), call.get("nonnegative", False)
-    problem = train.shrinkable(penalty.standardize, limits)
-    box = limits != (None, False)
-    u = problem.solve(alpha, ratio).u if box or (alpha and ratio) else None
-    slopes = problem.raw(problem.ridge(alpha) if u is None else u)
-    sums = train.survey.sums
-    intercept = float(sums.y_mean[0]) - float(slopes @ sums.x_mean)
-    return _Line(np.append(slopes, intercept), None, time.perf_counter() - before)
-
-
-def _line(found: Fit, epochs: int | None, before: float) -> _Line:
-    parameters = np.append(found.slopes, found.intercept)
-    return _Line(parameters, epochs, time.perf_counter() - before)
-
-
-def mean_absolutes(lines: Array, rows: Iterable[Chunk]) -> Array:
-    """The mean absolute residual of each line (K, d + 1), in one pass: (K,)."""
-    total, weight = np.zeros(len(lines)), 0.0
-    slopes, level = lines[:, :-1].T, lines[:, -1]
-    step = max(1, PART // max(1, len(lines)))
-    for chunk in rows:
-        for start in range(0, len(chunk.y), step):
-            part = slice(start, start + step)
-            w = None if chunk.weight is None else chunk.weight[part]
-            with np.errstate(over="ignore", invalid="ignore"):
-                off = np.abs(chunk.y[part, None] - (chunk.X[part] @ slopes + level))
-                total += off.sum(axis=0) if w is None else w @ off
-            weight += len(off) if w is None else float(w.sum())
-    return total / weight
-
-
 def _of_scores(scores: Scores, absolute: bool) -> dict[str, float]:
     found = {"r2": scores.r2, "rmse": scores.rmse}
     return found | {"mae": scores.mae} if absolute else found
@@ -414,10 +233,3 @@ def _failed(error: Exception, before: float) -> Outcome:
     text = str(error) if known else f"{type(error).__name__}: {error}"
     reason = " ".join(text.split())
     return Outcome(None, None, reason, seconds=time.perf_counter() - before)
-
-
-def _squares(sums: Centred) -> dict[str, Any]:
-    """Rows, and the mean squares of all terms and of the target: none is near 0."""
-    terms = sums.xx.diagonal() / sums.weight + sums.x_mean**2
-    target = float(sums.yy[0]) / sums.weight + float(sums.y_mean[0]) ** 2
-    return {"rows": sums.rows, "terms": terms.tolist(), "target": target}

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradline.boards import Board, Outcome, is_closed
+from gradline.boards import Board, Outcome
 from gradline.data import Progress
 from gradline.effects import descends, given, idle
 from gradline.errors import UsageError
+from gradline.sides import is_closed
 from gradline.spaces import Space, draw, grid, same
 from gradline.studies import Study
 from gradline.trials import Trial, TrialStatus

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
-from gradline.boards import DESIGN, Board
+from gradline.boards import Board
 from gradline.checks import one_of, real, whole
 from gradline.data import Progress, Source
 from gradline.effects import BATCHES, DEFAULTS, DESCENT, given, idle, squared
@@ -29,6 +29,7 @@ from gradline.intake import Table, open_table
 from gradline.prepare import Prepared
 from gradline.result import Fit
 from gradline.searches import Plan, Run
+from gradline.sides import DESIGN
 from gradline.spaces import (
     Choice,
     Range,

@@ -116,6 +116,7 @@ ROWS = [
     "spaces",
     "effects",
     "trials",
+    "sides",
     "boards",
     "studies",
     "searches",

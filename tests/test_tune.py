@@ -17,8 +17,8 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 import gradline as gl
 from gradline import boards
-from gradline.boards import is_closed
 from gradline.effects import idle
+from gradline.sides import is_closed
 from helpers import TOLERANCE, hearing_ctrl_c
 
 CLOSE = TOLERANCE["float64"]
