@@ -134,7 +134,7 @@ def memory(out: Report, folder: Path) -> None:
             name = f"{rows:,} rows, beyond three rows"
             out.most(work, name, peaks[rows], "MB")
         growth = peaks[5 * size] / max(peaks[size], 1.0)
-        out.most(work, "growth", growth, "times", 2.0)
+        out.most(work, "growth", growth, "times", 1.25)
 
 
 def main() -> None:

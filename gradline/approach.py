@@ -34,7 +34,7 @@ MOST_PASSES = 30
 
 #: Data of so many numbers are kept whole, and of larger ones never more than this.
 SMALL_NUMBERS = 400_000
-MOST_NUMBERS = 8_000_000
+MOST_NUMBERS = 3_000_000
 
 #: So many rows are enough to find the size of residuals.
 START_ROWS = 4_000
