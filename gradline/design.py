@@ -288,7 +288,7 @@ class Design:
         """X (rows, d), the `extra` columns, and the codes of each category.
 
         Where they are copied anyway, X and the extra columns are views of one block
-        whose columns lie one after another: the state works on the block.
+        whose columns lie one after another.
         """
         if self.encoding is not None:
             return self._read_encoded(batch, extra)

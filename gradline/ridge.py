@@ -29,7 +29,6 @@ data augmentation", 1974 (PRESS).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -252,22 +251,3 @@ class LeaveOneOut:
                 residual *= weight[:, None]
             sums = residual.sum(axis=0)
             self._sums[:, k] += np.where(np.isnan(sums), np.inf, sums)
-
-
-def leave_one_out(
-    chunks: Iterable[Chunk], moments: Moments, alphas: Array, standardize: bool = True
-) -> Array:
-    """The leave-one-out error at each alpha, (A, k), by one pass over the rows.
-
-    Args:
-        chunks: all rows that the state is of.
-        moments: their state.
-        alphas: (A,).
-        standardize: whether slopes of standardised features are counted.
-
-    Equivalent: sklearn.linear_model.RidgeCV(cv=None), on features scaled before.
-    """
-    found = LeaveOneOut(eigen(moments, standardize), alphas)
-    for chunk in chunks:
-        found.add(chunk)
-    return found.value()
