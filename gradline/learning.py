@@ -345,7 +345,7 @@ def _curve(
         rows.mean(axis=0)[enough],
         train.T[enough],
         validation.T[enough],
-        design.target,
+        design.response,
         len(design.terms),
         how,
     )

@@ -211,6 +211,6 @@ def regularization_path(
         penalty=kind.name,
         l1_ratio=kind.l1_ratio,
         standardize=kind.standardize,
-        target=design.target,
+        target=design.response,
         rows=survey.tally.rows,
     )

@@ -187,7 +187,7 @@ class _Job:
         given = self.arguments | ({} if value is None else {self.parameter: value})
         reading = {k: v for k, v in given.items() if k in _DATA}
         found = prepare(self.data, self.y, split=split, **reading)
-        self.target = found.design.target
+        self.target = found.design.response
         return found
 
     def by_fit(self, split: Any) -> Array:
