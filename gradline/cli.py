@@ -204,10 +204,10 @@ def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
 
 def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
     if fitted.trace is None:
-        raise UsageError(
-            "--plot-loss draws a descent and an exact fit has none: give --method gd, "
-            "or leave it out"
-        )
+        what, hint = "an exact fit", "give --method gd, or leave it out"
+        if fitted.method != "exact":
+            what, hint = f"a fit by {fitted.settings['how']}", "leave it out"
+        raise UsageError(f"--plot-loss draws a descent and {what} has none: {hint}")
     return fitted.plot_loss()
 
 

@@ -532,7 +532,7 @@ class Fit:
                 was recorded, for another optimiser and for a fit that was loaded.
 
         Raises:
-            DataError: the fit is exact; or that epoch was not recorded.
+            DataError: there was no descent; or that epoch was not recorded.
         """
         self._refuse_network("the model at other epochs")
         from gradline.retrace import at
@@ -563,7 +563,7 @@ class Fit:
                 ("optimum", a profile), or as in this fit ("fit", a slice).
 
         Raises:
-            DataError: the fit was loaded from a file.
+            DataError: the fit was loaded from a file, or has another loss.
             UsageError: no such coefficient.
         """
         self._refuse_network("the loss over two coefficients")
@@ -584,14 +584,14 @@ class Fit:
             A matplotlib Figure.
 
         Raises:
-            DataError: the fit is exact, so there was no descent to draw.
+            DataError: there was no descent to draw.
         """
         from gradline.plots import loss_figure
 
         if self.trace is None:
-            raise DataError(
-                "an exact fit has no losses to draw: descend, with method='gd'"
-            )
+            from gradline.retrace import no_descent
+
+            raise no_descent(self, "losses to draw")
         optimum = self.certificate.optimum_loss
         figure = loss_figure(
             self.trace.epochs,
@@ -640,7 +640,7 @@ class Fit:
             A matplotlib Figure.
 
         Raises:
-            DataError: the fit was loaded from a file.
+            DataError: as `loss_surface`.
             UsageError: not two coefficients, or one that is not there.
         """
         self._refuse_network("the loss over two coefficients")
