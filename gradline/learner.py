@@ -35,6 +35,7 @@ from gradline.plans import Plan, check, first_point, settle, shift_and_scale
 from gradline.prepare import prepare
 from gradline.reading import Reading, read_once
 from gradline.result import Fit
+from gradline.retrace import Origin
 from gradline.shuffle import BatchStream
 from gradline.stepping import Steps
 from gradline.survey import MAE_NUMBERS, take_survey
@@ -209,7 +210,13 @@ class Learner:
             "coefficients may be off by as much as their errors; give gl.fit all rows, "
             "with method='exact'",
         }
-        return conclude(survey, self._raw(inner), method="sgd", settings=settings)
+        return conclude(
+            survey,
+            self._raw(inner),
+            method="sgd",
+            settings=settings,
+            origin=Origin(survey),
+        )
 
     def _average(self) -> Tensor:
         """The mean of the parameters after each step, from the last but one doubling.

@@ -177,6 +177,11 @@ def no_descent(fit: Fit, lacks: str) -> DataError:
     """The error for what only a descent has: epochs, losses."""
     if fit.method == "exact":
         return DataError(f"an exact fit has no {lacks}: descend, with method='gd'")
+    if fit.method == "sgd":
+        return DataError(
+            f"a Learner's fit has no {lacks}, since its chunks come once: give gl.fit "
+            "all rows, with method='gd' or 'sgd'"
+        )
     hint = "give batch_size=256, which descends"
     if fit.method == "penalized":
         hint = "descend, with method='gd' and neither penalty nor bounds"
