@@ -1,7 +1,7 @@
 """How a penalty's weight is chosen: cross_validate(), and fit() with alpha="cv".
 
-One pass over the rows leaves the states of the folds (folds.py), or of all rows; from
-these come the errors at every alpha (crossval.py, ridge.py).
+One pass over the rows leaves the states of the folds (foldstates.py), or of all rows;
+from these come the errors at every alpha (crossval.py, ridge.py).
 """
 
 from __future__ import annotations
@@ -27,16 +27,8 @@ from gradline.data import (
 )
 from gradline.design import Design, Missing, Tally, check_target
 from gradline.errors import ColumnError, ShapeError, UsageError, listed
-from gradline.folds import (
-    AllRows,
-    Folds,
-    FoldStates,
-    GroupKFold,
-    TimeSeriesFolds,
-    as_folds,
-    read_folds,
-    with_others,
-)
+from gradline.folds import AllRows, Folds, GroupKFold, TimeSeriesFolds, as_folds
+from gradline.foldstates import FoldStates, read_folds, with_others
 from gradline.intake import open_features
 from gradline.objective import Penalty, as_penalty
 from gradline.prepare import Prepared, prepare

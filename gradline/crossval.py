@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradline.data import Array
-from gradline.folds import FoldStates
+from gradline.foldstates import FoldStates
 from gradline.state import Moments
 
 if TYPE_CHECKING:

@@ -28,9 +28,8 @@ from gradline.data import Progress
 from gradline.design import Design
 from gradline.errors import Status, UsageError
 from gradline.model import LinearRegression
+from gradline.modulejob import History, Job
 from gradline.moduleloop import (
-    History,
-    Job,
     full_batches,
     minibatches,
     own_randomness,

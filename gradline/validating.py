@@ -23,7 +23,8 @@ from gradline.curves import ValidationCurve
 from gradline.data import Array, Batch, Progress, Source
 from gradline.errors import DivergenceError, UsageError, closest
 from gradline.fitting import fit
-from gradline.folds import Folds, as_folds, read_folds
+from gradline.folds import Folds, as_folds
+from gradline.foldstates import read_folds
 from gradline.learning import read_state
 from gradline.objective import Penalty, as_penalty
 from gradline.parts import Labelled, Labels, PartSource
