@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradline.checks import column_names
-from gradline.data import Array
-from gradline.design import Design, Mask
+from gradline.data import Array, Mask
+from gradline.design import Design
 from gradline.errors import UsageError, closest
 
 

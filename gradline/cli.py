@@ -136,9 +136,10 @@ def _sample(arguments: argparse.Namespace) -> int:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
+    from gradline.bar import progress_bar
     from gradline.fitting import fit
     from gradline.summary import summary
-    from gradline.terminal import fit_table, progress_bar
+    from gradline.terminal import fit_table
 
     if arguments.target is None and not _names_target(arguments.formula):
         raise UsageError(_no_target(arguments))
@@ -317,7 +318,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _with_bar(pairs: Any, rows: int | None) -> Any:
-    from gradline.terminal import progress_bar
+    from gradline.bar import progress_bar
 
     with progress_bar("predicting", rows) as advance:
         for batch, prediction in pairs:

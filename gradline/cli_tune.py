@@ -87,7 +87,7 @@ def check_wishes(arguments: argparse.Namespace) -> list[str]:
 
 def _bar(title: str, total: int | None) -> AbstractContextManager[Any]:
     """A bar that counts trials, and one that counts rows while they are read."""
+    from gradline.bar import progress_bar
     from gradline.searches import TITLE
-    from gradline.terminal import progress_bar
 
     return progress_bar(title, total, unit=" trials" if title == TITLE else " rows")

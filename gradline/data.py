@@ -22,6 +22,7 @@ from gradline.errors import DataError, ShapeError, UsageError, unknown_column
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 #: What a column can be used as. "other" (dates, lists, binary) can't be fitted on.
 Kind = Literal["number", "category", "other"]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from gradline.checks import column_name, column_names
 from gradline.data import Source
-from gradline.design import Design, Missing, build_design
+from gradline.design import Design, Missing
+from gradline.designing import build_design
 from gradline.errors import UsageError
 from gradline.formula import Formula
 from gradline.grammar import parse

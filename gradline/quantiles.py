@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from gradline.checks import one_of, real
-from gradline.data import Array, Progress, row_number
-from gradline.design import Design, Mask, Missing
+from gradline.data import Array, Mask, Progress, row_number
+from gradline.design import Design, Missing
 from gradline.errors import UsageError, closest
 from gradline.objective import Quantile
 from gradline.prepare import Prepared, prepare
