@@ -126,12 +126,9 @@ class QuantileFits(Mapping[float, Fit]):
         Raises:
             UsageError: there is more than one feature, or it is a category.
         """
-        from gradline.plots import draw_quantiles, save_figure
+        from gradline.plots import draw_quantiles, saved
 
-        figure = draw_quantiles(self)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return saved(draw_quantiles(self), path)
 
     def __repr__(self) -> str:
         first = next(iter(self.values()))
