@@ -14,7 +14,7 @@ from gradline.checks import one_of, whole
 from gradline.data import Source, column_of
 from gradline.design import Design
 from gradline.encode import Encoding, Levels
-from gradline.errors import ColumnError, DataError, closest, listed
+from gradline.errors import ColumnError, DataError, did_you_mean, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
 from gradline.levels import Missing as Missing
 from gradline.levels import learn
@@ -168,8 +168,7 @@ def _powers(
 def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
     """Levels with the base first."""
     if base not in levels:
-        near = closest(base, levels)
-        hint = f"did you mean {near!r}?" if near else f"it has {listed(levels)}"
+        hint = did_you_mean(base, levels, f"it has {listed(levels)}")
         raise DataError(f"column {name!r} has no level {base!r} to be the base: {hint}")
     return (base, *(level for level in levels if level != base))
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from gradline.checks import one_of, real, whole
 from gradline.data import Array
 from gradline.design import INTERCEPT
-from gradline.errors import DataError, UsageError, closest, listed
+from gradline.errors import DataError, UsageError, did_you_mean, listed
 from gradline.objective import SQUARED
 from gradline.paraboloid import LossSurface, rise
 from gradline.path import raw_root
@@ -201,6 +201,5 @@ def _column(name: Any, terms: list[str], intercept: bool) -> int:
     known = [*terms, INTERCEPT] if intercept else terms
     if isinstance(name, str) and name in known:
         return known.index(name)
-    near = closest(str(name), known)
-    hint = f"did you mean {near!r}?" if near else f"there are {listed(known)}"
+    hint = did_you_mean(str(name), known, f"there are {listed(known)}")
     raise UsageError(f"the fit has no coefficient {name!r}: {hint}")
