@@ -35,7 +35,7 @@ import numpy as np
 import torch
 
 from gradline.data import Array, Chunk
-from gradline.solvers import column_scale
+from gradline.scaled import scaled
 from gradline.state import SMALL, Moments
 
 #: Alphas go from so many times the largest eigenvalue, where slopes have all but
@@ -115,20 +115,9 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
         moments: the state, of d features and k targets; it stays as it is.
         standardize: whether slopes of standardised features are counted.
     """
-    state = Moments(moments.features, moments.targets, moments.intercept)
-    state.merge(moments)
-    state.fit_line()
-    sums, W = state.value(), state.weight
-    deviation = column_scale(sums)[:-1].numpy()
-    live = deviation > 0
-    scale = deviation if standardize else np.ones_like(deviation)
-    divide = np.where(live, scale, 1.0)
-    matrix = sums.xx / (W * divide[:, None] * divide)
-    matrix[~live] = 0
-    matrix[:, ~live] = 0
+    state, sums, live, divide, matrix, pull = scaled(moments, standardize)
     found, V = _eigh(matrix)
     found = np.where(found > _ROUNDING * max(float(found[-1]), 0.0), found, 0.0)
-    pull = np.where(live[:, None], state.xr / (W * divide[:, None]), 0.0)
     return Eigen(
         found,
         np.where(live[:, None], V / divide[:, None], 0.0),
@@ -136,10 +125,10 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
         V.T @ pull,
         sums.x_mean,
         sums.y_mean,
-        W,
+        state.weight,
         sums.counted,
         state.intercept,
-        state.rr / W,
+        state.rr / state.weight,
     )
 
 
