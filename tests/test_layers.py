@@ -146,6 +146,8 @@ ROWS = [
     "fitflags",
     "tuneflags",
     "options",
+    "cli_checks",
+    "cli_fit",
     "cli_tune",
     "cli",
 ]
