@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradline.certificate import Certificate
-    from gradline.choosing import cross_validate
     from gradline.crossval import CrossValidation
     from gradline.curves import LearningCurve, ValidationCurve
+    from gradline.cv import cross_validate
     from gradline.data import Chunk
     from gradline.descent import Step, descend
     from gradline.errors import (
@@ -103,7 +103,7 @@ _HOME = {
     "UsageError": "errors",
     "ValidationCurve": "curves",
     "certify": "fitting",
-    "cross_validate": "choosing",
+    "cross_validate": "cv",
     "descend": "descent",
     "fit": "fitting",
     "learning_curve": "learning",

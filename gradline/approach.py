@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from gradline.huber import Lowest, Valley
 from gradline.interior import interior_point, pinball
 from gradline.objective import Absolute, Huber, Loss, Quantile
 from gradline.state import EPS
+from gradline.ties import on_ties, pull_of
 from gradline.vertex import least_pinball
 
 #: Passes at the most, the survey not counted.
@@ -97,19 +98,6 @@ class Optimum:
     passes: int = 1
     error: float = math.inf
     outside: float = math.nan
-
-
-class _Pull(NamedTuple):
-    """How the rows on the line hold it, by the multipliers zᵀv.
-
-    most: the largest of the rows kept. norm: ‖v‖. squares: Σ w(zᵀv)². outside: the
-    weight of all other rows.
-    """
-
-    most: float
-    norm: float
-    squares: float
-    outside: float
 
 
 class Task:
@@ -244,7 +232,7 @@ class Task:
         here = pinball(y, level)
         if not self._lower_than_before(here / weight):
             return
-        if globs.tie_weight and self._on_ties(globs, level):
+        if globs.tie_weight and on_ties(globs, level, self._tiny):
             found.u, found.loss = self._at, self._factor * here / weight
             found.lower, found.error = found.loss, EPS * self._typical
             found.gradient = np.zeros(len(found.u))
@@ -282,36 +270,6 @@ class Task:
             else:
                 self._settle_flat(self.loss, globs)
 
-    def _on_ties(self, globs: Globs, level: float) -> bool:
-        """Whether the many rows on the line hold it against the pull of all others.
-
-        Of the multipliers that do so, those of least squares are zᵀv. Where they are
-        all between q - 1 and q, the line is the optimum.
-        """
-        pull = self._pull(globs, level)
-        if pull is None:
-            return False
-        return bool(max(pull.most, globs.longest * pull.norm) < min(level, 1 - level))
-
-    def _pull(self, globs: Globs, level: float) -> _Pull | None:
-        """The multipliers of the rows on the line; None where these hold nothing."""
-        rows = globs.rows()
-        on_it = np.abs(rows.r) <= self._tiny
-        side = np.where(rows.r > 0, level, level - 1.0) * rows.w
-        outer = side[~on_it] @ rows.z[~on_it]
-        outer = outer + level * globs.up[:-1] - (1 - level) * globs.down[:-1]
-        root = rows.z[on_it] * np.sqrt(rows.w[on_it])[:, None]
-        gram = globs.tie + root.T @ root
-        values, vectors = np.linalg.eigh(gram)
-        if not values[0] > 1e-12 * values[-1]:
-            return None
-        v = -vectors @ ((vectors.T @ outer) / values)
-        each = rows.z[on_it] @ v
-        squares = float(v @ gram @ v)
-        outside = float(rows.w[~on_it].sum()) + globs.up_weight + globs.down_weight
-        most = float(np.abs(each).max()) if len(each) else 0.0
-        return _Pull(most, float(np.linalg.norm(v)), squares, outside)
-
     def _settle_flat(self, loss: Huber, globs: Globs) -> None:
         """Whether the scale is 0, and the line that of the absolute loss.
 
@@ -321,7 +279,7 @@ class Task:
             Σ w (1 - ε²a²) ≥ 0
         """
         found, self._at = self.found, self.found.u
-        pull = self._pull(globs, 0.5)
+        pull = pull_of(globs, 0.5, self._tiny)
         if pull is not None and not self._collapsed:
             squares = 4 * pull.squares + pull.outside
             self._collapsed = self._weight >= loss.epsilon**2 * squares

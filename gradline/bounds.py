@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradline.checks import column_names
-from gradline.data import Array
-from gradline.design import Design, Mask
-from gradline.errors import UsageError, closest
+from gradline.data import Array, Mask
+from gradline.design import Design
+from gradline.errors import UsageError, did_you_mean
 
 
 class Bounds(NamedTuple):
@@ -95,8 +95,9 @@ def _terms(design: Design, name: Any, argument: str) -> list[int]:
             f"{argument} names the intercept, which is always free: leave it out, or "
             "give intercept=False"
         )
-    near = closest(str(name), [*design.terms, *design.levels])
-    hint = f"did you mean {near!r}?" if near else f"terms are {_some(design)}"
+    hint = did_you_mean(
+        str(name), [*design.terms, *design.levels], f"terms are {_some(design)}"
+    )
     raise UsageError(f"{argument} names {name!r}, which is no term: {hint}")
 
 

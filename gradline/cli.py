@@ -18,14 +18,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gradline
+from gradline.cli_checks import (
+    check_outputs,
+    names_target,
+    no_target,
+    refuse_two_outputs,
+)
 from gradline.errors import DataError, GradlineError, UsageError
 from gradline.files import said
-from gradline.fitflags import column_list, fit_arguments, on_one_line
+from gradline.fitflags import on_one_line
 from gradline.options import build_parser, reading_options
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from gradline.result import Fit
 
 
@@ -120,7 +124,7 @@ def _sample(arguments: argparse.Namespace) -> int:
     from gradline.synth import sample_linear_data
     from gradline.writers import write_columns
 
-    _refuse_two_outputs(arguments)
+    refuse_two_outputs(arguments)
     x, y = sample_linear_data(
         arguments.n,
         arguments.slope,
@@ -136,126 +140,19 @@ def _sample(arguments: argparse.Namespace) -> int:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    from gradline.fitting import fit
-    from gradline.summary import summary
-    from gradline.terminal import fit_table, progress_bar
+    from gradline.cli_fit import fit_command
 
-    if arguments.target is None and not _names_target(arguments.formula):
-        raise UsageError(_no_target(arguments))
-    pictures = [
-        (name, draw)
-        for name, draw in (
-            (arguments.plot, _plot),
-            (arguments.plot_loss, _plot_loss),
-            (arguments.surface, _plot_surface),
-        )
-        if name is not None
-    ]
-    for name, _ in pictures:
-        if not name.lower().endswith((".png", ".svg", ".pdf")):
-            raise UsageError(
-                f"cannot draw into {name!r}: end its name in .png, .svg or .pdf"
-            )
-    if arguments.surface_terms is not None:
-        _check_surface_terms(arguments)
-    outputs = [arguments.output, *(name for name, _ in pictures)]
-    _check_outputs(outputs, [arguments.data])
-    wishes = fit_arguments(arguments)
-    if _takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
-        wishes["exclude"].append(arguments.cov[1])
-    split = wishes["split"]
-    if arguments.score_test and (split is None or not split.has("test")):
-        raise UsageError("--score-test needs a test part: give --test 0.2 too")
-    fitted = fit(
-        arguments.data,
-        method=arguments.method,
-        degenerate="allow" if arguments.minimum_norm else "refuse",
-        progress=progress_bar,
-        **wishes,
-        **reading_options(arguments),
-    )
-    for part in ["validation"] + ["test"] * arguments.score_test:
-        if part == "test" or fitted.has_part(part):
-            fitted.evaluate(part=part)
-    inference = None
-    if fitted.no_inference is None:
-        inference = fitted.inference(arguments.cov, progress=progress_bar)
-    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
-    fitted.save(arguments.output)
-    if figures:
-        from gradline.plots import save_figure
-
-        for name, figure in figures:
-            save_figure(figure, name)
-    value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
-    if arguments.json:  # the table has them among its lines
-        for note in value["notes"]:
-            print(f"gradline: note: {on_one_line(note)}", file=sys.stderr)
-    text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
-    for picture in outputs[1:]:
-        text += f", picture to {picture}"
-    _show(arguments, value, text)
+    found = fit_command(arguments)
+    _tell_notes(arguments, found.value)
+    _show(arguments, found.value, found.text)
     return 0
 
 
-def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
-    return fitted.plot()
-
-
-def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
-    if fitted.trace is None:
-        raise UsageError(
-            "--plot-loss draws a descent and an exact fit has none: give --method gd, "
-            "or leave it out"
-        )
-    return fitted.plot_loss()
-
-
-def _plot_surface(fitted: Fit, arguments: argparse.Namespace) -> Figure:
-    return fitted.plot_surface(terms=column_list(arguments.surface_terms))
-
-
-def _check_surface_terms(arguments: argparse.Namespace) -> None:
-    """Before any work: two coefficients, and a picture to draw them in."""
-    terms = column_list(arguments.surface_terms) or []
-    if arguments.surface is None:
-        raise UsageError(
-            "--surface-terms says what --surface draws: give --surface loss.png too"
-        )
-    if len(terms) != 2:
-        raise UsageError(
-            f"--surface-terms names {len(terms)} coefficient"
-            f"{'' if len(terms) == 1 else 's'}: give two, such as "
-            f"{terms[0] if terms else 'area'},Intercept"
-        )
-
-
-def _names_target(formula: str | None) -> bool:
-    """Whether a formula says what to predict."""
-    if formula is None:
-        return False
-    from gradline.grammar import parse
-
-    return parse(formula).response is not None
-
-
-def _takes_the_rest(wishes: dict[str, Any]) -> bool:
-    """Whether columns become features that nobody named."""
-    if wishes["formula"] is None:
-        return wishes["features"] is None
-    from gradline.grammar import parse
-
-    return parse(wishes["formula"]).dotted
-
-
-def _no_target(arguments: argparse.Namespace) -> str:
-    """What to say where --target is not given: the columns there are."""
-    from gradline.errors import listed
-    from gradline.readers import open_source
-
-    source = open_source(arguments.data, **reading_options(arguments))
-    names = [c.name for c in source.columns if c.kind == "number"]
-    return f"name the column to predict with --target, one of {listed(names)}"
+def _tell_notes(arguments: argparse.Namespace, value: dict[str, Any]) -> None:
+    """On standard error beside JSON; the table has them among its lines."""
+    if arguments.json:
+        for note in value["notes"]:
+            print(f"gradline: note: {on_one_line(note)}", file=sys.stderr)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -264,9 +161,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     from gradline.save import load
     from gradline.writers import write_predictions
 
-    _refuse_two_outputs(arguments)
+    refuse_two_outputs(arguments)
     if arguments.output != "-":
-        _check_outputs([arguments.output], [arguments.model, arguments.data])
+        check_outputs([arguments.output], [arguments.model, arguments.data])
     model = load(arguments.model)
     reading = reading_options(arguments)
     seen = open_source(arguments.data, **reading)
@@ -317,35 +214,12 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _with_bar(pairs: Any, rows: int | None) -> Any:
-    from gradline.terminal import progress_bar
+    from gradline.bar import progress_bar
 
     with progress_bar("predicting", rows) as advance:
         for batch, prediction in pairs:
             yield batch, prediction
             advance(batch.rows)
-
-
-def _check_outputs(outputs: list[str], inputs: list[str]) -> None:
-    """Refuse, before any work, an output that would destroy an input or another."""
-    from gradline.files import check_place
-
-    taken = [(os.path.realpath(name), name) for name in inputs]
-    for output in outputs:
-        if output == "-":
-            raise UsageError("a model or a picture is no text: name a file, not -")
-        check_place(output)
-        for real, name in taken:
-            if os.path.realpath(output) == real:
-                what = "is named twice" if output == name else f"is {name!r} itself"
-                raise UsageError(
-                    f"{output!r} {what} and would be overwritten: name another file"
-                )
-        taken.append((os.path.realpath(output), output))
-
-
-def _refuse_two_outputs(arguments: argparse.Namespace) -> None:
-    if arguments.json and arguments.output == "-":
-        raise UsageError("-o - and --json would both write to stdout: drop one")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -383,14 +257,12 @@ def _tune(arguments: argparse.Namespace) -> int:
     from gradline.cli_tune import check_wishes, tune_command
 
     formulas = [arguments.formula, *_searched_formulas(arguments)]
-    if arguments.target is None and not any(map(_names_target, formulas)):
-        raise UsageError(_no_target(arguments))
+    if arguments.target is None and not any(map(names_target, formulas)):
+        raise UsageError(no_target(arguments))
     kept = [] if arguments.storage is None else [arguments.storage]
-    _check_outputs(check_wishes(arguments), [arguments.data, *kept])
+    check_outputs(check_wishes(arguments), [arguments.data, *kept])
     found = tune_command(arguments)
-    if arguments.json:  # the table has them among its lines
-        for note in found.value["notes"]:
-            print(f"gradline: note: {on_one_line(note)}", file=sys.stderr)
+    _tell_notes(arguments, found.value)
     _show(arguments, found.value, found.text)
     return found.code
 

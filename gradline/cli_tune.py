@@ -6,7 +6,7 @@ import argparse
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from gradline.errors import UsageError
+from gradline.cli_checks import check_picture
 from gradline.fitflags import fit_arguments
 from gradline.options import reading_options
 from gradline.tuneflags import search_of
@@ -76,18 +76,14 @@ def check_wishes(arguments: argparse.Namespace) -> list[str]:
     """Refuse, before any work, what cannot be written; the files that will be."""
     outputs = [arguments.output]
     if arguments.plot is not None:
-        if not arguments.plot.lower().endswith((".png", ".svg", ".pdf")):
-            raise UsageError(
-                f"cannot draw into {arguments.plot!r}: end its name in .png, .svg or "
-                ".pdf"
-            )
+        check_picture(arguments.plot)
         outputs.append(arguments.plot)
     return outputs
 
 
 def _bar(title: str, total: int | None) -> AbstractContextManager[Any]:
     """A bar that counts trials, and one that counts rows while they are read."""
+    from gradline.bar import progress_bar
     from gradline.searches import TITLE
-    from gradline.terminal import progress_bar
 
     return progress_bar(title, total, unit=" trials" if title == TITLE else " rows")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradline.data import Array
-from gradline.folds import FoldStates
+from gradline.foldstates import FoldStates
 from gradline.state import Moments
 
 if TYPE_CHECKING:
@@ -242,12 +242,9 @@ class CrossValidation:
             DataError: without a penalty there is no curve.
             UsageError: no such target.
         """
-        from gradline.plots import draw_alphas, save_figure
+        from gradline.plots import draw_alphas, saved
 
-        figure = draw_alphas(self, target)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return saved(draw_alphas(self, target), path)
 
     def __repr__(self) -> str:
         return (

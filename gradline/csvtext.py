@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gradline.errors import FileError, UsageError, closest
+from gradline.errors import FileError, UsageError, did_you_mean
 
 #: What may stand between the fields, the likeliest first.
 DELIMITERS = (",", ";", "\t", "|")
@@ -242,8 +242,11 @@ def checked_encoding(encoding: str | None) -> str | None:
         try:
             "a".encode(encoding)
         except (LookupError, ValueError):
-            near = closest(encoding, ("utf-8", "utf-16", "cp1252", "latin-1", "gbk"))
-            hint = f"did you mean {near!r}?" if near else "give one such as 'cp1252'"
+            hint = did_you_mean(
+                encoding,
+                ("utf-8", "utf-16", "cp1252", "latin-1", "gbk"),
+                "give one such as 'cp1252'",
+            )
             raise UsageError(f"there is no encoding {encoding!r}: {hint}") from None
     return encoding
 

@@ -75,7 +75,7 @@ class LearningCurve(_Curve):
         Args:
             path: where to write it too: .png, .svg or .pdf.
         """
-        from gradline.plots import curve_figure
+        from gradline.plots import curve_figure, saved
 
         figure = curve_figure(
             self.rows,
@@ -85,7 +85,7 @@ class LearningCurve(_Curve):
             log=True,
             y_name=f"error of {self.target} (RMSE)",
         )
-        return _saved(figure, path)
+        return saved(figure, path)
 
     def __repr__(self) -> str:
         return f"<LearningCurve of {self.target!r}, {len(self.rows)} sizes, {self.how}>"
@@ -133,7 +133,7 @@ class ValidationCurve(_Curve):
         Args:
             path: where to write it too: .png, .svg or .pdf.
         """
-        from gradline.plots import curve_figure
+        from gradline.plots import curve_figure, saved
 
         figure = curve_figure(
             self.values,
@@ -143,7 +143,7 @@ class ValidationCurve(_Curve):
             y_name=f"error of {self.target} (RMSE)",
             best=self.best_index,
         )
-        return _saved(figure, path)
+        return saved(figure, path)
 
     def __repr__(self) -> str:
         return (
@@ -187,11 +187,3 @@ def _table(head: str, name: str, shown: list[str], curve: _Curve, best: Any) -> 
         row = "  ".join(c.rjust(w) for c, w in zip(cells, wide, strict=True))
         lines.append(f"  {row}{'  best' if best == place - 1 else ''}")
     return "\n".join(lines)
-
-
-def _saved(figure: Figure, path: str | Path | None) -> Figure:
-    if path is not None:
-        from gradline.plots import save_figure
-
-        save_figure(figure, path)
-    return figure

@@ -17,12 +17,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from gradline.errors import DataError, ShapeError, UsageError, unknown_column
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 #: What a column can be used as. "other" (dates, lists, binary) can't be fitted on.
 Kind = Literal["number", "category", "other"]
@@ -104,26 +104,6 @@ class Chunk(NamedTuple):
     X: Array
     y: Array
     weight: Array | None
-
-    def block(self) -> Array | None:
-        """[X y] without a copy, (rows, d + 1), where they lie so in memory.
-
-        Columns one after another (Fortran order), y's next to the last of X. None
-        where they do not.
-        """
-        rows, width = self.X.shape
-        size = self.X.itemsize
-        base = self.X.base
-        if base is None or base is not self.y.base or self.X.size == 0:
-            return None
-        if len(self.y) != rows:
-            return None
-        stride = self.X.strides[1]
-        apart = self.y.ctypes.data - self.X.ctypes.data
-        plain = self.X.strides[0] == self.y.strides[0] == size
-        if not plain or stride < rows * size or apart != width * stride:
-            return None
-        return as_strided(self.X, (rows, width + 1), (size, stride), writeable=False)
 
 
 def column_of(source: Source, name: str) -> Column:

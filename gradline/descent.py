@@ -32,7 +32,7 @@ from gradline.errors import (
     MissingValueError,
     ShapeError,
     UsageError,
-    closest,
+    did_you_mean,
 )
 
 #: So many epochs in a row with a growing loss, ending above the first, are divergence.
@@ -303,8 +303,7 @@ def make_optimizer(
     by_folded_name = {name.casefold(): kind for name, kind in classes.items()}
     kind = by_folded_name.get(str(optimizer).casefold())
     if kind is None:
-        near = closest(str(optimizer), classes)
-        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(classes)}"
+        hint = did_you_mean(str(optimizer), classes, f"known are {', '.join(classes)}")
         raise UsageError(f"torch.optim has no optimiser {optimizer!r}: {hint}")
     if lr is None and kind is torch.optim.SGD:
         lr = 0.1
@@ -330,8 +329,7 @@ def _check_options(kind: type[torch.optim.Optimizer], options: dict[str, Any]) -
     refuses = f"torch.optim.{kind.__name__} refuses"
     for name, value in options.items():
         if name not in known:
-            near = closest(name, known)
-            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+            hint = did_you_mean(name, known, f"it has {', '.join(known)}")
             raise UsageError(f"{refuses} the setting {name!r}: {hint}")
         usual = known[name].default
         if isinstance(usual, tuple):

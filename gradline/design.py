@@ -15,29 +15,33 @@ on, and travels with the model, so that prediction on raw data needs nothing els
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from gradline.checks import one_of, whole
-from gradline.data import Array, Batch, Chunk, Codes, Source, column_of, rows_before
-from gradline.encode import Encoder, Encoding, Levels, evaluate, undefined_error
-from gradline.errors import ColumnError, DataError, closest, listed
-from gradline.formula import MOST_DEGREE, Column, Factor, Formula
+from gradline.data import (
+    Array,
+    Batch,
+    Chunk,
+    Codes,
+    Mask,
+    Source,
+    column_of,
+    rows_before,
+)
+from gradline.encode import Encoder, Encoding, evaluate, undefined_error
+from gradline.errors import ColumnError, DataError, listed
+from gradline.formula import Factor
 from gradline.levels import Missing as Missing
-from gradline.levels import learn
 from gradline.pieces import pieces
-from gradline.poly import Polynomials
-from gradline.terms import MOST_TERMS, Term, expand
 from gradline.usable import (
-    check_features,
+    MISSING,
+    all_finite,
+    complete_rows,
     decimal_hint,
-    missing_error,
     refuse_infinity,
     said,
     useless,
@@ -47,10 +51,8 @@ from gradline.usable import check_target as check_target
 #: What the coefficient of the column of ones is called.
 INTERCEPT = "Intercept"
 
-#: Codes of a category that are no level of the design.
-MISSING, UNKNOWN = -1, -2
-
-Mask = npt.NDArray[np.bool_]
+#: The code of a level that the design does not have.
+UNKNOWN = -2
 
 
 @dataclass
@@ -203,7 +205,13 @@ class Design:
         start = rows_before(batch, start)
         found = self._read(batch, self._beside)
         X, beside = found.X, found.beside
-        keep = self._complete(found, self._beside, start)
+        keep = complete_rows(
+            (found.numbers, found.names),
+            (beside, self._beside),
+            found.codes,
+            start,
+            self.missing == "drop",
+        )
         self._refuse_unknown(batch, found.codes, keep, start)
         if self.encoding is not None:
             self._respond(found, self.encoding)
@@ -288,7 +296,7 @@ class Design:
         """X (rows, d), the `extra` columns, and the codes of each category.
 
         Where they are copied anyway, X and the extra columns are views of one block
-        whose columns lie one after another: the state works on the block.
+        whose columns lie one after another.
         """
         if self.encoding is not None:
             return self._read_encoded(batch, extra)
@@ -342,7 +350,7 @@ class Design:
     def _refuse_undefined(self, found: _Read, keep: Mask | None, start: int) -> None:
         """Refuse a term or a target that is no finite number, in the rows kept."""
         y = found.beside[:, :1]
-        if _all_finite(found.X) and _all_finite(y):
+        if all_finite(found.X) and all_finite(y):
             return
         rows = np.arange(len(y)) if keep is None else np.flatnonzero(keep)
         self._encoder.refuse_undefined(found.X, found.columns, rows, start)
@@ -376,34 +384,6 @@ class Design:
                     f"{listed(self.levels[feature])}"
                 )
 
-    def _complete(
-        self,
-        found: _Read,
-        extra: Sequence[str],
-        start: int,
-    ) -> Mask | None:
-        """The rows to keep; None when all are, which is looked for first."""
-        numbers, names, codes = found.numbers, found.names, found.codes
-        beside = found.beside
-        fine = _all_finite(numbers) and _all_finite(beside)
-        if fine and not any((c == MISSING).any() for c in codes.values()):
-            return None
-        refuse_infinity(numbers, names, start)
-        refuse_infinity(beside, extra, start)
-        gaps = {name: np.isnan(numbers[:, i]) for i, name in enumerate(names)}
-        gaps |= {name: values == MISSING for name, values in codes.items()}
-        gaps |= {name: np.isnan(beside[:, i]) for i, name in enumerate(extra)}
-        incomplete = np.zeros(numbers.shape[0], dtype=bool)
-        for gap in gaps.values():
-            incomplete |= gap
-        if not incomplete.any():
-            return None  # the sum overflowed, the values are fine
-        if self.missing == "error":
-            row = int(np.argmax(incomplete))
-            column = next(name for name, gap in gaps.items() if gap[row])
-            raise missing_error(column, start + row + 1)
-        return ~incomplete
-
 
 class _Read(NamedTuple):
     """A batch, read.
@@ -419,173 +399,3 @@ class _Read(NamedTuple):
     numbers: Array
     names: tuple[str, ...]
     columns: dict[str, Array] = {}  # noqa: RUF012
-
-
-def _all_finite(values: Array) -> bool:
-    """Whether all are finite, by their squares; False also where those overflow."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        flat = values.ravel(order="K")  # no copy where they lie in one piece
-        return bool(np.isfinite(np.dot(flat, flat)))  # lets other threads run
-
-
-def build_design(
-    source: Source,
-    *,
-    target: str,
-    features: Sequence[str] | None,
-    exclude: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    weights: str | None = None,
-    missing: Missing = "error",
-    intercept: bool = True,
-    formula: Formula | None = None,
-    degree: int | None = None,
-) -> Design:
-    """Choose the columns, and learn what there is to learn of them in one pass.
-
-    Args:
-        source: the data.
-        target: the column to predict; numbers.
-        features: the columns to predict it from; None takes every other column, or
-            those of the formula.
-        exclude: columns to leave out of the features, and of a formula's dot.
-        categories: numeric columns to treat as categories all the same.
-        weights: a column of row weights.
-        missing: "error" refuses a missing value, "drop" leaves such rows out.
-        intercept: False for a line through the origin.
-        formula: the terms, see formula.py.
-        degree: of each numeric column a polynomial of this degree, without a formula.
-
-    Raises:
-        ColumnError: a column that is not there, not usable, or named twice.
-        DataError: no rows, no features, or too many terms.
-        UsageError: an unknown value of `missing`; a formula that cannot be meant.
-    """
-    one_of("missing", missing, "error", "drop")
-    one_of("intercept", intercept, True, False)
-    check_target(source, target)
-    if weights is not None and column_of(source, weights).kind != "number":
-        raise ColumnError(f"the weights in {weights!r} are not numbers: give numbers")
-    if weights == target:
-        raise ColumnError(f"{target!r} is the target and the weights: give another")
-    for name in exclude:
-        column_of(source, name)
-    taken = {target, weights, *exclude}
-    others = tuple(c.name for c in source.columns if c.name not in taken)
-
-    by_name = {column.name: column for column in source.columns}
-
-    def is_category(name: str) -> bool:
-        column = by_name.get(name) or column_of(source, name)
-        return column.kind == "category" or name in categories
-
-    encoding, bases = None, {}
-    if formula is not None:
-        found = expand(formula.right, others, is_category)
-        encoding = Encoding(formula.text, found.terms, formula.response)
-        intercept, bases = intercept and found.intercept, found.bases
-        chosen = _columns_read(source, encoding)
-    elif features is None:
-        chosen = others
-    else:
-        chosen = tuple(name for name in features if name not in exclude)
-    check_features(source, chosen, target)
-    for name in categories:
-        column_of(source, name)
-        if name not in chosen:
-            raise ColumnError(f"category {name!r} is not among the features: add it")
-    if degree is not None and whole("degree", degree, 1, MOST_DEGREE) > 1:
-        encoding = Encoding("", _powers(chosen, is_category, degree))
-    plain = Design(target, chosen, {}, weights, missing, intercept, encoding)
-    if encoding is None:
-        to_learn: tuple[Factor, ...] = ()
-        levelled = [name for name in chosen if is_category(name)]
-        numbers = [name for name in chosen if not is_category(name)]
-    else:
-        to_learn = encoding.to_learn
-        numbers, levelled = [*encoding.numbers], [*encoding.categories]
-    levels: Levels = {}
-    learned: dict[str, Polynomials] = {}
-    if levelled or to_learn:
-        levels, learned = learn(
-            source,
-            categories=levelled,
-            numeric=[*numbers, target, *([weights] if weights else [])],
-            factors=to_learn,
-            missing=missing,
-            asked_for={*categories, *(formula.categories if formula else ())},
-        )
-    elif encoding is None:
-        return plain
-    if encoding is not None:
-        encoding = replace(encoding, learned=learned)
-    for name, base in bases.items():
-        levels[name] = _based(name, levels[name], base)
-    return _checked(replace(plain, levels=levels, encoding=encoding))
-
-
-def _columns_read(source: Source, encoding: Encoding) -> tuple[str, ...]:
-    """The columns that a formula reads, in the order of the data."""
-    if not encoding.terms:
-        raise DataError(
-            f"the formula {encoding.text!r} has no term: a line needs at least one"
-        )
-    by_name = {column.name: column for column in source.columns}
-    for name in encoding.numbers:
-        column = by_name.get(name) or column_of(source, name)
-        if column.kind == "category":
-            where = next(
-                f.text
-                for f in encoding.factors
-                if f.kind != "category" and name in f.columns
-            )
-            hint = decimal_hint(source, column) or f"as a category it is C({name})"
-            raise ColumnError(
-                f"{where} needs numbers and column {name!r} holds "
-                f"{said(source, column)}: {hint}"
-            )
-    wanted = {*encoding.numbers, *encoding.categories}
-    for name in encoding.categories:
-        if name not in by_name:
-            column_of(source, name)
-    return tuple(c.name for c in source.columns if c.name in wanted)
-
-
-def _powers(
-    names: Sequence[str], is_category: Callable[[str], bool], degree: int
-) -> tuple[Term, ...]:
-    """A term for each column: a category, or a polynomial."""
-    return tuple(
-        (
-            Factor("category", Column(name))
-            if is_category(name)
-            else Factor("poly", Column(name), degree),
-        )
-        for name in names
-    )
-
-
-def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
-    """Levels with the base first."""
-    if base not in levels:
-        near = closest(base, levels)
-        hint = f"did you mean {near!r}?" if near else f"it has {listed(levels)}"
-        raise DataError(f"column {name!r} has no level {base!r} to be the base: {hint}")
-    return (base, *(level for level in levels if level != base))
-
-
-def _checked(design: Design) -> Design:
-    """A design, unless its terms are too many or their names are not unique."""
-    doubled = [name for name, n in Counter(design.terms).items() if n > 1]
-    if doubled:
-        raise ColumnError(
-            f"two terms of the design would be called {doubled[0]!r}, a level of one "
-            "column and another column: rename one of the columns"
-        )
-    if len(design.terms) > MOST_TERMS:
-        most = max(design.levels, key=lambda name: len(design.levels[name]))
-        raise DataError(
-            f"the design has {len(design.terms):,} terms, most of them from "
-            f"{most!r}: leave it out, the limit is {MOST_TERMS:,}"
-        )
-    return design

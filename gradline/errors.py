@@ -109,6 +109,12 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     return folded[near[0]] if near else None
 
 
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The end of a message on a name that is not known: the nearest, or what else."""
+    near = closest(name, known)
+    return f"did you mean {near!r}?" if near else otherwise
+
+
 def listed(names: Iterable[str], most: int = 8) -> str:
     """Names for a message: quoted, separated by commas, cut after `most`."""
     all_names = list(names)
@@ -120,6 +126,5 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 def unknown_column(name: str, known: Iterable[str], where: str) -> ColumnError:
     """The error for a column that is not there, with the nearest name or a list."""
     names = list(known)
-    near = closest(name, names)
-    hint = f"did you mean {near!r}?" if near else f"it has {listed(names)}"
+    hint = did_you_mean(name, names, f"it has {listed(names)}")
     return ColumnError(f"{where} has no column {name!r}: {hint}")

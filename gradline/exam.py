@@ -8,13 +8,16 @@ because a part that fits were compared by is no test of the best of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from gradline.checks import one_of
 from gradline.data import Source
-from gradline.design import Design
+from gradline.design import Design, Missing
 from gradline.errors import DataError, UsageError
+from gradline.intake import is_bare_array
 from gradline.parts import KnownSource, known_only
-from gradline.prepare import Prepared
+from gradline.prepare import Prepared, reopened
 from gradline.scores import Scores
 from gradline.splits import PARTS, Split
 
@@ -100,6 +103,42 @@ def part_scores(
         ) from error
     unseen = rows.unseen if isinstance(rows, KnownSource) else 0
     return found.named(part, unseen)
+
+
+def scores_on(
+    given: tuple[Any, Any],
+    design: Design,
+    known: dict[str, Any] | None,
+    part: str | None,
+    reading: dict[str, Any],
+    scorer: Scorer,
+) -> Scores:
+    """The scores on data with known targets, or on a part of them.
+
+    Args:
+        given: data and y, as in `Fit.evaluate`.
+        design: of the fit.
+        known: the split of the fit, from its settings.
+        part: which part that split makes of these data; None for all rows.
+        reading: as in `Fit.evaluate`.
+        scorer: scores the rows of a source.
+    """
+    data, y = given
+    missing: Missing = reading.pop("missing", design.missing)
+    one_of("missing", missing, "error", "drop")
+    if y is None and is_bare_array(data):
+        raise UsageError("no target is given: give y beside x, evaluate(x, y)")
+    source = reopened(design, data, y, **reading)
+    names = {c.name for c in source.columns}
+    weights = design.weights if design.weights in names else None
+    design = replace(design, weights=weights, missing=missing)
+    if part is None:
+        return scorer(design, source).named(source.name)
+    if known is None:
+        raise UsageError(
+            "the fit had no split, so its data have no parts: leave part out"
+        )
+    return part_scores(Split(**known), source, part, design, scorer)
 
 
 def _times(count: int) -> str:

@@ -1,4 +1,4 @@
-"""fit(): from data to a certified line. "auto" lives here, and nowhere below.
+"""fit(): from data to a certified line. What "auto" means is in routes.py.
 
 Data become a source, a source gets a design, one pass leaves a state, the state gives
 the optimum and its loss; only where that would lose digits are the data read again.
@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gradline.certificate import Certificate
 from gradline.checks import one_of
@@ -19,14 +18,22 @@ from gradline.conclude import conclude, parameters_of
 from gradline.criteria import Criterion
 from gradline.data import Progress
 from gradline.design import Missing
-from gradline.errors import DataError, UsageError, listed
+from gradline.errors import UsageError, listed
 from gradline.folds import as_folds
 from gradline.heldout import held_out
 from gradline.model import LinearRegression
-from gradline.objective import Loss, Squared, as_loss, as_penalty
+from gradline.objective import Loss, as_loss, as_penalty
 from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
 from gradline.retrace import solved
+from gradline.routes import (
+    NO_VALIDATION,
+    check_model,
+    descends,
+    is_function,
+    refuse_idle,
+    route_of,
+)
 from gradline.splits import Split
 from gradline.stopping import EarlyStopping, as_early_stopping
 from gradline.survey import take_survey
@@ -193,7 +200,7 @@ def fit(
     name, options = optimizer_settings(optimizer, named, optimizer_options)
     batches = Batches(batch_size, schedule, shuffle, average, checkpoint)
     limits = None if bounds is None and not nonnegative else (bounds, nonnegative)
-    route = _route(method, loss, model, penalty, limits, batches)
+    route = route_of(method, loss, model, penalty, limits, batches)
     shrunk = as_penalty(penalty, alpha, l1_ratio, standardize)
     training = Training(
         lr,
@@ -204,10 +211,10 @@ def fit(
         name,
         options,
     )
-    goal: Any = loss if _is_function(loss) else as_loss(loss)
-    descends = _descends(method, training, optimizer is not None, route)
+    goal: Any = loss if is_function(loss) else as_loss(loss)
+    descending = descends(method, training, optimizer is not None, route)
     stopping = as_early_stopping(early_stopping)
-    _refuse_idle(route, descends, folds, stopping, split)
+    refuse_idle(route, descending, folds, stopping, split)
     one_of("degenerate", degenerate, "allow", "refuse")
     prepared = prepare(
         data,
@@ -228,7 +235,7 @@ def fit(
         decimal=decimal,
     )
     if stopping is not None and prepared.validation is None:
-        raise UsageError(_NO_VALIDATION)
+        raise UsageError(NO_VALIDATION)
     if begun is not None and tuple(begun.coefficients) != prepared.design.terms:
         raise UsageError(
             f"start is a fit on the terms {listed(begun.coefficients)} and these data "
@@ -255,7 +262,7 @@ def fit(
     else:
         refused = degenerate == "refuse"
         found = _least_squares(
-            prepared, training, descends, stopping, refused, progress
+            prepared, training, descending, stopping, refused, progress
         )
     return found.examined(prepared)
 
@@ -263,14 +270,14 @@ def fit(
 def _least_squares(
     prepared: Prepared,
     training: Training,
-    descends: bool,
+    descending: bool,
     stopping: EarlyStopping | None,
     refused: bool,
     progress: Progress | None,
 ) -> Fit:
     """By solving, or by descent in closed form or on the state."""
     survey = take_survey(prepared.source, prepared.design, progress, refused)
-    if not descends:
+    if not descending:
         return solved(survey.best)
     held = None
     if prepared.validation is not None:
@@ -318,7 +325,7 @@ def certify(
     Raises:
         ShapeError: the model has not one weight per term, or several outputs.
     """
-    _check_model("model", model)
+    check_model("model", model)
     prepared = prepare(
         data,
         y,
@@ -334,126 +341,3 @@ def certify(
     )
     survey = take_survey(prepared.source, prepared.design)
     return conclude(survey, parameters_of(model, survey), method="gd").certificate
-
-
-#: What finds the line, see `fit`.
-_Route = Literal["least squares", "loss", "penalty", "batches", "network"]
-
-
-def _route(
-    method: str, loss: Any, model: Any, penalty: Any, limits: Any, batches: Batches
-) -> _Route:
-    """What is asked for, by the arguments that are given."""
-    one_of("method", method, "auto", "exact", "gd", "sgd")
-    if model is not None or _is_function(loss):
-        route: _Route = "network"
-    elif method == "sgd" or batches.given:
-        route = "batches"
-    elif penalty is not None or limits is not None:
-        route = "penalty"
-    elif not isinstance(as_loss(loss), Squared):
-        route = "loss"
-    else:
-        return "least squares"
-    plain = isinstance(loss, str) and loss == "squared"
-    asked = [
-        ("penalty", penalty is not None, route == "penalty"),
-        ("bounds", limits is not None, route == "penalty"),
-        ("loss", not plain, route != "penalty"),
-        ("method", method in ("exact", "gd"), route not in ("batches", "network")),
-    ]
-    for name, given, welcome in asked:
-        if given and not welcome:
-            raise UsageError(f"{name} does not go with {_WAYS[route]}: {_HINTS[name]}")
-    return route
-
-
-def _is_function(loss: Any) -> bool:
-    """Whether a loss is a function or a module, and none of those with a name."""
-    return callable(loss) and not isinstance(loss, type)
-
-
-_WAYS = {
-    "loss": "a loss that is not squared",
-    "penalty": "a penalty or bounds on the slopes",
-    "batches": "minibatches",
-    "network": "a module of your own",
-}
-_HINTS = {
-    "penalty": "leave it out, or give weight_decay, which every optimiser has",
-    "bounds": "leave them out",
-    "loss": "leave it out, for they belong to the squared loss",
-    "method": "leave it out, or give method='sgd'",
-}
-
-
-def _descends(method: str, training: Training, optimizer: bool, route: _Route) -> bool:
-    """Settle "auto", and refuse settings that would have no effect."""
-    given = {
-        "lr": training.lr is not None,
-        "epochs": training.epochs is not None,
-        "standardize": training.standardize is not None,
-        "start": training.start is not None,
-        "seed": training.seed is not None,
-        "optimizer": optimizer,
-    }
-    names = [name for name, is_given in given.items() if is_given]
-    names += training.options
-    if method == "exact" and names:
-        raise UsageError(
-            f"method='exact' does not descend and has no use for {', '.join(names)}: "
-            "leave it out, or give method='gd'"
-        )
-    if training.start is not None:
-        _check_model("start", training.start)
-    training.check(route in ("batches", "network"))
-    return method in ("gd", "sgd") or bool(names)
-
-
-def _refuse_idle(
-    route: _Route,
-    descends: bool,
-    folds: Any,
-    stopping: EarlyStopping | None,
-    split: Split | None,
-) -> None:
-    """Refuse what would have no effect on this route."""
-    if route in ("loss", "penalty") and descends:
-        raise UsageError(
-            f"{_WAYS[route]} needs no descent and has no use for lr, epochs, optimizer "
-            "and the like: leave them out, or give batch_size to descend by minibatches"
-        )
-    if folds is not None and route != "penalty":
-        raise UsageError(
-            "folds is for choosing a penalty: leave it out, or give penalty='ridge'"
-        )
-    if stopping is None:
-        return
-    if not (descends or route in ("batches", "network")):
-        raise UsageError(
-            "early_stopping is for a descent: leave it out, or give method='gd'"
-        )
-    if split is None or not split.has("validation"):
-        raise UsageError(_NO_VALIDATION)
-
-
-_NO_VALIDATION = (
-    "early_stopping needs rows to watch that are not learned from: give "
-    "split=gl.Split(validation=0.2) (--validation 0.2) too"
-)
-
-
-def _check_model(name: str, model: Any) -> None:
-    """Refuse what is no linear model, or one with NaN in it."""
-    weight, bias = getattr(model, "weight", None), getattr(model, "bias", None)
-    if not (isinstance(weight, Tensor) and isinstance(bias, Tensor | None)):
-        raise UsageError(
-            f"{name} is a {type(model).__name__}: give a gl.LinearRegression, or a "
-            "torch.nn.Linear"
-        )
-    fine = torch.isfinite(weight).all()
-    if not (fine and (bias is None or torch.isfinite(bias).all())):
-        raise DataError(
-            f"{name} has a weight or bias that is NaN or infinite: it has diverged; "
-            "start again with a smaller lr"
-        )

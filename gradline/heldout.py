@@ -15,7 +15,7 @@ from gradline.design import Design
 from gradline.path import PART, Path
 from gradline.quadratic import Quadratic, quadratic
 from gradline.stopping import EarlyStopping, Stopper
-from gradline.survey import take_survey
+from gradline.survey import Survey, take_survey
 
 #: Epochs looked at in one go, to begin with.
 FIRST_LOOK = 512
@@ -31,17 +31,26 @@ def held_out(
         design: learned from those that are.
         progress: is told how reading gets on.
     """
-    survey = take_survey(source, design, progress)
-    found = quadratic(
+    found = loss_of(take_survey(source, design, progress))
+    return replace(found, unseen=getattr(source, "unseen", 0))
+
+
+def loss_of(survey: Survey, standardize: bool = False) -> Quadratic:
+    """The loss of a survey's rows as a quadratic of slopes and intercept.
+
+    Args:
+        survey: of the rows.
+        standardize: whether slopes are those of standardised features.
+    """
+    return quadratic(
         survey.spectrum,
         survey.mean,
         survey.optimum,
         survey.level,
         survey.optimum_loss,
-        False,
-        design.intercept,
+        standardize,
+        survey.design.intercept,
     )
-    return replace(found, unseen=getattr(source, "unseen", 0))
 
 
 def stop_early(

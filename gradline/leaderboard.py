@@ -6,8 +6,9 @@ import textwrap
 from collections import Counter
 from typing import Any
 
+from gradline.layout import WIDTH, number, printable
 from gradline.spaces import Choice, plain
-from gradline.terminal import WIDTH, number, printable, scores_line
+from gradline.terminal import scores_line
 from gradline.trials import Trial, Tuning
 
 #: So many of the best trials are shown.

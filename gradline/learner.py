@@ -26,15 +26,15 @@ from torch import Tensor
 from gradline.batchrun import diverged, steps_of
 from gradline.conclude import conclude
 from gradline.data import Batch, Column, Source
-from gradline.design import Design, Missing, check_target
+from gradline.design import Design, Missing
 from gradline.errors import DataError, UsageError
-from gradline.intake import open_table
 from gradline.model import LinearRegression
 from gradline.objective import Squared
 from gradline.plans import Plan, check, first_point, settle, shift_and_scale
-from gradline.prepare import prepare
+from gradline.prepare import prepare, reopened
 from gradline.reading import Reading, read_once
 from gradline.result import Fit
+from gradline.retrace import Origin
 from gradline.shuffle import BatchStream
 from gradline.stepping import Steps
 from gradline.survey import MAE_NUMBERS, take_survey
@@ -160,7 +160,9 @@ class Learner:
             source, design = prepared.source, prepared.design
         else:
             design = self._design
-            source = self._opened(design, data, y, reading)
+            weights = self._columns["weights"]
+            reading["categories"] = tuple(self._columns["categories"])
+            source = reopened(design, data, y, weights=weights, **reading)
         found = read_once(source, design, hold=HOLD)
         if found.tally.rows == 0:
             raise DataError(f"{source.name} has no rows to learn from: give some")
@@ -209,7 +211,13 @@ class Learner:
             "coefficients may be off by as much as their errors; give gl.fit all rows, "
             "with method='exact'",
         }
-        return conclude(survey, self._raw(inner), method="sgd", settings=settings)
+        return conclude(
+            survey,
+            self._raw(inner),
+            method="sgd",
+            settings=settings,
+            origin=Origin(survey),
+        )
 
     def _average(self) -> Tensor:
         """The mean of the parameters after each step, from the last but one doubling.
@@ -247,21 +255,6 @@ class Learner:
         numbers = self.rows * (len(self._reading.design.terms) + 1)
         if kept is not None and more is not None and numbers <= HOLD:
             self._reading.rows = [*kept, *more]
-
-    def _opened(self, design: Design, data: Any, y: Any, reading: Any) -> Source:
-        """A later chunk as a source with the columns of the first."""
-        table = open_table(
-            data,
-            y,
-            target=design.target,
-            weights=self._columns["weights"],
-            names=design.features,
-            categories=tuple(self._columns["categories"]),
-            **reading,
-        )
-        check_target(table.source, design.target)
-        design.check_columns(table.source)
-        return table.source
 
     def _stream(self, source: Source, design: Design, found: Reading) -> BatchStream:
         assert self._plan is not None

@@ -22,7 +22,8 @@ from gradline.curves import LearningCurve
 from gradline.data import Array, Batch, Progress, Source, row_places
 from gradline.design import Design, Missing
 from gradline.errors import DataError, UsageError
-from gradline.folds import AllRows, Blocks, Folds, Labeller, as_folds, read_blocks
+from gradline.folds import AllRows, Blocks, Folds, Labeller, as_folds
+from gradline.foldstates import read_blocks
 from gradline.objective import Penalty, as_penalty
 from gradline.prepare import Prepared, prepare
 from gradline.reading import read_once, share_cores
@@ -345,7 +346,7 @@ def _curve(
         rows.mean(axis=0)[enough],
         train.T[enough],
         validation.T[enough],
-        design.target,
+        design.response,
         len(design.terms),
         how,
     )

@@ -99,7 +99,7 @@ def _about(survey: Survey, plan: Plan, first: Tensor) -> dict[str, Any]:
         "data": survey.source.name,
         "rows": survey.tally.rows,
         "terms": list(survey.design.terms),
-        "target": survey.design.target,
+        "target": survey.design.response,
         "loss": repr(plan.loss),
         "epochs": plan.epochs,
         **plan.settings(),

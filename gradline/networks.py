@@ -28,9 +28,8 @@ from gradline.data import Progress
 from gradline.design import Design
 from gradline.errors import Status, UsageError
 from gradline.model import LinearRegression
+from gradline.modulejob import History, Job
 from gradline.moduleloop import (
-    History,
-    Job,
     full_batches,
     minibatches,
     own_randomness,
@@ -38,7 +37,7 @@ from gradline.moduleloop import (
 from gradline.objective import Absolute, Huber, Loss, Quantile, Squared
 from gradline.prepare import Prepared
 from gradline.result import Fit
-from gradline.retrace import epochs_to_keep
+from gradline.retrace import Origin, epochs_to_keep
 from gradline.schedules import as_schedule
 from gradline.scores import Trace, score_by
 from gradline.stopping import EarlyStopping, sentence, unseen_note
@@ -171,7 +170,13 @@ def _concluded(
     if job.linear and isinstance(job.goal, Squared):
         line = torch.from_numpy(job.line_now())
         return conclude(
-            survey, line, method="gd", trace=trace, settings=settings, notes=notes
+            survey,
+            line,
+            method="gd",
+            trace=trace,
+            settings=settings,
+            notes=notes,
+            origin=Origin(survey),
         )
     settings["no_inference"] = (
         f"no standard errors for {'a line' if job.linear else f'a {kind}'} trained on "

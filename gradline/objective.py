@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradline.checks import one_of, real
-from gradline.errors import UsageError, closest
+from gradline.errors import UsageError, did_you_mean
 
 SQUARED = "mean squared error"
 
@@ -139,8 +139,7 @@ def as_loss(value: Any) -> Loss:
         return Quantile(*values)
     if name == "huber" and len(values) <= 2:
         return Huber(*values)
-    near = closest(name, _NAMES)
-    hint = f"did you mean {near!r}?" if near else f"known are {', '.join(_NAMES)}"
+    hint = did_you_mean(name, _NAMES, f"known are {', '.join(_NAMES)}")
     raise UsageError(f"there is no loss {value!r}: {hint}")
 
 

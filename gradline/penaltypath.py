@@ -80,12 +80,9 @@ class RegularizationPath:
         Args:
             path: where to write it too: .png, .svg or .pdf.
         """
-        from gradline.plots import draw_path, save_figure
+        from gradline.plots import draw_path, saved
 
-        figure = draw_path(self)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return saved(draw_path(self), path)
 
     def __repr__(self) -> str:
         return (
@@ -211,6 +208,6 @@ def regularization_path(
         penalty=kind.name,
         l1_ratio=kind.l1_ratio,
         standardize=kind.standardize,
-        target=design.target,
+        target=design.response,
         rows=survey.tally.rows,
     )

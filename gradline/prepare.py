@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 from gradline.checks import column_name, column_names
 from gradline.data import Source
-from gradline.design import Design, Missing, build_design
+from gradline.design import Design, Missing
+from gradline.designing import build_design
 from gradline.errors import UsageError
 from gradline.formula import Formula
 from gradline.grammar import parse
 from gradline.intake import open_table
 from gradline.parts import known_only
 from gradline.splits import Split
+from gradline.usable import check_target
 
 
 class Prepared(NamedTuple):
@@ -154,3 +156,22 @@ def _refuse_beside(
             "exclude takes columns out of a formula's dot, and this formula has none: "
             "leave exclude out, and the column out of the formula"
         )
+
+
+def reopened(design: Design, data: Any, y: Any, **reading: Any) -> Source:
+    """Other data for a design that is known, with the target: opened and checked.
+
+    Args:
+        design: of a fit.
+        data: what `fit` takes.
+        y: the target, (n,), unless it is a column of data.
+        **reading: as `intake.open_table`.
+
+    Raises:
+        ColumnError: a column is missing, or of another kind.
+    """
+    reading.setdefault("categories", design.texts)
+    table = open_table(data, y, target=design.target, names=design.features, **reading)
+    check_target(table.source, design.target)
+    design.check_columns(table.source)
+    return table.source

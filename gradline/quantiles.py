@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from gradline.checks import one_of, real
-from gradline.data import Array, Progress, row_number
-from gradline.design import Design, Mask, Missing
+from gradline.data import Array, Mask, Progress, row_number
+from gradline.design import Design, Missing
 from gradline.errors import UsageError, closest
 from gradline.objective import Quantile
 from gradline.prepare import Prepared, prepare
@@ -126,12 +126,9 @@ class QuantileFits(Mapping[float, Fit]):
         Raises:
             UsageError: there is more than one feature, or it is a category.
         """
-        from gradline.plots import draw_quantiles, save_figure
+        from gradline.plots import draw_quantiles, saved
 
-        figure = draw_quantiles(self)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return saved(draw_quantiles(self), path)
 
     def __repr__(self) -> str:
         first = next(iter(self.values()))

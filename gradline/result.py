@@ -1,14 +1,14 @@
 """What a fit is: coefficients in the units of the input, and all that is known of them.
 
-A Fit is a result, not an estimator: nothing in it changes.
+A Fit is a result, not an estimator: nothing in it changes. Most of this file says what
+its methods take and give; what they do is in inference.py, predicting.py, exam.py and,
+for what is shown, faces.py.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -16,10 +16,11 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.checks import one_of
 from gradline.data import Array, Batch, Progress, Source
-from gradline.design import Design, Missing, check_target
-from gradline.errors import DataError, MissingValueError, UsageError
+from gradline.design import Design
+from gradline.errors import UsageError
 from gradline.evidence import Evidence, Line, why_not
-from gradline.exam import Exam, part_scores
+from gradline.exam import Exam, scores_on
+from gradline.faces import Faces
 from gradline.inference import (
     Inference,
     Influence,
@@ -29,17 +30,15 @@ from gradline.inference import (
     infer,
     influence,
 )
-from gradline.intake import is_bare_array, open_features, open_table
-from gradline.prepare import Prepared
+from gradline.intake import is_bare_array, open_features
+from gradline.predicting import predicted_batches
+from gradline.prepare import Prepared, reopened
 from gradline.sandwich import Cov
 from gradline.scores import Sample, Scores, Trace, score, score_by
 from gradline.splits import PARTS, Split
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from gradline.modules import Trained
-    from gradline.paraboloid import LossSurface
 
 
 #: How a fit may have been found.
@@ -50,7 +49,7 @@ _LATE = frozenset(["certificate", "metrics", "notes", "evidence"])
 
 
 @dataclass(frozen=True, repr=False)
-class Fit:
+class Fit(Faces):
     """A fitted line (or plane), its certificate and its history.
 
     Attributes:
@@ -360,46 +359,8 @@ class Fit:
     def _predicted(
         self, source: Source, missing: str, columns: tuple[str, ...] | None
     ) -> Iterator[tuple[Batch, Array, Array]]:
-        """Each batch with its terms X (rows, d) and predictions (rows,)."""
-        one_of("missing", missing, "error", "nan")
-        start = 0
-        for batch in self._batches(source, columns):
-            X, complete = self.design.matrix(batch, start)
-            if missing == "error" and not complete.all():
-                row = int(np.argmin(complete))
-                gap = next(
-                    (
-                        t
-                        for t, v in zip(self.design.terms, X[row], strict=True)
-                        if np.isnan(v)
-                    ),
-                    "?",
-                )
-                gap = self._missing_in(batch, row) or gap
-                raise MissingValueError(
-                    f"column {gap!r} has a missing value, first in row "
-                    f"{start + row + 1:,}: fill it in, or predict nothing there with "
-                    "missing='nan' (--missing nan)"
-                )
-            with np.errstate(over="ignore", invalid="ignore"):
-                predicted = self.predict_terms(X)
-            if not np.isfinite(predicted[complete]).all():
-                row = int(np.argmin(np.isfinite(predicted) | ~complete))
-                raise DataError(
-                    f"the prediction for row {start + row + 1:,} is not finite, its "
-                    "values are too large: correct the row or leave it out"
-                )
-            yield batch, X, predicted
-            start += batch.rows
-
-    def _batches(
-        self, source: Source, columns: tuple[str, ...] | None
-    ) -> Iterator[Batch]:
-        if columns is not None:  # whoever names them wants the batches of the source
-            yield from source.batches(columns)
-            return
-        for batch in source.batches(self.design.features):
-            yield from self.design.pieces(batch)
+        predict = self.predict_terms
+        return predicted_batches(self.design, predict, source, missing, columns)
 
     def predict_terms(self, X: Array) -> Array:
         """Predict from the terms of the design, (n, d): (n,)."""
@@ -438,27 +399,8 @@ class Fit:
         """
         if data is None:
             return self._scores_of(part, y, reading)
-        missing: Missing = reading.pop("missing", self.design.missing)
-        one_of("missing", missing, "error", "drop")
-        if y is None and is_bare_array(data):
-            raise UsageError("no target is given: give y beside x, evaluate(x, y)")
-        reading.setdefault("categories", self.design.texts)
-        table = open_table(
-            data, y, target=self.design.target, names=self.design.features, **reading
-        )
-        check_target(table.source, self.design.target)
-        self.design.check_columns(table.source)
-        names = {c.name for c in table.source.columns}
-        weights = self.design.weights if self.design.weights in names else None
-        design = dataclasses.replace(self.design, weights=weights, missing=missing)
-        if part is not None:
-            if (known := self.settings.get("split")) is None:
-                raise UsageError(
-                    "the fit had no split, so its data have no parts: leave part out"
-                )
-            split = Split(**known)
-            return part_scores(split, table.source, part, design, self._score)
-        return self._score(design, table.source).named(table.source.name)
+        known = self.settings.get("split")
+        return scores_on((data, y), self.design, known, part, reading, self._score)
 
     def has_part(self, part: str) -> bool:
         """Whether the fit's own data, if it holds them, have such a part."""
@@ -497,156 +439,6 @@ class Fit:
         if self._network is not None:
             return score_by(design, source, self._network.predict)
         return score(design, source, self.slopes, self.center, self.level)
-
-    def plot(self, path: str | FilePath | None = None) -> Figure:
-        """Draw the fit: the line over the points, or predicted against actual.
-
-        Args:
-            path: where to write it too: .png, .svg or .pdf.
-
-        Returns:
-            A matplotlib Figure.
-
-        Raises:
-            DataError: the fit was loaded from a file, which holds no rows to draw.
-        """
-        from gradline.plots import draw_fit
-
-        return _saved(draw_fit(self), path)
-
-    def save(self, path: str | FilePath) -> None:
-        """Write the fit to one safetensors file, whole or not at all.
-
-        Raises:
-            FileError: it cannot be written; what was there before is untouched.
-        """
-        from gradline.save import save
-
-        save(self, path)
-
-    def at(self, epoch: int) -> Fit:
-        """The fit after `epoch` epochs of its descent, certified and scored.
-
-        Args:
-            epoch: any from 0 to 10 million for SGD, beyond the last one too; one that
-                was recorded, for another optimiser and for a fit that was loaded.
-
-        Raises:
-            DataError: the fit is exact; or that epoch was not recorded.
-        """
-        self._refuse_network("the model at other epochs")
-        from gradline.retrace import at
-
-        found = at(self, epoch)
-        if self._exam is not None:
-            found.examined(self._exam.prepared)
-        return found
-
-    def loss_surface(
-        self,
-        x: str | None = None,
-        y: str | None = None,
-        *,
-        span: tuple[tuple[float, float], tuple[float, float]] | None = None,
-        points: int = 101,
-        others: Literal["optimum", "fit"] = "optimum",
-    ) -> LossSurface:
-        """The loss over two coefficients, exactly, on a grid.
-
-        Args:
-            x: a term, or "Intercept"; the first term unless told.
-            y: another one; the intercept unless told, or the second term without one.
-            span: from where to where, for both; unless told, wide enough to show the
-                start of the descent, its steps and the optimum.
-            points: along each side.
-            others: where all other coefficients are: at their best for each point
-                ("optimum", a profile), or as in this fit ("fit", a slice).
-
-        Raises:
-            DataError: the fit was loaded from a file.
-            UsageError: no such coefficient.
-        """
-        self._refuse_network("the loss over two coefficients")
-        from gradline.surface import loss_surface
-
-        return loss_surface(self, x, y, span, points, others)
-
-    def plot_loss(self, path: str | FilePath | None = None) -> Figure:
-        """Draw the loss of a descent by epoch, and its gap to the exact optimum.
-
-        The loss of the validation part is drawn beside it where there is one, and the
-        epoch that early stopping chose is marked.
-
-        Args:
-            path: where to write it too: .png, .svg or .pdf.
-
-        Returns:
-            A matplotlib Figure.
-
-        Raises:
-            DataError: the fit is exact, so there was no descent to draw.
-        """
-        from gradline.plots import loss_figure
-
-        if self.trace is None:
-            raise DataError(
-                "an exact fit has no losses to draw: descend, with method='gd'"
-            )
-        optimum = self.certificate.optimum_loss
-        figure = loss_figure(
-            self.trace.epochs,
-            self.trace.losses,
-            optimum=None if np.isnan(optimum) else optimum,
-            validation=self.trace.validation_losses,
-            chosen=self.trace.best_epoch,
-        )
-        return _saved(figure, path)
-
-    def plot_alpha(self, path: str | FilePath | None = None) -> Figure:
-        """Draw the cross-validated error over alpha, and the alpha that was chosen.
-
-        Args:
-            path: where to write it too: .png, .svg or .pdf.
-
-        Returns:
-            A matplotlib Figure.
-
-        Raises:
-            DataError: alpha was not chosen by the data, or the fit was loaded.
-        """
-        if self.cross_validation is None:
-            raise DataError(
-                "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
-            )
-        figure: Figure = self.cross_validation.plot(path)
-        return figure
-
-    def plot_surface(
-        self,
-        path: str | FilePath | None = None,
-        terms: Sequence[str] | None = None,
-    ) -> Figure:
-        """Draw the loss over two coefficients, and the path of the descent across it.
-
-        Its contours are the ellipses of `loss_surface`, all other coefficients at
-        their best.
-
-        Args:
-            path: where to write it too: .png, .svg or .pdf.
-            terms: which two; "Intercept" may be one. The first two terms unless told,
-                or the only one and the intercept.
-
-        Returns:
-            A matplotlib Figure.
-
-        Raises:
-            DataError: the fit was loaded from a file.
-            UsageError: not two coefficients, or one that is not there.
-        """
-        self._refuse_network("the loss over two coefficients")
-        from gradline.plots import draw_surface
-
-        return _saved(draw_surface(self, terms), path)
 
     def __repr__(self) -> str:
         return (
@@ -687,48 +479,11 @@ class Fit:
             return self._source
         if y is None and is_bare_array(data):
             raise UsageError("no target is given: give data and y")
-        reading = {"categories": self.design.texts} | reading
-        table = open_table(
-            data,
-            y,
-            target=self.design.target,
-            weights=weights,
-            names=self.design.features,
-            **reading,
-        )
-        check_target(table.source, self.design.target)
-        self.design.check_columns(table.source)
+        source = reopened(self.design, data, y, weights=weights, **reading)
         wanted = self.design.weights
-        if wanted is not None and wanted not in {c.name for c in table.source.columns}:
+        if wanted is not None and wanted not in {c.name for c in source.columns}:
             raise UsageError(
-                f"the fit was weighted by {wanted!r}, which {table.source.name} lacks: "
+                f"the fit was weighted by {wanted!r}, which {source.name} lacks: "
                 "give weights too"
             )
-        return table.source
-
-    def _refuse_network(self, what: str) -> None:
-        """Say that a module has no coefficients."""
-        if self._network is not None:
-            raise DataError(
-                f"{what} is known for a line, and this fit is a module of your own: "
-                "fit without model"
-            )
-
-    def _missing_in(self, batch: Batch, row: int) -> str | None:
-        """The first feature that is missing in a row of a batch."""
-        for name in self.design.features:
-            if name not in self.design.numbers:
-                if batch.category(name)[0][row] < 0:
-                    return name
-            elif np.isnan(batch.numbers([name])[row, 0]):
-                return name
-        return None
-
-
-def _saved(figure: Figure, path: str | FilePath | None) -> Figure:
-    """A figure, written to a file too where one is named."""
-    if path is not None:
-        from gradline.plots import save_figure
-
-        save_figure(figure, path)
-    return figure
+        return source

@@ -142,12 +142,12 @@ def at(fit: Fit, epoch: int) -> Fit:
     epoch = whole("epoch", epoch, most=MOST_EPOCHS)
     trace, origin = fit.trace, fit._origin
     if trace is None:
-        raise DataError("an exact fit has no epochs: descend, with method='gd'")
+        raise no_descent(fit, "epochs")
     left_out = ("data", "early_stopping")
     settings = {k: v for k, v in fit.settings.items() if k not in left_out}
     if isinstance(origin, Origin) and origin.path is not None:
         return trained(origin.survey, origin.path, epoch, settings, origin.held)
-    last = _recorded(trace, epoch, loaded=origin is None)
+    last = _recorded(trace, epoch, loaded=fit.sample is None)
     short = trace.until(last)
     how = {}
     if "how" in settings:
@@ -171,6 +171,24 @@ def at(fit: Fit, epoch: int) -> Fit:
             "fit.trace has the weights and the loss, or fit with so many epochs"
         )
     return _from_trace(fit, short, epoch)
+
+
+def no_descent(fit: Fit, lacks: str) -> DataError:
+    """The error for what only a descent has: epochs, losses."""
+    if fit.method == "exact":
+        return DataError(f"an exact fit has no {lacks}: descend, with method='gd'")
+    if fit.method == "sgd":
+        return DataError(
+            f"a Learner's fit has no {lacks}, since its chunks come once: give gl.fit "
+            "all rows, with method='gd' or 'sgd'"
+        )
+    hint = "give batch_size=256, which descends"
+    if fit.method == "penalized":
+        hint = "descend, with method='gd' and neither penalty nor bounds"
+    return DataError(
+        f"this fit was found without a descent, by {fit.settings['how']}, and has no "
+        f"{lacks}: {hint}"
+    )
 
 
 def epochs_to_keep(total: int, features: int) -> Epochs:

@@ -29,14 +29,13 @@ data augmentation", 1974 (PRESS).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from gradline.data import Array, Chunk
-from gradline.solvers import column_scale
+from gradline.scaled import scaled
 from gradline.state import SMALL, Moments
 
 #: Alphas go from so many times the largest eigenvalue, where slopes have all but
@@ -116,20 +115,9 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
         moments: the state, of d features and k targets; it stays as it is.
         standardize: whether slopes of standardised features are counted.
     """
-    state = Moments(moments.features, moments.targets, moments.intercept)
-    state.merge(moments)
-    state.fit_line()
-    sums, W = state.value(), state.weight
-    deviation = column_scale(sums)[:-1].numpy()
-    live = deviation > 0
-    scale = deviation if standardize else np.ones_like(deviation)
-    divide = np.where(live, scale, 1.0)
-    matrix = sums.xx / (W * divide[:, None] * divide)
-    matrix[~live] = 0
-    matrix[:, ~live] = 0
+    state, sums, live, divide, matrix, pull = scaled(moments, standardize)
     found, V = _eigh(matrix)
     found = np.where(found > _ROUNDING * max(float(found[-1]), 0.0), found, 0.0)
-    pull = np.where(live[:, None], state.xr / (W * divide[:, None]), 0.0)
     return Eigen(
         found,
         np.where(live[:, None], V / divide[:, None], 0.0),
@@ -137,10 +125,10 @@ def eigen(moments: Moments, standardize: bool = True) -> Eigen:
         V.T @ pull,
         sums.x_mean,
         sums.y_mean,
-        W,
+        state.weight,
         sums.counted,
         state.intercept,
-        state.rr / W,
+        state.rr / state.weight,
     )
 
 
@@ -252,22 +240,3 @@ class LeaveOneOut:
                 residual *= weight[:, None]
             sums = residual.sum(axis=0)
             self._sums[:, k] += np.where(np.isnan(sums), np.inf, sums)
-
-
-def leave_one_out(
-    chunks: Iterable[Chunk], moments: Moments, alphas: Array, standardize: bool = True
-) -> Array:
-    """The leave-one-out error at each alpha, (A, k), by one pass over the rows.
-
-    Args:
-        chunks: all rows that the state is of.
-        moments: their state.
-        alphas: (A,).
-        standardize: whether slopes of standardised features are counted.
-
-    Equivalent: sklearn.linear_model.RidgeCV(cv=None), on features scaled before.
-    """
-    found = LeaveOneOut(eigen(moments, standardize), alphas)
-    for chunk in chunks:
-        found.add(chunk)
-    return found.value()

@@ -18,12 +18,13 @@ from gradline.data import (
     Batch,
     Chunk,
     Codes,
+    Mask,
     Progress,
     Source,
     column_of,
     shape_text,
 )
-from gradline.design import Design, Mask, Tally
+from gradline.design import Design, Tally
 from gradline.errors import DataError, ShapeError
 from gradline.evidence import Evidence, Line, centred, sure, whitened
 from gradline.threads import blas_threads, threads_beside

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer, lr_scheduler
 
-from gradline.errors import UsageError, closest
+from gradline.errors import UsageError, closest, did_you_mean
 
 OWN = ("constant", "inverse", "linear", "cosine")
 
@@ -139,8 +139,7 @@ def _known(name: str) -> str:
             "the loop yourself around gl.descend"
         )
     if found is None:
-        near = closest(name, by_folded.values())
-        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(OWN)}"
+        hint = did_you_mean(name, by_folded.values(), f"known are {', '.join(OWN)}")
         raise UsageError(
             f"there is no schedule {name!r}: {hint}, or a class of "
             "torch.optim.lr_scheduler"

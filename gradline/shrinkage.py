@@ -25,7 +25,8 @@ from gradline.coordinate import Point, Terms, minimise
 from gradline.data import Array
 from gradline.errors import UsageError
 from gradline.freeslopes import Factor, Quadratic
-from gradline.solvers import SAFE_CONDITION, Singular, column_scale
+from gradline.scaled import scaled
+from gradline.solvers import SAFE_CONDITION, Singular
 from gradline.state import EPS, Moments
 from gradline.survey import Survey
 
@@ -192,18 +193,8 @@ def of_moments(moments: Moments, standardize: bool, bounds: Bounds) -> Shrinkabl
     They are measured from the least-squares line of all its rows; the state given stays
     as it is.
     """
-    state = Moments(moments.features, moments.targets, moments.intercept)
-    state.merge(moments)
-    state.fit_line()
-    sums, W = state.value(), state.weight
-    deviation = column_scale(sums)[:-1].numpy()
-    live = deviation > 0
-    unit = deviation if standardize else np.where(live, 1.0, 0.0)
-    divide = np.where(live, unit, 1.0)
-    matrix = sums.xx / (W * divide[:, None] * divide)
-    matrix[~live] = 0
-    matrix[:, ~live] = 0
-    pull = np.where(live[:, None], state.xr / (W * divide[:, None]), 0.0)
+    state, sums, live, divide, matrix, pull = scaled(moments, standardize)
+    W, unit = state.weight, np.where(live, divide, 0.0)
     problems = [
         Quadratic(
             matrix,

@@ -19,10 +19,10 @@ import numpy as np
 from gradline.bounds import read_bounds
 from gradline.data import Array, Chunk
 from gradline.effects import DESCENT, descends, squared
-from gradline.heldout import stop_early
+from gradline.heldout import loss_of, stop_early
 from gradline.objective import Penalty, as_penalty
 from gradline.prepare import prepare
-from gradline.quadratic import Quadratic, quadratic
+from gradline.quadratic import Quadratic
 from gradline.result import Fit
 from gradline.retrace import solved
 from gradline.shrinkage import Shrinkable, of_survey, unbounded
@@ -62,16 +62,7 @@ class Side:
     @cached_property
     def loss(self) -> Quadratic:
         """The loss over raw slopes and intercept."""
-        s = self.survey
-        return quadratic(
-            s.spectrum,
-            s.mean,
-            s.optimum,
-            s.level,
-            s.optimum_loss,
-            False,
-            s.design.intercept,
-        )
+        return loss_of(self.survey)
 
     def shrinkable(self, standardize: bool, limits: tuple[Any, Any]) -> Shrinkable:
         """The loss in the units that a penalty counts slopes in, within bounds."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gradline.checks import real
-from gradline.errors import UsageError, closest, listed
+from gradline.errors import UsageError, did_you_mean, listed
 
 #: A grid of more settings than this is refused.
 MOST_SETTINGS = 100_000
@@ -97,8 +97,7 @@ def check_name(name: Any, known: list[str]) -> None:
     """Refuse what is no argument that may be searched or fixed."""
     if name in known:
         return
-    near = closest(str(name), known)
-    hint = f"did you mean {near!r}?" if near else f"known are {listed(known, 40)}"
+    hint = did_you_mean(str(name), known, f"known are {listed(known, 40)}")
     raise UsageError(f"tune has no argument {name!r} to set or to search: {hint}")
 
 

@@ -24,7 +24,8 @@ from torch import Tensor
 from gradline.checks import one_of, real, whole
 from gradline.data import Array
 from gradline.design import INTERCEPT
-from gradline.errors import DataError, UsageError, closest, listed
+from gradline.errors import DataError, UsageError, did_you_mean, listed
+from gradline.objective import SQUARED
 from gradline.paraboloid import LossSurface, rise
 from gradline.path import raw_root
 from gradline.state import EPS
@@ -57,9 +58,7 @@ def loss_surface(
     one_of("others", others, "optimum", "fit")
     survey = fit._origin.survey if fit._origin is not None else None
     if not isinstance(survey, Survey):
-        raise DataError(
-            "the fit was loaded from a file, which does not hold the state: fit again"
-        )
+        raise _no_state(fit)
     at_fit = torch.from_numpy(np.append(fit.slopes, fit.intercept))
     centre, base, root = _paraboloid(survey, columns, at_fit, others == "fit")
     trail = None
@@ -86,6 +85,20 @@ def loss_surface(
         root,
         "fit" if others == "fit" else "optimum",
         trail,
+    )
+
+
+def _no_state(fit: Fit) -> DataError:
+    """Why the state of the squared loss is not there, and what to do."""
+    other = fit.method == "sgd" and fit.certificate.objective != SQUARED
+    if other or fit.method in ("robust", "network"):
+        how = fit.settings.get("how", fit.certificate.objective)
+        return DataError(
+            "the loss over two coefficients is known for a line and the squared loss, "
+            f"and this fit is by {how}: fit without loss and model"
+        )
+    return DataError(
+        "the fit was loaded from a file, which does not hold the state: fit again"
     )
 
 
@@ -188,6 +201,5 @@ def _column(name: Any, terms: list[str], intercept: bool) -> int:
     known = [*terms, INTERCEPT] if intercept else terms
     if isinstance(name, str) and name in known:
         return known.index(name)
-    near = closest(str(name), known)
-    hint = f"did you mean {near!r}?" if near else f"there are {listed(known)}"
+    hint = did_you_mean(str(name), known, f"there are {listed(known)}")
     raise UsageError(f"the fit has no coefficient {name!r}: {hint}")

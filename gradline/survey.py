@@ -451,7 +451,7 @@ def _check_enough(
 
 def _check_sizes(design: Design, sums: Centred) -> None:
     """Refuse columns whose squares are not numbers that float64 can hold."""
-    names = [*design.terms, design.target]
+    names = [*design.terms, design.response]
     mean = np.append(sums.x_mean, sums.y_mean[0])
     squares = np.append(sums.xx.diagonal(), sums.yy[0])
     finite = np.isfinite(squares) & np.isfinite(mean)

@@ -1,40 +1,34 @@
-"""What a person sees in a terminal: the table, the certificate, the progress bar."""
+"""What a person sees of a fit in a terminal: its table and its certificate."""
 
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 from gradline.crossval import CrossValidation
 from gradline.errors import Status
 from gradline.inference import Inference
+from gradline.layout import (
+    STARS,
+    TABLE_WIDTH,
+    WIDTH,
+    by_point,
+    flush_right,
+    number,
+    p_value,
+    printable,
+    rounded,
+    sentence,
+    stars,
+    t_value,
+    table_of,
+)
 from gradline.result import Fit
 from gradline.scores import Scores
 
-#: Sentences are wrapped at this many characters.
-WIDTH = 80
-
-#: Tables are no wider than this; the names of terms give way.
-TABLE_WIDTH = 88
-
 #: More terms than this, and the table shows the first ones.
 MOST_TERMS_SHOWN = 60
-
-#: Marks for p below these, as in R.
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
-
-
-def number(value: float, digits: int = 6) -> str:
-    """A number to read: up to `digits` significant digits, no needless zeros."""
-    if math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "infinite" if value > 0 else "-infinite"
-    return f"{value:.{digits}g}"
 
 
 def fit_table(fit: Fit, inference: Inference | None = None) -> str:
@@ -53,7 +47,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
     if inference is None:
         lines += _coefficient_lines(fit)
         lines += ["", *part_lines(fit)]
-        lines += _sentence(f"{reason}.") if reason else []
+        lines += sentence(f"{reason}.") if reason else []
     else:
         lines += inference_lines(fit, inference)
         lines += ["", *part_lines(fit), *fitness_lines(inference)]
@@ -64,9 +58,9 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
             lines += textwrap.wrap(f"Note: {printable(note)}", WIDTH)
     for scores in fit.scores.values():
         if scores.note:
-            lines += _sentence(f"Note: {scores.note}.")
+            lines += sentence(f"Note: {scores.note}.")
     if inference is not None and inference.note:
-        lines += _sentence(f"Note: {inference.note}.")
+        lines += sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
 
 
@@ -98,7 +92,7 @@ def crossval_table(found: CrossValidation) -> str:
         ]
     if found.errors.shape[1] < 2:
         del columns["std. error"]
-    lines, _ = _table(names, columns, "target")
+    lines, _ = table_of(names, columns, "target")
     hidden = len(found.targets) - len(names)
     lines += [f"  ... and {hidden:,} more"] * (hidden > 0)
     lines = [*textwrap.wrap(head, TABLE_WIDTH), "", *lines]
@@ -135,10 +129,10 @@ def quantiles_table(fits: list[tuple[float, Fit]], crossings: str) -> str:
     per_table = max(1, (TABLE_WIDTH - 24) // 12)
     for place in range(0, len(fits), per_table):
         columns = {
-            f"{level:g}": _by_point([rounded(v, 6) for v in _values(fit)[: len(names)]])
+            f"{level:g}": by_point([rounded(v, 6) for v in _values(fit)[: len(names)]])
             for level, fit in fits[place : place + per_table]
         }
-        lines += ["", *_table(names, columns)[0]]
+        lines += ["", *table_of(names, columns)[0]]
     lines += [*_more_terms(first), ""]
     for level, fit in fits:
         c = fit.certificate
@@ -147,7 +141,7 @@ def quantiles_table(fits: list[tuple[float, Fit]], crossings: str) -> str:
             f"  {level:<6g} {status}: loss {number(c.loss)}, at most "
             f"{number(c.gap, 3)} above the optimum"
         )
-    lines += _sentence(f"{crossings}.")
+    lines += sentence(f"{crossings}.")
     notes = dict.fromkeys(note for _, fit in fits for note in fit.notes)
     for note in notes:
         if crossings.casefold() not in note.casefold():
@@ -166,25 +160,25 @@ def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     values = _values(fit)
     ends = [i.intervals[name] for name in names]
     marks = [stars(i.p[name]) for name in names]
-    p_values = _right([p_value(i.p[name]) for name in names])
+    p_values = flush_right([p_value(i.p[name]) for name in names])
     wide = max(map(len, marks))
     if wide:
         p_values = [
             f"{p} {mark:<{wide}}" for p, mark in zip(p_values, marks, strict=True)
         ]
     p_title = "p" + " " * (wide + 1 if wide else 0)
-    for less, align in ((0, _by_point), (0, _right), (2, _right)):
+    for less, align in ((0, by_point), (0, flush_right), (2, flush_right)):
         columns = {
             "coefficient": align([rounded(v, 6 - less) for v in values[: len(names)]]),
             "std. error": align(
                 [rounded(i.standard_errors[n], 5 - less) for n in names]
             ),
-            "t": _right([_t_value(i.t[n]) for n in names]),
+            "t": flush_right([t_value(i.t[n]) for n in names]),
             p_title: p_values,
             f"{100 * i.level:.6g}% low": align([rounded(a, 5 - less) for a, _ in ends]),
             "high": align([rounded(b, 5 - less) for _, b in ends]),
         }
-        lines, fits = _table(names, columns)
+        lines, fits = table_of(names, columns)
         if fits:
             break
     lines += _more_terms(fit)
@@ -197,52 +191,6 @@ def inference_lines(fit: Fit, inference: Inference) -> list[str]:
     elif i.cov != "classic":
         lines.append(f"  Standard errors: {i.cov}, for noise that differs by row")
     return lines
-
-
-def _table(
-    names: list[str], columns: dict[str, list[str]], title: str = "term"
-) -> tuple[list[str], bool]:
-    """Names beside columns of equally wide cells, and whether names have room there."""
-    blocks = [_right([title, *cells]) for title, cells in columns.items()]
-    room = TABLE_WIDTH - 2 - sum(2 + len(block[0]) for block in blocks)
-    shown = [printable(name) for name in names]
-    fits = room >= min(max(map(len, shown)), 24)
-    shown = [title, *_cut(shown, max(room, 8))]
-    wide = max(map(len, shown))
-    rows = zip(shown, *blocks, strict=True)
-    lines = ["  ".join(["", name.ljust(wide), *cells]) for name, *cells in rows]
-    return [line.rstrip() for line in lines], fits
-
-
-def _cut(names: list[str], most: int) -> list[str]:
-    """Names of at most so many characters, an ellipsis in place of their middle.
-
-    Those that are alike then end in their place in the list instead.
-    """
-    tails = [name[len(name) - (most - 1) // 2 :] for name in names]
-    for _ in range(2):
-        cut = [
-            name if len(name) <= most else f"{name[: most - 1 - len(tail)]}…{tail}"
-            for name, tail in zip(names, tails, strict=True)
-        ]
-        tails = [
-            tail if cut.count(short) == 1 else f"#{place}"
-            for place, (short, tail) in enumerate(zip(cut, tails, strict=True))
-        ]
-    return cut
-
-
-def _right(cells: list[str]) -> list[str]:
-    """Cells of one width, flush right."""
-    wide = max(map(len, cells))
-    return [cell.rjust(wide) for cell in cells]
-
-
-def _by_point(cells: list[str]) -> list[str]:
-    """Cells of one width, with their decimal points below one another."""
-    tails = [len(c) - c.index(".") if "." in c else 0 for c in cells]
-    wide = max(tails)
-    return _right([c + " " * (wide - t) for c, t in zip(cells, tails, strict=True)])
 
 
 def _more_terms(fit: Fit) -> list[str]:
@@ -268,37 +216,6 @@ def fitness_lines(inference: Inference) -> list[str]:
             f"AIC {rounded(i.aic, 6)}   BIC {rounded(i.bic, 6)}"
         )
     return lines
-
-
-def stars(p: float) -> str:
-    """R's mark for how small p is: ***, **, *, . or nothing."""
-    return next((mark for below, mark in STARS if p < below), "")
-
-
-def p_value(p: float) -> str:
-    """Three significant digits, as R: <2e-16 below what 1 - p could tell from 1."""
-    if math.isnan(p):
-        return "-"
-    return "<2e-16" if p < 2.2e-16 else f"{p:.3g}"
-
-
-def rounded(value: float, digits: int) -> str:
-    """A number for a table: all digits before the point, up to nine of them."""
-    if math.isnan(value):
-        return "-"
-    before = math.floor(math.log10(abs(value))) + 1 if 0 < abs(value) < 1e9 else 0
-    return f"{value:#.{max(digits, before)}g}".removesuffix(".")
-
-
-def _t_value(t: float) -> str:
-    """Three decimals, as R."""
-    return f"{t:.3f}" if abs(t) < 1e5 else rounded(t, 4)
-
-
-def _sentence(text: str) -> list[str]:
-    return textwrap.wrap(
-        printable(text[:1].upper() + text[1:]), WIDTH, break_long_words=False
-    )
 
 
 def scores_line(scores: Scores) -> str:
@@ -401,49 +318,5 @@ def _coefficient_lines(fit: Fit) -> list[str]:
         return ["  No coefficients: the fit is a module of your own."]
     names = list(fit.design.names)[:MOST_TERMS_SHOWN]
     values = _values(fit)[:MOST_TERMS_SHOWN]
-    lines, _ = _table(names, {"coefficient": _by_point([f"{v:#.8g}" for v in values])})
+    lines, _ = table_of(names, {"coefficient": by_point([f"{v:#.8g}" for v in values])})
     return lines + _more_terms(fit)
-
-
-def printable(text: str, most: int | None = None) -> str:
-    """Text that cannot move the cursor or ring the bell, cut to `most` characters."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    if most is not None and len(shown) > most:
-        return shown[: most - 1] + "…"
-    return shown
-
-
-@contextmanager
-def progress_bar(
-    title: str,
-    total: int | None,
-    *,
-    stream: TextIO | None = None,
-    after: float = 0.5,
-    unit: str = " rows",
-) -> Iterator[Callable[[int], Any]]:
-    """A bar of rows on stderr, on a terminal only, once work takes over half a second.
-
-    Args:
-        title: what is being done.
-        total: the rows to come, or None.
-        stream: where it is drawn; standard error unless told.
-        after: seconds before it is drawn at all.
-        unit: what is counted.
-    """
-    stream = sys.stderr if stream is None else stream
-    if not stream.isatty():
-        yield int  # takes the rows done, to no effect
-        return
-    from tqdm import tqdm
-
-    with tqdm(
-        total=total,
-        desc=title,
-        unit=unit,
-        unit_scale=total is None or total >= 10_000,  # 1.2M, but 7 of 50
-        file=stream,
-        leave=False,
-        delay=after,
-    ) as bar:
-        yield bar.update

@@ -12,10 +12,11 @@ from gradline.certificate import TOLERANCE
 from gradline.checks import learning_rate, one_of, real, whole
 from gradline.conclude import path_from, starting_point
 from gradline.descent import make_optimizer
-from gradline.errors import DivergenceError, UsageError, closest
+from gradline.errors import DivergenceError, UsageError, did_you_mean
+from gradline.heldout import loss_of
 from gradline.model import LinearRegression
 from gradline.path import Path
-from gradline.quadratic import Quadratic, quadratic, walk
+from gradline.quadratic import Quadratic, walk
 from gradline.recurrence import Rule
 from gradline.result import Fit
 from gradline.retrace import epochs_kept, trained, walked
@@ -253,15 +254,7 @@ def _stepping(
         if training.optimizer == "LBFGS":  # it stops by itself long before
             options = {"tolerance_grad": 0.0, "tolerance_change": 0.0} | options
         goal = 0.01 * TOLERANCE * max(survey.optimum_loss, survey.floor)
-    loss = quadratic(
-        survey.spectrum,
-        survey.mean,
-        survey.optimum,
-        survey.level,
-        survey.optimum_loss,
-        scaled,
-        survey.design.intercept,
-    )
+    loss = loss_of(survey, scaled)
     epochs = MOST_STEPS if training.epochs is None else int(training.epochs)
     steps = walk(
         loss,
@@ -291,8 +284,7 @@ def _check_rule(options: dict[str, Any]) -> None:
     """The settings of SGD that torch takes, and that can converge."""
     unknown = sorted(options.keys() - _SGD.keys())
     if unknown:
-        near = closest(unknown[0], _SGD)
-        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(_SGD)}"
+        hint = did_you_mean(unknown[0], _SGD, f"it has {', '.join(_SGD)}")
         raise UsageError(f"SGD in closed form has no setting {unknown[0]!r}: {hint}")
     values = _SGD | options
     momentum = real("momentum", values["momentum"])

@@ -123,13 +123,10 @@ class Tuning:
         Raises:
             UsageError: an argument that was not searched.
         """
-        from gradline.plots import save_figure
+        from gradline.plots import saved
         from gradline.plots.tuning import draw_tuning
 
-        figure = draw_tuning(self, params)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        return saved(draw_tuning(self, params), path)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it but the fit's own numbers, as JSON has it."""

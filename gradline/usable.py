@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradline.data import Array, Column, Source, column_of
+from gradline.data import Array, Codes, Column, Mask, Source, column_of
 from gradline.errors import ColumnError, DataError, MissingValueError, listed
+
+#: The code of a category where its level is missing.
+MISSING = -1
 
 #: A text column with a new level in every fourth row or more is a name or an id: once
 #: it has so many levels in the midst of reading, or so many at the end.
@@ -145,3 +148,50 @@ def refuse_numbers_as_text(source: Source, name: str, levels: list[str]) -> None
         f"exclude=[{name!r}] (--exclude {name}), or make it a category with "
         f"categories=[{name!r}] (--categories {name})"
     )
+
+
+def complete_rows(
+    numbers: tuple[Array, Sequence[str]],
+    beside: tuple[Array, Sequence[str]],
+    codes: dict[str, Codes],
+    start: int,
+    drop: bool,
+) -> Mask | None:
+    """The rows to keep; None when all are, which is looked for first.
+
+    Args:
+        numbers: (rows, columns), NaN where something is missing, and their names.
+        beside: the same of the columns that are no features.
+        codes: of each category, (rows,).
+        start: how many rows came before, for messages.
+        drop: whether incomplete rows are left out.
+
+    Raises:
+        MissingValueError: a missing value (unless drop) or an infinity.
+    """
+    (values, names), (others, extra) = numbers, beside
+    fine = all_finite(values) and all_finite(others)
+    if fine and not any((c == MISSING).any() for c in codes.values()):
+        return None
+    refuse_infinity(values, names, start)
+    refuse_infinity(others, extra, start)
+    gaps = {name: np.isnan(values[:, i]) for i, name in enumerate(names)}
+    gaps |= {name: code == MISSING for name, code in codes.items()}
+    gaps |= {name: np.isnan(others[:, i]) for i, name in enumerate(extra)}
+    incomplete = np.zeros(values.shape[0], dtype=bool)
+    for gap in gaps.values():
+        incomplete |= gap
+    if not incomplete.any():
+        return None  # the sum overflowed, the values are fine
+    if not drop:
+        row = int(np.argmax(incomplete))
+        column = next(name for name, gap in gaps.items() if gap[row])
+        raise missing_error(column, start + row + 1)
+    return ~incomplete
+
+
+def all_finite(values: Array) -> bool:
+    """Whether all are finite, by their squares; False also where those overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        flat = values.ravel(order="K")  # no copy where they lie in one piece
+        return bool(np.isfinite(np.dot(flat, flat)))  # lets other threads run

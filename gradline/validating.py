@@ -21,9 +21,10 @@ from gradline.checks import real, whole
 from gradline.crossval import held_out_error
 from gradline.curves import ValidationCurve
 from gradline.data import Array, Batch, Progress, Source
-from gradline.errors import DivergenceError, UsageError, closest
+from gradline.errors import DivergenceError, UsageError, did_you_mean
 from gradline.fitting import fit
-from gradline.folds import Folds, as_folds, read_folds
+from gradline.folds import Folds, as_folds
+from gradline.foldstates import read_folds
 from gradline.learning import read_state
 from gradline.objective import Penalty, as_penalty
 from gradline.parts import Labelled, Labels, PartSource
@@ -149,8 +150,7 @@ def _checked(parameter: Any, values: Any, arguments: dict[str, Any]) -> list[Any
     known = [n for n in inspect.signature(fit).parameters if n not in ("data", "y")]
     for name in (parameter, *arguments):
         if name not in known:
-            near = closest(str(name), known)
-            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+            hint = did_you_mean(str(name), known, f"it has {', '.join(known)}")
             raise UsageError(f"fit has no argument {name!r}: {hint}")
     if parameter in _NOT_TRIED:
         raise UsageError(f"{parameter} is no setting to try: name another")
@@ -187,7 +187,7 @@ class _Job:
         given = self.arguments | ({} if value is None else {self.parameter: value})
         reading = {k: v for k, v in given.items() if k in _DATA}
         found = prepare(self.data, self.y, split=split, **reading)
-        self.target = found.design.target
+        self.target = found.design.response
         return found
 
     def by_fit(self, split: Any) -> Array:

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradline.data import Array
-from gradline.design import Mask
+from gradline.data import Array, Mask
 from gradline.interior import interior_point, pinball
 from gradline.state import EPS
 

@@ -322,6 +322,10 @@ def test_all_pictures_of_a_descent(capsys: pytest.CaptureFixture[str]) -> None:
             "x and y are both 'area': give two coefficients",
         ),
         (["--plot-loss", "a.png"], "an exact fit has none: give --method gd"),
+        (
+            ["--plot-loss", "a.png", "--loss", "absolute"],
+            "a fit by least absolute deviations, 1 pass has none: leave it out",
+        ),
     ],
     ids=str,
 )

@@ -17,7 +17,8 @@ import gradline as gl
 from gradline.choosing import choose_alpha
 from gradline.crossval import choose, path_errors, standard_errors
 from gradline.data import Array
-from gradline.folds import Folds, read_folds
+from gradline.folds import Folds
+from gradline.foldstates import read_folds
 from gradline.objective import Penalty
 from gradline.prepare import prepare
 from gradline.ridge import ridge_path

@@ -13,7 +13,8 @@ from sklearn.model_selection import GroupKFold as SklearnGroupKFold
 from sklearn.model_selection import TimeSeriesSplit
 
 import gradline as gl
-from gradline.folds import Folds, FoldStates, as_folds, read_folds
+from gradline.folds import Folds, as_folds
+from gradline.foldstates import FoldStates, read_folds
 from gradline.prepare import Prepared, prepare
 from gradline.state import Moments
 

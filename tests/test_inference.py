@@ -24,7 +24,8 @@ from statsmodels.stats.outliers_influence import OLSInfluence
 import gradline as gl
 from gradline.data import Array, ArraySource
 from gradline.distributions import f_above, t_central_quantile, t_two_sided
-from gradline.terminal import fit_table, p_value, rounded
+from gradline.layout import p_value, rounded
+from gradline.terminal import fit_table
 from helpers import TOLERANCE, real_table, reference_fit
 from test_references import COLUMNS, gradline_name
 

@@ -19,7 +19,7 @@ import pytest
 PASS = """
 import resource, sys
 import gradline.csvfiles, gradline.folders, gradline.tables
-from gradline.design import build_design
+from gradline.designing import build_design
 from gradline.readers import open_source
 import pyarrow.parquet, pyarrow.csv
 for module in (gradline.tables, gradline.folders):  # a file of 100 MB is a large one

@@ -1,7 +1,7 @@
 """Imports go one way: a file imports only from rows above it in DESIGN's layout.
 
 ROWS is that layout, lowest first. To add a file, give it a row after everything it
-imports. A package, such as lab/, is one row.
+imports. A package, such as plots/, is one row.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ ROWS = [
     "levels",
     "pieces",
     "design",
+    "designing",
     "prepare",
     "state",
     "triangle",
@@ -71,9 +72,12 @@ ROWS = [
     "sandwich",
     "inference",
     "scores",
+    "faces",
+    "predicting",
     "exam",
     "reading",
     "folds",
+    "foldstates",
     "crossval",
     "result",
     "survey",
@@ -85,15 +89,18 @@ ROWS = [
     "bounds",
     "freeslopes",
     "coordinate",
+    "scaled",
     "shrinkage",
     "ridge",
     "choosing",
+    "cv",
     "penalized",
     "penaltypath",
     "cholesky",
     "interior",
     "vertex",
     "globs",
+    "ties",
     "huber",
     "approach",
     "robust",
@@ -110,8 +117,10 @@ ROWS = [
     "batchrun",
     "minibatch",
     "learner",
+    "modulejob",
     "moduleloop",
     "networks",
+    "routes",
     "fitting",
     "spaces",
     "effects",
@@ -124,21 +133,21 @@ ROWS = [
     "curves",
     "learning",
     "validating",
-    "validate",
     "blueprint",
     "save",
     "summary",
+    "layout",
+    "bar",
     "terminal",
     "leaderboard",
     "plots",
-    "report",
-    "lab",
     "lesson",
     "demo",
-    "estimator",
     "fitflags",
     "tuneflags",
     "options",
+    "cli_checks",
+    "cli_fit",
     "cli_tune",
     "cli",
 ]
@@ -150,11 +159,10 @@ LAZY_UPWARD = {
     ("penaltypath", "plots"),
     ("crossval", "terminal"),
     ("curves", "plots"),
-    ("result", "plots"),
-    ("result", "report"),
-    ("result", "retrace"),
-    ("result", "save"),
-    ("result", "surface"),
+    ("faces", "plots"),
+    ("faces", "retrace"),
+    ("faces", "save"),
+    ("faces", "surface"),
     ("scores", "terminal"),
     ("result", "terminal"),
     ("trials", "plots"),
@@ -189,7 +197,7 @@ def sources() -> list[Path]:
 
 
 def dotted(path: Path) -> str:
-    """gradline/lab/server.py -> gradline.lab.server; __init__ names its package."""
+    """gradline/plots/ticks.py -> gradline.plots.ticks; __init__ names its package."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -259,8 +267,10 @@ def test_a_file_imports_only_from_rows_above_it() -> None:
     assert not found, "\n".join(found)
 
 
-def test_rows_are_named_once() -> None:
+def test_rows_are_named_once_and_have_a_file() -> None:
     assert len(set(ROWS)) == len(ROWS)
+    gone = set(ROWS) - {path.stem for path in PACKAGE.iterdir()}
+    assert not gone, f"ROWS names {gone}, which are no files: take them out"
     unknown = {name for pair in LAZY_UPWARD for name in pair} - set(ROWS)
     assert not unknown, f"LAZY_UPWARD names {unknown}, which have no row"
 
@@ -275,11 +285,11 @@ def test_rows_are_named_once() -> None:
         ("data.py", "import gradline", "name the module that defines it"),
         ("data.py", "from gradline import fit_all", "name the module that defines it"),
         ("result.py", "from gradline.plots import p", "'plots' is not above 'result'"),
-        ("lab/a.py", "from gradline.cli import main", "'cli' is not above 'lab'"),
+        ("plots/a.py", "from gradline.cli import main", "'cli' is not above 'plots'"),
         ("new.py", "", "place 'new' in ROWS"),
         ("data.py", "from gradline.errors import DataError", None),
-        ("result.py", "def f():\n    from gradline.plots import plot", None),
-        ("lab/a.py", "from gradline.lab.b import x", None),
+        ("faces.py", "def f():\n    from gradline.plots import plot", None),
+        ("plots/a.py", "from gradline.plots.b import x", None),
         ("cli.py", "import gradline", None),
         ("demo.py", "from gradline import __version__", None),
         ("__init__.py", "from gradline.cli import main", None),

@@ -137,3 +137,11 @@ def test_fit_goes_on_from_a_fit_or_a_model() -> None:
     assert torch.equal(
         first.model.weight, gl.fit(X, y, epochs=2, **options).model.weight
     )
+
+
+def test_a_learner_keeps_the_state_for_a_surface_and_no_epochs() -> None:
+    x, y = gl.sample_linear_data(200, seed=0)
+    fit = gl.Learner().learn(x, y).result()
+    assert fit.loss_surface().names == ("x", "Intercept")
+    with pytest.raises(gl.DataError, match="a Learner's fit has no epochs, since its"):
+        fit.at(3)

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -536,6 +537,31 @@ def test_mistakes_about_surfaces_are_named(tmp_path: Path) -> None:
     fit.save(tmp_path / "m.safetensors")
     with pytest.raises(gl.DataError, match="loaded from a file"):
         gl.load(tmp_path / "m.safetensors").plot_surface()
+
+
+def test_pictures_of_other_kinds_of_fits_are_refused_by_what_they_are(
+    tmp_path: Path,
+) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = X.sum(axis=1)
+    lasso = gl.fit(X, y, penalty="lasso", alpha=0.1)
+    huber = gl.fit(X, y, loss="huber")
+    batches = gl.fit(X, y, loss="absolute", batch_size=20, epochs=2)
+    net = gl.fit(X, y, model=torch.nn.Linear(2, 1), loss="absolute", epochs=2)
+    with pytest.raises(
+        gl.DataError, match="by lasso, alpha 0.1.*no losses to draw: descend"
+    ):
+        lasso.plot_loss()
+    with pytest.raises(gl.DataError, match="by Huber.*no epochs: give batch_size=256"):
+        huber.at(3)
+    for squared in (lasso, gl.fit(X, y, model=torch.nn.Linear(2, 1), epochs=2)):
+        assert squared.loss_surface().names == ("x1", "Intercept")
+    for fit, how in ((huber, "Huber"), (batches, "SGD on batches"), (net, "Linear")):
+        with pytest.raises(gl.DataError, match=f"this fit is by {how}.*without loss"):
+            fit.plot_surface()
+    lasso.save(tmp_path / "m.safetensors")
+    with pytest.raises(gl.DataError, match="loaded from a file"):
+        gl.load(tmp_path / "m.safetensors").loss_surface()
 
 
 # --- the moving picture

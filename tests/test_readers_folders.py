@@ -19,7 +19,7 @@ import gradline as gl
 import gradline.design
 import gradline.folders
 import gradline.tables
-from gradline.data import Chunk, Source
+from gradline.data import Source
 from gradline.readers import open_source
 from test_readers import categories, numbers
 
@@ -506,47 +506,3 @@ def test_unknown_columns_of_an_array(tmp_path: Path) -> None:
     source = open_source(save(tmp_path / "a.npy", np.zeros((5, 2))))
     with pytest.raises(gl.ColumnError, match="x3"):
         list(source.batches(["x3"]))
-
-
-# Chunks that the state can work on without a copy.
-
-
-def test_a_chunk_from_a_file_is_one_block(tmp_path: Path) -> None:
-    table = a_table(50).append_column("w", pa.array(np.arange(50.0)))
-    write_parquet(table, tmp_path / "a.parquet")
-    source = open_source(tmp_path / "a.parquet")
-    for weights in (None, "w"):
-        design = gradline.design.build_design(
-            source, target="y", features=["x"], weights=weights
-        )
-        (chunk,) = design.chunks(source)
-        block = chunk.block()
-        assert block is not None
-        np.testing.assert_array_equal(block, np.c_[chunk.X, chunk.y])
-        assert np.shares_memory(block, chunk.X)
-        assert block.flags.f_contiguous
-        assert (chunk.weight is None) == (weights is None)
-
-
-def test_a_chunk_with_categories_is_one_block(tmp_path: Path) -> None:
-    table = a_table(6).append_column("t", pa.array(list("abcabc")))
-    write_parquet(table, tmp_path / "a.parquet")
-    source = open_source(tmp_path / "a.parquet")
-    design = gradline.design.build_design(source, target="y", features=None)
-    (chunk,) = design.chunks(source)
-    block = chunk.block()
-    assert block is not None
-    np.testing.assert_array_equal(block[:, 1], [0, 1, 0, 0, 1, 0])
-    np.testing.assert_array_equal(block, np.c_[chunk.X, chunk.y])
-
-
-def test_a_chunk_of_separate_arrays_is_no_block() -> None:
-    X, y = RNG.normal(size=(5, 2)), RNG.normal(size=5)
-    assert Chunk(X, y, None).block() is None
-    assert Chunk(X[:, :1], X[:, 1], None).block() is None  # rows, not columns
-    F = np.asfortranarray(RNG.normal(size=(5, 4)))
-    assert Chunk(F[:, :2], F[:, 3], None).block() is None
-    assert Chunk(F[:, :2][1:4], F[:, 2][1:3], None).block() is None
-    found = Chunk(F[1:, :2], F[1:, 2], None).block()
-    assert found is not None
-    np.testing.assert_array_equal(found, F[1:, :3])

@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge, RidgeCV
 import gradline as gl
 from gradline.data import Array
 from gradline.ridge import (
+    LeaveOneOut,
     eigen,
     generalised,
-    leave_one_out,
     ridge_alphas,
     ridge_path,
 )
@@ -126,6 +126,14 @@ def test_generalised_is_the_formula(standardize: bool, intercept: bool) -> None:
         residuals = Y - hat @ Y
         wanted = (residuals**2).mean(0) / (1 - np.trace(hat) / n) ** 2
         assert found[place] == pytest.approx(wanted, rel=1e-7)
+
+
+def leave_one_out(chunks: list[gl.Chunk], moments: gl.Moments, alphas: Array) -> Array:
+    """The leave-one-out error at each alpha, (A, k), chunk by chunk."""
+    found = LeaveOneOut(eigen(moments), alphas)
+    for chunk in chunks:
+        found.add(chunk)
+    return found.value()
 
 
 @pytest.mark.parametrize("intercept", [True, False])

@@ -14,7 +14,7 @@ import pytest
 import gradline.shuffle
 import gradline.tables
 from gradline.data import Chunk, array_source
-from gradline.design import build_design
+from gradline.designing import build_design
 from gradline.errors import DataError, UsageError
 from gradline.prepare import prepare
 from gradline.shuffle import BatchStream

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gradline as gl
-from gradline.terminal import STARS, fit_table, stars
+from gradline.layout import STARS, stars
+from gradline.terminal import fit_table
 
 
 def lines_of(fit: gl.Fit) -> list[str]:

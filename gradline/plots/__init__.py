@@ -14,6 +14,7 @@
     draw_alphas       a CrossValidation: error by penalty
     draw_path         a RegularizationPath: slopes by penalty
     save_figure       a Figure to PNG, SVG or PDF
+    saved             a Figure, written where a file is named
 
 pyplot is never imported: nothing here opens a window or keeps a global figure. Names
 of columns are drawn letter by letter, so that "$" in a name is not taken for maths.
@@ -28,7 +29,7 @@ from gradline.plots.marks import DENSE, HELD_OUT_SHOWN
 from gradline.plots.movie import FRAMES, learning_gif
 from gradline.plots.paths import draw_path
 from gradline.plots.quantiles import draw_quantiles
-from gradline.plots.saving import save_figure
+from gradline.plots.saving import save_figure, saved
 from gradline.plots.style import BLUE, DEEP, GREY, INK, PURPLE, RED, RULE
 from gradline.plots.surface import surface_figure
 from gradline.plots.ticks import STEPS
@@ -58,5 +59,6 @@ __all__ = [
     "loss_figure",
     "predicted_figure",
     "save_figure",
+    "saved",
     "surface_figure",
 ]

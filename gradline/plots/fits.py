@@ -72,7 +72,7 @@ def draw_surface(fit: Fit, terms: Sequence[str] | None = None) -> Figure:
         A Figure. All other coefficients are at their best at each of its points.
 
     Raises:
-        DataError: the fit was loaded from a file, which does not hold what it needs.
+        DataError: as `Fit.loss_surface`.
         UsageError: not two coefficients, or one that is not there.
     """
     known = list(fit.coefficients) + ["Intercept"] * fit.design.intercept

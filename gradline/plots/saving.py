@@ -39,3 +39,10 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure.savefig(
             unfinished, format=kind[1:], dpi=dpi, metadata=dict(unmarked[kind])
         )
+
+
+def saved(figure: Figure, path: str | Path | None) -> Figure:
+    """A figure, written to a file too where one is named."""
+    if path is not None:
+        save_figure(figure, path)
+    return figure

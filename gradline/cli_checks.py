@@ -1,0 +1,73 @@
+"""What the commands refuse before any work.
+
+Outputs that would destroy an input or one another, and a target that is not named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from gradline.errors import UsageError
+from gradline.options import reading_options
+
+
+def names_target(formula: str | None) -> bool:
+    """Whether a formula says what to predict."""
+    if formula is None:
+        return False
+    from gradline.grammar import parse
+
+    return parse(formula).response is not None
+
+
+def takes_the_rest(wishes: dict[str, Any]) -> bool:
+    """Whether columns become features that nobody named."""
+    if wishes["formula"] is None:
+        return wishes["features"] is None
+    from gradline.grammar import parse
+
+    return parse(wishes["formula"]).dotted
+
+
+def check_picture(name: str) -> None:
+    """Refuse the name of a file that no picture can be drawn into."""
+    if not name.lower().endswith((".png", ".svg", ".pdf")):
+        raise UsageError(
+            f"cannot draw into {name!r}: end its name in .png, .svg or .pdf"
+        )
+
+
+def no_target(arguments: argparse.Namespace) -> str:
+    """What to say where --target is not given: the columns there are."""
+    from gradline.errors import listed
+    from gradline.readers import open_source
+
+    source = open_source(arguments.data, **reading_options(arguments))
+    names = [c.name for c in source.columns if c.kind == "number"]
+    return f"name the column to predict with --target, one of {listed(names)}"
+
+
+def check_outputs(outputs: list[str], inputs: list[str]) -> None:
+    """Refuse, before any work, an output that would destroy an input or another."""
+    from gradline.files import check_place
+
+    taken = [(os.path.realpath(name), name) for name in inputs]
+    for output in outputs:
+        if output == "-":
+            raise UsageError("a model or a picture is no text: name a file, not -")
+        check_place(output)
+        for real, name in taken:
+            if os.path.realpath(output) == real:
+                what = "is named twice" if output == name else f"is {name!r} itself"
+                raise UsageError(
+                    f"{output!r} {what} and would be overwritten: name another file"
+                )
+        taken.append((os.path.realpath(output), output))
+
+
+def refuse_two_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse two outputs on standard output."""
+    if arguments.json and arguments.output == "-":
+        raise UsageError("-o - and --json would both write to stdout: drop one")

@@ -1,0 +1,123 @@
+"""`gradline fit`: options become a fit, its table, a model file and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gradline.cli_checks import (
+    check_outputs,
+    check_picture,
+    names_target,
+    no_target,
+    takes_the_rest,
+)
+from gradline.errors import UsageError
+from gradline.fitflags import column_list, fit_arguments
+from gradline.options import reading_options
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gradline.result import Fit
+
+
+class Fitted(NamedTuple):
+    """What the command has to say: as JSON and as text."""
+
+    value: dict[str, Any]
+    text: str
+
+
+def fit_command(arguments: argparse.Namespace) -> Fitted:
+    """Fit; write the model and the pictures.
+
+    Args:
+        arguments: of the command line.
+    """
+    from gradline.bar import progress_bar
+    from gradline.fitting import fit
+    from gradline.summary import summary
+    from gradline.terminal import fit_table
+
+    if arguments.target is None and not names_target(arguments.formula):
+        raise UsageError(no_target(arguments))
+    pictures = [
+        (name, draw)
+        for name, draw in (
+            (arguments.plot, _plot),
+            (arguments.plot_loss, _plot_loss),
+            (arguments.surface, _plot_surface),
+        )
+        if name is not None
+    ]
+    for name, _ in pictures:
+        check_picture(name)
+    if arguments.surface_terms is not None:
+        _check_surface_terms(arguments)
+    outputs = [arguments.output, *(name for name, _ in pictures)]
+    check_outputs(outputs, [arguments.data])
+    wishes = fit_arguments(arguments)
+    if takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
+        wishes["exclude"].append(arguments.cov[1])
+    split = wishes["split"]
+    if arguments.score_test and (split is None or not split.has("test")):
+        raise UsageError("--score-test needs a test part: give --test 0.2 too")
+    fitted = fit(
+        arguments.data,
+        method=arguments.method,
+        degenerate="allow" if arguments.minimum_norm else "refuse",
+        progress=progress_bar,
+        **wishes,
+        **reading_options(arguments),
+    )
+    for part in ["validation"] + ["test"] * arguments.score_test:
+        if part == "test" or fitted.has_part(part):
+            fitted.evaluate(part=part)
+    inference = None
+    if fitted.no_inference is None:
+        inference = fitted.inference(arguments.cov, progress=progress_bar)
+    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
+    fitted.save(arguments.output)
+    if figures:
+        from gradline.plots import save_figure
+
+        for name, figure in figures:
+            save_figure(figure, name)
+    value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
+    text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
+    for picture in outputs[1:]:
+        text += f", picture to {picture}"
+    return Fitted(value, text)
+
+
+def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
+    return fitted.plot()
+
+
+def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
+    if fitted.trace is None:
+        what, hint = "an exact fit", "give --method gd, or leave it out"
+        if fitted.method != "exact":
+            what, hint = f"a fit by {fitted.settings['how']}", "leave it out"
+        raise UsageError(f"--plot-loss draws a descent and {what} has none: {hint}")
+    return fitted.plot_loss()
+
+
+def _plot_surface(fitted: Fit, arguments: argparse.Namespace) -> Figure:
+    return fitted.plot_surface(terms=column_list(arguments.surface_terms))
+
+
+def _check_surface_terms(arguments: argparse.Namespace) -> None:
+    """Before any work: two coefficients, and a picture to draw them in."""
+    terms = column_list(arguments.surface_terms) or []
+    if arguments.surface is None:
+        raise UsageError(
+            "--surface-terms says what --surface draws: give --surface loss.png too"
+        )
+    if len(terms) != 2:
+        raise UsageError(
+            f"--surface-terms names {len(terms)} coefficient"
+            f"{'' if len(terms) == 1 else 's'}: give two, such as "
+            f"{terms[0] if terms else 'area'},Intercept"
+        )

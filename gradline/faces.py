@@ -1,0 +1,189 @@
+"""What a fit shows of itself: pictures, its loss, other epochs, a file.
+
+Each face lies above a fit in the layout and is loaded when its method is called, so
+that a fit costs nothing for what is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from gradline.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gradline.paraboloid import LossSurface
+
+
+class Faces:
+    """The faces of a Fit, which is the only class with them."""
+
+    def plot(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the fit: the line over the points, or predicted against actual.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: the fit was loaded from a file, which holds no rows to draw.
+        """
+        from gradline.plots import draw_fit, saved
+
+        fit: Any = self
+        return saved(draw_fit(fit), path)
+
+    def save(self, path: str | FilePath) -> None:
+        """Write the fit to one safetensors file, whole or not at all.
+
+        Raises:
+            FileError: it cannot be written; what was there before is untouched.
+        """
+        from gradline.save import save
+
+        fit: Any = self
+        save(fit, path)
+
+    def at(self, epoch: int) -> Self:
+        """The fit after `epoch` epochs of its descent, certified and scored.
+
+        Args:
+            epoch: any from 0 to 10 million for SGD, beyond the last one too; one that
+                was recorded, for another optimiser and for a fit that was loaded.
+
+        Raises:
+            DataError: there was no descent; or that epoch was not recorded.
+        """
+        from gradline.retrace import at
+
+        fit: Any = self
+        _refuse_network(fit, "the model at other epochs")
+        found: Any = at(fit, epoch)
+        if fit._exam is not None:
+            found.examined(fit._exam.prepared)
+        return found  # type: ignore[no-any-return]
+
+    def loss_surface(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        *,
+        span: tuple[tuple[float, float], tuple[float, float]] | None = None,
+        points: int = 101,
+        others: Literal["optimum", "fit"] = "optimum",
+    ) -> LossSurface:
+        """The loss over two coefficients, exactly, on a grid.
+
+        Args:
+            x: a term, or "Intercept"; the first term unless told.
+            y: another one; the intercept unless told, or the second term without one.
+            span: from where to where, for both; unless told, wide enough to show the
+                start of the descent, its steps and the optimum.
+            points: along each side.
+            others: where all other coefficients are: at their best for each point
+                ("optimum", a profile), or as in this fit ("fit", a slice).
+
+        Raises:
+            DataError: the fit was loaded from a file, or has another loss.
+            UsageError: no such coefficient.
+        """
+        from gradline.surface import loss_surface
+
+        fit: Any = self
+        _refuse_network(fit, "the loss over two coefficients")
+        return loss_surface(fit, x, y, span, points, others)
+
+    def plot_loss(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the loss of a descent by epoch, and its gap to the exact optimum.
+
+        The loss of the validation part is drawn beside it where there is one, and the
+        epoch that early stopping chose is marked.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: there was no descent to draw.
+        """
+        from gradline.plots import loss_figure, saved
+        from gradline.retrace import no_descent
+
+        fit: Any = self
+        if fit.trace is None:
+            raise no_descent(fit, "losses to draw")
+        optimum = fit.certificate.optimum_loss
+        figure = loss_figure(
+            fit.trace.epochs,
+            fit.trace.losses,
+            optimum=None if np.isnan(optimum) else optimum,
+            validation=fit.trace.validation_losses,
+            chosen=fit.trace.best_epoch,
+        )
+        return saved(figure, path)
+
+    def plot_alpha(self, path: str | FilePath | None = None) -> Figure:
+        """Draw the cross-validated error over alpha, and the alpha that was chosen.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: alpha was not chosen by the data, or the fit was loaded.
+        """
+        fit: Any = self
+        if fit.cross_validation is None:
+            raise DataError(
+                "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
+            )
+        figure: Figure = fit.cross_validation.plot(path)
+        return figure
+
+    def plot_surface(
+        self,
+        path: str | FilePath | None = None,
+        terms: Sequence[str] | None = None,
+    ) -> Figure:
+        """Draw the loss over two coefficients, and the path of the descent across it.
+
+        Its contours are the ellipses of `loss_surface`, all other coefficients at
+        their best.
+
+        Args:
+            path: where to write it too: .png, .svg or .pdf.
+            terms: which two; "Intercept" may be one. The first two terms unless told,
+                or the only one and the intercept.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            DataError: as `loss_surface`.
+            UsageError: not two coefficients, or one that is not there.
+        """
+        from gradline.plots import draw_surface, saved
+
+        fit: Any = self
+        _refuse_network(fit, "the loss over two coefficients")
+        return saved(draw_surface(fit, terms), path)
+
+
+def _refuse_network(fit: Any, what: str) -> None:
+    """Say that a module has no coefficients."""
+    if fit._network is not None:
+        raise DataError(
+            f"{what} is known for a line, and this fit is a module of your own: "
+            "fit without model"
+        )
