@@ -137,9 +137,7 @@ def judge(
         if status == Status.NOT_CONVERGED and not settings.get("standardize"):
             scaled = scaled_bowl(spectrum, survey.mean, design.intercept)
             best = (scaled.best_lr, _epochs_from_scratch(survey, scaled, goal))
-    dependent = tuple(design.terms[i] for i in spectrum.dependent())
-    if not spectrum.deficient:
-        dependent = ()
+    dependent = survey.dependent
     columns = len(design.names)
     ones = int(design.intercept)  # the column of ones
     decay = settings.get("weight_decay")

@@ -1,4 +1,4 @@
-"""From columns to numbers: which columns, which levels, which rows.
+"""From columns to numbers: a design reads rows; designing.py chooses its columns.
 
 A design says how a source's columns become the matrix X: numeric columns as they are,
 a category with levels a < b < c as the indicator columns column[b] and column[c]

@@ -153,9 +153,7 @@ def conclude_other(
         condition=spectrum.condition,
         rank=spectrum.rank + ones,
         columns=len(design.names),
-        dependent=tuple(design.terms[i] for i in spectrum.dependent())
-        if spectrum.deficient
-        else (),
+        dependent=survey.dependent,
         digits=nan,
         lr_limit=nan,
         lr_limit_standardized=nan,

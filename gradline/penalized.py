@@ -204,9 +204,7 @@ def _certificate(
         condition=spectrum.condition,
         rank=spectrum.rank + ones,
         columns=columns,
-        dependent=tuple(survey.design.terms[i] for i in spectrum.dependent())
-        if spectrum.deficient
-        else (),
+        dependent=survey.dependent,
         digits=digits,
         lr_limit=2 / steepest,
         lr_limit_standardized=1 / max(float(ones), spectrum.largest**2),

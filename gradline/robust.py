@@ -233,9 +233,7 @@ def _certificate(
     elif spectrum.deficient:
         status = Status.RANK_DEFICIENT
     columns, rank = len(design.names), spectrum.rank + int(design.intercept)
-    dependent: tuple[str, ...] = ()
-    if spectrum.deficient:
-        dependent = tuple(design.terms[i] for i in spectrum.dependent())
+    dependent = survey.dependent
     digits = digits_to_trust(
         spectrum,
         slopes=slopes,

@@ -122,6 +122,13 @@ class Survey:
         return scaled_bowl(self.spectrum, self.mean, self.design.intercept)
 
     @property
+    def dependent(self) -> tuple[str, ...]:
+        """The terms that depend on one another; none where the rank is full."""
+        if not self.spectrum.deficient:
+            return ()
+        return tuple(self.design.terms[i] for i in self.spectrum.dependent())
+
+    @property
     def mean(self) -> Tensor:
         """The mean of x, (d,)."""
         return torch.from_numpy(self.sums.x_mean)

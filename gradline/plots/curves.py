@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from gradline.data import Array
 from gradline.plots.geometry import finite_pairs, limits_of
-from gradline.plots.marks import draw_points
+from gradline.plots.marks import draw_chosen, draw_points
 from gradline.plots.style import (
     BLUE,
     DASHED,
@@ -75,17 +75,7 @@ def curve_figure(
         height = _height(training, validation)
         if best is not None and math.isfinite(validation[0][best]):
             label = f"best: {clean(_name(values[best]))}"
-            ax.plot(
-                [xs[best]],
-                [validation[0][best]],
-                color=ORANGE,
-                marker="D",
-                markersize=9,
-                markeredgecolor="white",
-                linestyle="none",
-                zorder=5,
-                label=label,
-            )
+            draw_chosen(ax, xs[best], validation[0][best], label)
         wide = limits_of(xs, margin=0.04 if numeric else 0.2)
         set_frame(ax, wide, height, x_name, y_name)
         if not numeric:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from gradline.data import Array
 from gradline.plots.geometry import limits_of, vectors
+from gradline.plots.marks import draw_chosen
 from gradline.plots.style import (
     BLUE,
     DASHED,
@@ -126,17 +127,7 @@ def _mark_chosen(ax: Axes, epochs: Array, losses: Array, chosen: int) -> None:
     """A line at the epoch that early stopping chose, and a point on the curve."""
     ax.axvline(chosen, color=ORANGE, linestyle=":", linewidth=1.5, zorder=2)
     place = int(np.argmin(np.abs(epochs - chosen)))
-    ax.plot(
-        [epochs[place]],
-        [losses[place]],
-        color=ORANGE,
-        marker="D",
-        markersize=9,
-        markeredgecolor="white",
-        linestyle="none",
-        zorder=5,
-        label=f"chosen: epoch {chosen:,}",
-    )
+    draw_chosen(ax, epochs[place], losses[place], f"chosen: epoch {chosen:,}")
 
 
 def _optimum_line(ax: Axes, losses: Array, optimum: float) -> None:

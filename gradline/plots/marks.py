@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from gradline.data import Array
 from gradline.plots.geometry import Limits, line_ends
-from gradline.plots.style import BLUE, DASHED, DEEP, GREY, PURPLE
+from gradline.plots.style import BLUE, DASHED, DEEP, GREY, ORANGE, PURPLE
 from gradline.plots.ticks import log_ticks
 from gradline.plots.words import equation
 
@@ -97,6 +97,21 @@ def draw_held_out(ax: Axes, x: Array, y: Array, dense: bool) -> None:
         markeredgecolor="white",
         markeredgewidth=0.9,
         zorder=3,
+        label=label,
+    )
+
+
+def draw_chosen(ax: Axes, x: float, y: float, label: str) -> None:
+    """A diamond at what was chosen on a curve."""
+    ax.plot(
+        [x],
+        [y],
+        color=ORANGE,
+        marker="D",
+        markersize=9,
+        markeredgecolor="white",
+        linestyle="none",
+        zorder=5,
         label=label,
     )
 

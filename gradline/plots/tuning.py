@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from gradline.data import Array
 from gradline.errors import DataError, UsageError, listed
 from gradline.plots.geometry import Limits, limits_of
+from gradline.plots.marks import draw_chosen
 from gradline.plots.style import BLUE, ORANGE, panels, set_frame, set_head, styled
 from gradline.plots.ticks import fix_ticks, log_ticks
 from gradline.plots.words import clean, number, wrapped
@@ -180,16 +181,8 @@ def _mark(ax: Axes, tuning: Tuning, seen: Searched, trials: list[Trial]) -> None
     if isinstance(said, int | float) and not isinstance(said, bool):
         said = number(float(said), 3, trim=True)
     ax.axvline(at, color=ORANGE, linestyle=":", linewidth=1.5, zorder=2)
-    ax.plot(
-        [at],
-        [float(tuning.chosen.score or 0.0)],
-        color=ORANGE,
-        marker="D",
-        markersize=9,
-        markeredgecolor="white",
-        linestyle="none",
-        zorder=5,
-        label=wrapped(f"chosen: {said}", 30),
+    draw_chosen(
+        ax, at, float(tuning.chosen.score or 0.0), wrapped(f"chosen: {said}", 30)
     )
 
 
