@@ -16,18 +16,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from gradline.apex import apex, share_of_dual
 from gradline.certificate import TOLERANCE
 from gradline.data import Array
-from gradline.globs import Frame, Globs, Place
+from gradline.globs import Frame, Globs, Place, about
 from gradline.huber import Lowest, Valley
 from gradline.interior import interior_point, pinball
 from gradline.objective import Absolute, Huber, Loss, Quantile
 from gradline.state import EPS
-from gradline.ties import on_ties, pull_of
+from gradline.ties import on_ties
 from gradline.vertex import least_pinball
 
 #: Passes at the most, the survey not counted.
@@ -126,7 +128,8 @@ class Task:
         self._typical = 0.0  # size of a residual
         self._from = self._at, self._scale  # the best line looked about so far
         self._taken_back = False
-        self._collapsed = False  # the scale has been seen to go to 0
+        self._sample: Callable[[Array], Globs] | None = None  # some rows about a line
+        self._lower = 0.0  # of the absolute loss, `_factor` times
 
     @property
     def _factor(self) -> float:
@@ -165,6 +168,8 @@ class Task:
         columns = np.ascontiguousarray(z.T)
         r = self.frame.residual(columns, y, u)
         whole = len(r) >= rows
+        if isinstance(self.loss, Huber) and self.loss.scale is None and not whole:
+            self._sample = partial(about, self.frame, columns, y, w)
         step = np.zeros(len(u))
         if isinstance(self.loss, Huber):
             few = slice(None, None, max(1, len(r) // START_ROWS))
@@ -180,8 +185,7 @@ class Task:
                 free = self.loss.scale is None
                 low = Lowest(step, self._scale)
                 for part in (few, slice(None)):  # the long way on few rows
-                    globs = Globs(Place(u, 0.0, 0.0, len(r)))
-                    globs.add(np.ascontiguousarray(z[part].T), r[part], w[part])
+                    globs = about(self.frame, columns[:, part], y[part], w[part], u)
                     valley = Valley(globs, self.loss.epsilon, free)
                     low = valley.lowest(low.scale or typical, low.step, judge=False)
                 step, self._flat = low.step, low.collapsed
@@ -248,7 +252,12 @@ class Task:
         typical = here / weight / min(level, 1 - level)
         size = float(np.linalg.norm(low.u)) + 10 * typical
         bound = float(low.dual @ y) - float(np.linalg.norm(gradient)) * size
-        found.lower = max(found.lower, self._factor * bound / weight)
+        self._lower = max(self._lower, self._factor * bound / weight)
+        found.lower = self._lower
+        if isinstance(self.loss, Huber):  # as apex.py has it
+            each = np.append(rows.w, [share for _, share in sums if share])
+            squares = 4 * float(each @ low.dual**2)
+            found.lower *= share_of_dual(self.loss.epsilon, weight, squares)
         inside = float(np.linalg.norm(low.u)) < globs.reach
         if inside:
             found.u, found.loss = self._at + low.u, self._factor * there / weight
@@ -259,8 +268,9 @@ class Task:
             found.error = 4 * low.inverse * unit
         if self._from_afar(low.u, there / weight):
             return
-        found.proven = _near(found, CLOSE) or (inside and low.proven)
-        found.done = found.proven or (inside and _near(found, TOLERANCE))
+        gap = found.loss - self._lower
+        found.proven = gap <= CLOSE * found.loss or (inside and low.proven)
+        found.done = found.proven or (inside and gap <= TOLERANCE * found.loss)
         found.done = found.done or math.isinf(globs.reach)  # there are no more rows
         if not found.done:
             self._go_on(low.u, math.nan, globs)
@@ -271,24 +281,18 @@ class Task:
                 self._settle_flat(self.loss, globs)
 
     def _settle_flat(self, loss: Huber, globs: Globs) -> None:
-        """Whether the scale is 0, and the line that of the absolute loss.
-
-        As the scale goes to 0, Huber's loss goes to 2ε Σ w|r|. That is its optimum
-        where the multipliers a of the absolute loss, between -1 and 1, leave
-
-            Σ w (1 - ε²a²) ≥ 0
-        """
+        """Whether the scale is 0, and the line that of the absolute loss: apex.py."""
         found, self._at = self.found, self.found.u
-        pull = pull_of(globs, 0.5, self._tiny)
-        if pull is not None and not self._collapsed:
-            squares = 4 * pull.squares + pull.outside
-            self._collapsed = self._weight >= loss.epsilon**2 * squares
-        if self._collapsed:
-            found.scale = 0.0
-            found.outside = math.nan if pull is None else pull.outside / self._weight
+        top = apex(globs, loss.epsilon, self._tiny, self._typical, self._sample)
+        found.lower = top.share * found.loss
+        if top.step is None:
+            found.scale, found.outside = 0.0, top.outside
+            found.proven = _near(found, CLOSE)
+            found.done = found.proven or _near(found, TOLERANCE) or self._looks > 5
             return
-        self._flat, self._looks, self._scale = False, 0, self._typical
-        self.found = Optimum(found.u, passes=found.passes)
+        self._at, self._scale = globs.place.u + top.step, top.scale
+        self._flat, self._looks = False, 0
+        self.found = Optimum(found.u, lower=found.lower, passes=found.passes)
 
     def _look_huber(self, globs: Globs, loss: Huber) -> None:
         found = self.found
@@ -299,7 +303,7 @@ class Task:
             return
         low = valley.lowest(self._scale)
         if low.collapsed:
-            self._flat = self._collapsed = True
+            self._flat = True
             self._at, self._looks = self._at + low.step, 0
             return
         moved = math.hypot(

@@ -137,6 +137,7 @@ def fit(
         missing: "error" refuses incomplete rows, "drop" leaves them out and counts.
         degenerate: "refuse" turns down fewer rows than coefficients, and a constant
             feature; "allow" gives the answer of least norm, and a status that says so.
+            Under a penalty, and for a module, such data determine the answer as any.
         delimiter: of a CSV file; found out unless told.
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
@@ -241,26 +242,28 @@ def fit(
             f"start is a fit on the terms {listed(begun.coefficients)} and these data "
             f"have {listed(prepared.design.terms)}: give the same features"
         )
+    refused = degenerate == "refuse"
     if route == "network":
         from gradline.networks import fit_network
 
         found = fit_network(
-            prepared, model, goal, training, batches, stopping, progress
+            prepared, model, goal, training, batches, stopping, progress, refused
         )
     elif route == "batches":
         from gradline.minibatch import fit_minibatch
 
-        found = fit_minibatch(prepared, goal, training, batches, stopping, progress)
+        found = fit_minibatch(
+            prepared, goal, training, batches, stopping, progress, refused
+        )
     elif route == "penalty":
         from gradline.penalized import fit_penalized
 
-        found = fit_penalized(prepared, shrunk, limits, folds, progress)
+        found = fit_penalized(prepared, shrunk, limits, folds, progress, refused)
     elif route == "loss":
         from gradline.robust import fit_robust
 
-        found = fit_robust(prepared, goal, progress)
+        found = fit_robust(prepared, goal, progress, refused)
     else:
-        refused = degenerate == "refuse"
         found = _least_squares(
             prepared, training, descending, stopping, refused, progress
         )

@@ -24,6 +24,7 @@ globs are of the absolute loss, and signs that turn out wrong are mended afterwa
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,6 +166,16 @@ class Globs:
             return Rows(np.zeros((0, len(self.place.u))), none, none, none)
         return self._kept[0]
 
+    def with_ties(self) -> Globs:
+        """The same, where the rows at the kink of 0 are between kinks ±κ."""
+        if not self.tie_weight:
+            return self
+        other = copy(self)
+        other.square = self.square.copy()
+        other.square[:-1, :-1] += self.tie
+        other.square_weight += self.tie_weight
+        return other
+
     def _keep(self, rows: Rows) -> None:
         if len(rows.r):
             self._kept.append(rows)
@@ -252,6 +263,13 @@ def _without_doubles(rows: Rows) -> Rows:
     _, first, which = np.unique(whole, return_index=True, return_inverse=True)
     weight = np.bincount(which, weights=rows.w)
     return Rows(rows.z[first], rows.r[first], to_float64(weight), rows.reach[first])
+
+
+def about(frame: Frame, z: Array, y: Array, w: Array, u: Array) -> Globs:
+    """Rows, all kept, about a line."""
+    globs = Globs(Place(u, 0.0, 0.0, len(y)))
+    globs.add(z.copy(), frame.residual(z, y, u), w)
+    return globs
 
 
 class Several:

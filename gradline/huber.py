@@ -29,7 +29,8 @@ from gradline.state import EPS
 #: Steps at the most; a dozen is usual.
 MOST_STEPS = 300
 
-#: A scale that has shrunk to so small a share of its first value is on its way to 0.
+#: A scale that has shrunk to so small a share of its first value is on its way to 0;
+#: one that has grown by as much, to where the sums are no longer the loss.
 COLLAPSED = 1e-9
 
 
@@ -94,7 +95,8 @@ class Valley:
             return squares / 2 + kink * absolutes - kink**2 / 2 * beyond
         e = self.epsilon
         flat = self.weight * scale - e**2 * scale * beyond
-        return flat + squares / scale + 2 * e * absolutes
+        inner = squares / scale if squares else 0.0
+        return flat + inner + 2 * e * absolutes
 
     def slopes(
         self, step: Array, scale: float, margin: float = 0.0
@@ -164,6 +166,8 @@ class Valley:
                 move, ridge = _solve(hessian, gradient, ridge)
                 if self.free and scale + move[p] < 0.1 * scale:
                     move *= -0.9 * scale / move[p]
+                if self.free and move[p] > 9 * scale:
+                    move *= 9 * scale / move[p]
                 promised = -float(gradient @ move)
                 last = promised <= 1e-15 * abs(value)
                 there = step + move[:p]
@@ -179,6 +183,8 @@ class Valley:
             ridge = ridge / 30 if ridge > 1e-6 else 0.0
             if self.free and scale < COLLAPSED * first:
                 return Lowest(step, 0.0, value, np.nan, np.nan, True, np.inf)
+            if self.free and scale * COLLAPSED > first:
+                break
         return self._judged(step, scale, value) if judge else Lowest(step, scale)
 
     def _judged(self, step: Array, scale: float, value: float) -> Lowest:

@@ -49,6 +49,7 @@ def fit_minibatch(
     batches: Batches,
     early_stopping: EarlyStopping | None,
     progress: Progress | None,
+    refused: bool = False,
 ) -> Fit:
     """Fit a line by minibatches.
 
@@ -59,6 +60,7 @@ def fit_minibatch(
         batches: size, schedule, shuffling, averaging, checkpoint.
         early_stopping: stop where the validation loss is least.
         progress: is told how reading and training get on.
+        refused: turn down data that do not determine a line.
 
     Raises:
         UsageError: things that do not go together.
@@ -66,7 +68,7 @@ def fit_minibatch(
         FileError: a checkpoint that is of another run, or damaged.
     """
     check(loss, training, batches)
-    survey = take_survey(prepared.source, prepared.design, progress)
+    survey = take_survey(prepared.source, prepared.design, progress, refused)
     plan = settle(survey, loss, training, batches, early_stopping is not None)
     first = first_point(survey, training, plan)
     watched = Watched(survey, prepared, loss, early_stopping, progress)

@@ -56,6 +56,7 @@ def fit_network(
     batches: Batches,
     stopping: EarlyStopping | None,
     progress: Progress | None,
+    refused: bool = False,
 ) -> Fit:
     """Train a module on the terms of the design.
 
@@ -67,6 +68,7 @@ def fit_network(
         batches: how to descend batch by batch.
         stopping: stop by the validation part.
         progress: is told how reading gets on.
+        refused: turn down data that do not determine a line, where that is trained.
 
     Raises:
         UsageError: arguments that do not go together; too many rows for full batches.
@@ -76,7 +78,8 @@ def fit_network(
     goal = as_named(loss)
     design = prepared.design
     _refuse(model, goal, training, batches, design)
-    survey = take_survey(prepared.source, design, progress)
+    refused = refused and model is None
+    survey = take_survey(prepared.source, design, progress, refused)
     start = _line(survey, training) if model is None else model
     module = copy.deepcopy(start)
     scaled = training.standardize is not False

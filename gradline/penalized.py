@@ -59,6 +59,7 @@ def fit_penalized(
     limits: tuple[Any, Any] | None,
     folds: Any,
     progress: Progress | None,
+    refused: bool = False,
 ) -> Fit:
     """Fit with a penalty on the slopes, bounds on them, or both.
 
@@ -68,6 +69,8 @@ def fit_penalized(
         limits: `bounds` and `nonnegative` of fit; None for none.
         folds: how to choose alpha, where it is not given.
         progress: is told how reading gets on.
+        refused: turn down data that do not determine a line, where there is no penalty
+            to determine it.
     """
     bounds = unbounded(len(prepared.design.terms))
     if limits is not None:
@@ -81,7 +84,8 @@ def fit_penalized(
             "folds are for choosing alpha, and it is given or not asked for: leave "
             "folds out, or give a penalty and alpha='cv'"
         )
-    survey = take_survey(prepared.source, prepared.design, progress).best
+    refused = refused and (penalty is None or penalty.alpha == 0)
+    survey = take_survey(prepared.source, prepared.design, progress, refused).best
     return penalized_fit(survey, penalty or Penalty(0.0, 0.0), bounds)
 
 

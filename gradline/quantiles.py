@@ -19,7 +19,7 @@ import numpy as np
 from gradline.checks import one_of, real
 from gradline.data import Array, Mask, Progress, row_number
 from gradline.design import Design, Missing
-from gradline.errors import UsageError, closest
+from gradline.errors import UsageError
 from gradline.objective import Quantile
 from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
@@ -68,9 +68,8 @@ class QuantileFits(Mapping[float, Fit]):
 
     def __getitem__(self, level: float) -> Fit:
         if level not in self.fits:
-            near = closest(str(level), map(str, self.fits))
-            known = near or ", ".join(f"{known:g}" for known in self.fits)
-            raise KeyError(f"there is no quantile {level}: there is {known}")
+            known = ", ".join(f"{known:g}" for known in self.fits)
+            raise KeyError(f"there is no quantile {level}: fitted are {known}")
         return self.fits[level]
 
     def __iter__(self) -> Iterator[float]:
@@ -157,6 +156,8 @@ def fit_quantiles(
     intercept: bool = True,
     missing: Missing = "error",
     split: Split | None = None,
+    formula: str | None = None,
+    degree: int | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     decimal: str = ".",
@@ -175,7 +176,9 @@ def fit_quantiles(
         weights: row weights, (n,), or the name of a column.
         intercept: False for lines through the origin.
         missing: "error" refuses incomplete rows, "drop" leaves them out and counts.
-        split: which rows to learn from.
+        split: which rows to learn from, and to test on: `evaluate` of each fit.
+        formula: the target and the terms in one text, instead of target and features.
+        degree: of each numeric feature x, poly(x, degree) instead of x.
         delimiter: of a CSV file; found out unless told.
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
@@ -203,6 +206,8 @@ def fit_quantiles(
         missing=missing,
         intercept=intercept,
         split=split,
+        formula=formula,
+        degree=degree,
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
@@ -212,6 +217,7 @@ def fit_quantiles(
     if crossings.rows:
         said = f"{str(crossings)[:1].upper()}{str(crossings)[1:]}."
         found = [dataclasses.replace(f, notes=(*f.notes, said)) for f in found]
+    found = [f.examined(prepared) for f in found]
     return QuantileFits(dict(zip(levels, found, strict=True)), crossings)
 
 

@@ -54,6 +54,7 @@ def fit_robust(
     prepared: Prepared,
     loss: Loss,
     progress: Progress | None,
+    refused: bool = False,
 ) -> Fit:
     """Fit with a loss that is not squared.
 
@@ -61,6 +62,7 @@ def fit_robust(
         prepared: the data and their design.
         loss: Huber, Absolute or Quantile.
         progress: is told how each pass gets on.
+        refused: turn down data that do not determine a line.
 
     Returns:
         A Fit with method "robust".
@@ -68,18 +70,21 @@ def fit_robust(
     Equivalent: sklearn.linear_model.HuberRegressor(alpha=0) and
     QuantileRegressor(alpha=0), statsmodels QuantReg, R's quantreg::rq.
     """
-    return fit_losses(prepared, [loss], progress)[0]
+    return fit_losses(prepared, [loss], progress, refused)[0]
 
 
 def fit_losses(
-    prepared: Prepared, losses: Sequence[Loss], progress: Progress | None
+    prepared: Prepared,
+    losses: Sequence[Loss],
+    progress: Progress | None,
+    refused: bool = False,
 ) -> list[Fit]:
     """A fit by each of several losses, from passes that they share."""
     source, design = prepared.source, prepared.design
     size = len(design.names)
     most = rows_to_choose(source.rows, size)
     survey = take_survey(
-        source, design, progress, beside=lambda: Some(most, source.rows)
+        source, design, progress, refused, lambda: Some(most, source.rows)
     )
     chosen = survey.beside
     assert isinstance(chosen, Some)

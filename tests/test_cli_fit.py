@@ -367,3 +367,35 @@ def test_the_table_says_where_moments_did_not_do(
     frame[["x1", "y"]].to_csv("one.csv", index=False)
     _, out, _ = run(capsys, "fit", "one.csv", "--target", "y")
     assert "(standardised design)" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--loss", "absolute"],
+        ["--loss", "huber"],
+        ["--method", "sgd"],
+        ["--nonnegative"],
+        ["--penalty", "lasso", "--alpha", "0"],
+    ],
+)
+def test_every_way_stops_at_what_does_not_determine_a_line(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("c.csv").write_text(
+        "x,z,y\n1,3,5\n2,3,6\n3,3,5\n4,3,8\n5,3,9\n", encoding="utf-8"
+    )
+    words = ["fit", "c.csv", "--target", "y", "-o", "c.safetensors", *options]
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "column 'z' of c.csv is constant" in err
+    assert not Path("c.safetensors").exists()
+    code, _, _ = run(capsys, *words, "--minimum-norm")
+    assert code == 0
+
+
+def test_a_penalty_determines_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.csv").write_text("x,z,y\n1,3,5\n2,3,6\n3,3,5\n4,3,8\n", encoding="utf-8")
+    words = ["fit", "c.csv", "--target", "y", "--penalty", "ridge", "--alpha", "0.1"]
+    code, _, _ = run(capsys, *words)
+    assert code == 0

@@ -102,6 +102,7 @@ ROWS = [
     "globs",
     "ties",
     "huber",
+    "apex",
     "approach",
     "robust",
     "quantiles",

@@ -285,3 +285,21 @@ def test_every_line_through_p_points_is_tried() -> None:
         for pair in itertools.combinations(range(14), 2)
     )
     assert gl.fit(x, y, loss="quantile:0.3").certificate.loss == pytest.approx(best)
+
+
+def test_several_remember_their_split() -> None:
+    split = gl.Split(test=0.25, seed=1)
+    fits = gl.fit_quantiles(engel(), target="foodexp", split=split)
+    for level, several in fits.items():
+        alone = gl.fit(engel(), target="foodexp", loss=gl.Quantile(level), split=split)
+        assert several.evaluate(part="test") == alone.evaluate(part="test")
+        assert several.settings["split"] == alone.settings["split"]
+
+
+def test_several_by_a_formula_or_a_degree() -> None:
+    fits = gl.fit_quantiles(engel(), formula="foodexp ~ log(income)")
+    alone = gl.fit(engel(), formula="foodexp ~ log(income)", loss="quantile:0.9")
+    assert fits[0.9].coefficients == pytest.approx(alone.coefficients, rel=FINE)
+    fits = gl.fit_quantiles(engel(), target="foodexp", degree=2)
+    alone = gl.fit(engel(), target="foodexp", degree=2, loss="quantile:0.5")
+    assert fits[0.5].coefficients == pytest.approx(alone.coefficients, rel=1e-9)
