@@ -116,6 +116,7 @@ ROWS = [
     "plans",
     "batchrun",
     "minibatch",
+    "following",
     "learner",
     "modulejob",
     "moduleloop",
