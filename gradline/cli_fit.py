@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import (
@@ -98,9 +99,9 @@ def _stopped(fitted: Fit, arguments: argparse.Namespace) -> str:
     text = (
         f"stopped by Ctrl-C: no model is written, and {arguments.output} is as it was"
     )
-    if arguments.checkpoint is not None:
+    if arguments.checkpoint is not None and Path(arguments.checkpoint).exists():
         return f"{text}; the same command goes on from {arguments.checkpoint}"
-    if fitted.method == "sgd":
+    if fitted.method == "sgd" and arguments.checkpoint is None:
         text += "; with --checkpoint run.ckpt the same command can go on where it was"
     return text
 

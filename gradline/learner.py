@@ -12,8 +12,8 @@ can hold the weights against the exact optimum of rows that are gone.
 The levels of categories stay those of the first chunk. The scale of the terms and, with
 lr="auto", the learning rate follow that state (following.py): at each chunk the
 weights, their average and their momentum move to new coordinates, the same line as
-before. The average of the weights leaves out the first half of the rows at the most, and a
-quarter of them at the least.
+before. The average of the weights leaves out the first half of the rows at the most,
+and a quarter of them at the least.
 """
 
 from __future__ import annotations
