@@ -94,6 +94,15 @@ class AffineSteps:
         """Begin the average anew, with the step `since` of the run, counted from 0."""
         self.sum, self.averaged, self.average_from = 0 * self.sum, 0, since
 
+    def recast(self, A: Tensor, lr: float | None) -> None:
+        """Go on where θ is Aθ, with another rate: the motion lr·u stays the same."""
+        assert lr is not None
+        group, wide = self.optimizer.param_groups[0], A.numpy()
+        self.theta[:-1] = wide @ self.theta[:-1]
+        self.sum[:-1] = wide @ self.sum[:-1]
+        self.velocity[:-1] = wide @ self.velocity[:-1] * (group["lr"] / lr)
+        group["lr"] = lr
+
     def state(self) -> dict[str, Any]:
         """All that going on takes: tensors and plain values."""
         return {

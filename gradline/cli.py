@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except GradlineError as error:
         return _complain(str(error))
-    except KeyboardInterrupt:
-        _complain("stopped by Ctrl-C; no half-written file is left")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "stopped by Ctrl-C; no half-written file is left")
         return 130
     except BrokenPipeError:
         _forget_stdout()  # whoever read our output has left; there is no one to tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import (
@@ -71,6 +72,8 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
         **wishes,
         **reading_options(arguments),
     )
+    if fitted.settings.get("interrupted"):
+        raise KeyboardInterrupt(_stopped(fitted, arguments))
     for part in ["validation"] + ["test"] * arguments.score_test:
         if part == "test" or fitted.has_part(part):
             fitted.evaluate(part=part)
@@ -89,6 +92,18 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     for picture in outputs[1:]:
         text += f", picture to {picture}"
     return Fitted(value, text)
+
+
+def _stopped(fitted: Fit, arguments: argparse.Namespace) -> str:
+    """What to say after Ctrl-C: what there is, and how to go on."""
+    text = (
+        f"stopped by Ctrl-C: no model is written, and {arguments.output} is as it was"
+    )
+    if arguments.checkpoint is not None and Path(arguments.checkpoint).exists():
+        return f"{text}; the same command goes on from {arguments.checkpoint}"
+    if fitted.method == "sgd" and arguments.checkpoint is None:
+        text += "; with --checkpoint run.ckpt the same command can go on where it was"
+    return text
 
 
 def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:

@@ -181,6 +181,8 @@ def _loop(
             # 4. Backward: the gradient of the loss in every parameter.
             loss.backward()
 
+            if (epoch, batch) == (1, 1):
+                refuse_nan(loss.item(), optimizer.param_groups[0].get("lr"))
             losses += loss.item() * len(x_b) / len(x)
             last = batch * size >= len(x)
             if not math.isfinite(losses) or (last and watch.sees_divergence(losses)):
@@ -251,15 +253,52 @@ def _diverged(
         f"at epoch {epoch}"
     )
     limit = stability_limit(model, criterion, x, y)
+    spread = float(y.detach().double().std(correction=0))
     if not isinstance(optimizer, torch.optim.SGD) or not math.isfinite(limit):
-        return DivergenceError(f"{head}; give a smaller lr", lr)
+        return DivergenceError(f"{head}; give a smaller lr{scale_advice(spread)}", lr)
     group = optimizer.param_groups[0]
     if group["momentum"] and not group["nesterov"] and not group["dampening"]:
         limit *= 1 + group["momentum"]  # the heavy ball's own limit
     advice = f"the stability limit is {limit:.3g}: give a smaller lr, or lr='auto'"
-    if limit < 1e-2:
+    if limit < 1e-2 and not _standardised(x):
         advice += ", or standardise x first, (x - x.mean()) / x.std()"
+    else:
+        advice += scale_advice(spread)
     return DivergenceError(f"{head}; {advice}", lr, limit)
+
+
+def _standardised(x: Tensor) -> bool:
+    """Whether each column has about mean 0 and standard deviation 1."""
+    columns = x.detach().double().reshape(len(x), -1)
+    spread = columns.std(dim=0, correction=0)
+    constant = spread < 1e-6
+    near = bool((columns.mean(dim=0).abs()[~constant] < 0.5).all())
+    return near and bool(((spread - 1).abs()[~constant] < 0.5).all())
+
+
+def scale_advice(spread: float) -> str:
+    """What else to do about divergence where the target is far from size 1."""
+    if 0.05 < spread < 20 or not 0 < spread < math.inf:
+        return ""
+    return (
+        f", or scale the target, whose standard deviation is {spread:.3g}: train on "
+        "(y - y.mean()) / y.std(), and undo that in predictions"
+    )
+
+
+def refuse_nan(loss: float, lr: Any) -> None:
+    """Refuse a loss that is no number before anything was learned.
+
+    Raises:
+        DivergenceError: and it is not the learning rate's fault.
+    """
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"the loss is {loss:g} before the first step, so lr has no part in it: "
+            "look at the loss (a log or root of a negative number, a division by 0) "
+            "and at the model's parameters and the data",
+            lr if isinstance(lr, float) else 0.0,
+        )
 
 
 def make_optimizer(
@@ -391,8 +430,15 @@ def _check_shapes(model: nn.Module, criterion: nn.Module, x: Tensor, y: Tensor) 
     """Refuse a broadcast: (n, 1) against (n,) would silently become (n, n)."""
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        prediction = model(x)
+    try:
+        with torch.inference_mode():
+            prediction = model(x)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:120]
+        raise ShapeError(
+            f"the model refuses x of shape {shape_text(x)} ({why}): give it as many "
+            "columns as the model takes"
+        ) from None
     model.train(was_training)
     if prediction.shape != y.shape:
         raise ShapeError(

@@ -9,13 +9,17 @@ Each chunk is cut into shuffled batches, and each batch is a step. Beside the we
 the learner keeps the one-pass state of all rows so far (state.py), so that `result()`
 can hold the weights against the exact optimum of rows that are gone.
 
-What is learned of the first chunk stays: the levels of categories, the scale of the
-terms and, with lr="auto", the learning rate. The average of the weights leaves out the
-first half of the rows at the most, and a quarter of them at the least.
+The levels of categories stay those of the first chunk. The scale of the terms and, with
+lr="auto", the learning rate follow that state (following.py): at each chunk the
+weights, their average and their momentum move to new coordinates, the same line as
+before. The average of the weights leaves out the first half of the rows at the most,
+and a quarter of them at the least.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,14 +27,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradline.batchrun import diverged, steps_of
+from gradline.batchrun import RUNAWAY, diverged, steps_of
 from gradline.conclude import conclude
 from gradline.data import Batch, Column, Source
 from gradline.design import Design, Missing
-from gradline.errors import DataError, UsageError
+from gradline.errors import DataError, DivergenceError, UsageError
+from gradline.following import Coordinates, follow, loss_at
 from gradline.model import LinearRegression
 from gradline.objective import Squared
-from gradline.plans import Plan, check, first_point, settle, shift_and_scale
+from gradline.plans import Plan, check, first_point, settle
 from gradline.prepare import prepare, reopened
 from gradline.reading import Reading, read_once
 from gradline.result import Fit
@@ -42,6 +47,11 @@ from gradline.training import Batches, Training, optimizer_settings
 
 #: Up to so many numbers rows are kept all the same, for the last digits of the optimum.
 HOLD = 2 * MAE_NUMBERS
+
+#: A rate that was found is quartered where a chunk makes the loss so many times as
+#: large, so often at the most.
+WORSE = 10.0
+RETRIES = 10
 
 
 class Learner:
@@ -55,7 +65,8 @@ class Learner:
             first chunk.
         intercept: False for a line through the origin.
         missing: "error" refuses incomplete rows, "drop" leaves them out.
-        lr: the learning rate; "auto" for SGD unless told, found on the first chunk.
+        lr: the learning rate; "auto" for SGD, Adam and its kin unless told: found
+            for all rows so far, anew at each chunk.
         batch_size: rows in a batch.
         optimizer: the name of a class in torch.optim.
         momentum: of SGD, and so are the three that follow.
@@ -63,8 +74,8 @@ class Learner:
         nesterov: Nesterov's momentum.
         weight_decay: this times each parameter is added to its gradient.
         optimizer_options: further settings of the optimiser.
-        standardize: learn on features that have mean 0 and standard deviation 1 in the
-            first chunk; unless told, with lr="auto".
+        standardize: learn on features that have mean 0 and standard deviation 1 in
+            all rows so far; unless told, with lr="auto".
         shuffle: whether rows are shuffled within a chunk.
         average: whether the result is the average of the weights; unless told, with
             lr="auto".
@@ -134,7 +145,19 @@ class Learner:
         self._plan: Plan | None = None
         self._chunks = 0
         self._doubled = 0  # rows when the average was last begun
-        self._before: tuple[Any, int] = (0.0, 0)  # the sum and steps until then
+        self._before: tuple[Any, int] = (0.0, 0)  # the average and steps until then
+        self._slower = 1.0  # what the rate that was found is divided by
+        self._most = math.inf  # a loss above this is divergence
+
+    def __repr__(self) -> str:
+        """How many rows it has learned from, and whether there is a line yet."""
+        if self._plan is None:
+            return "Learner(nothing learned yet: call learn)"
+        many = f"{self.rows:,} rows in {self._chunks:,} chunk"
+        name = "" if self._plan.lr is None else f", lr {self._plan.lr:.4g}"
+        return (
+            f"Learner({many}{'s' * (self._chunks != 1)}, {self._plan.optimizer}{name})"
+        )
 
     @property
     def rows(self) -> int:
@@ -171,12 +194,8 @@ class Learner:
         else:
             self._take_in(found)
         assert self._steps is not None
-        assert self._plan is not None
         self._chunks += 1
-        self._steps.stream = self._stream(source, design, found)
-        for _ in self._steps.turns(self._chunks, self._chunks):
-            if not bool(torch.isfinite(self._steps.parameters()).all()):
-                raise diverged(self._plan, f"chunk {self._chunks:,}")
+        self._walk(source, design, found)
         if self.rows >= 2 * self._doubled:
             first = self._doubled == 0
             average, steps = self._steps.average(), self._steps.averaged
@@ -235,17 +254,57 @@ class Learner:
     def _begin(self, source: Source, design: Design, found: Reading) -> None:
         survey = take_survey(source, design, reading=found)
         plan = settle(survey, Squared(), self._training, self._batches, endless=True)
-        average = self._batches.average
-        plan = replace(plan, average=plan.automatic if average is None else average)
-        shift, scale = shift_and_scale(survey, plan.scaled)
-        self._shift, self._scale = torch.from_numpy(shift), torch.from_numpy(scale)
         raw = first_point(survey, self._training, plan)
-        level = raw[-1] + self._shift @ raw[:-1]
-        inner = torch.cat([raw[:-1] * self._scale, level[None]])
         self._gone = _Gone(source.name, source.columns)
         self._design, self._reading, self._plan = design, found, plan
+        self._place = follow(found, found, plan, self._slower)
+        self._plan = replace(plan, lr=self._place.lr, limit=self._place.limit)
         stream = self._stream(source, design, found)
-        self._steps = steps_of(stream, plan, inner, design.intercept)
+        inner = self._place.inward @ raw
+        self._steps = steps_of(stream, self._plan, inner, design.intercept)
+
+    def _walk(self, source: Source, design: Design, found: Reading) -> None:
+        """Step through a chunk; again, slower, where a rate that was found fails."""
+        assert self._plan is not None
+        assert self._reading is not None
+        state, automatic = self._reading.moments.value(), self._plan.automatic
+        for attempt in range(RETRIES + 1):
+            self._move(follow(self._reading, found, self._plan, self._slower))
+            steps: Any = self._steps
+            steps.stream = None
+            kept = copy.deepcopy(steps) if automatic else steps
+            steps.stream = self._stream(source, design, found)
+            nothing = loss_at(state, 0 * self._raw(steps.parameters()))
+            before = max(loss_at(state, self._raw(steps.parameters())), nothing)
+            if self._chunks == 1 and math.isfinite(before):
+                self._most = RUNAWAY * before
+            self._most = max(self._most, RUNAWAY * nothing)
+            most = WORSE * before if automatic else self._most
+            fine = True
+            for _ in steps.turns(self._chunks, self._chunks):
+                fine = bool(torch.isfinite(steps.parameters()).all())
+                if not fine:
+                    break
+            if fine and loss_at(state, self._raw(steps.parameters())) <= most:
+                return
+            if not automatic or attempt == RETRIES:
+                raise self._diverged()
+            self._steps, self._slower = kept, 4 * self._slower
+
+    def _diverged(self) -> DivergenceError:
+        assert self._plan is not None
+        return diverged(self._plan, f"chunk {self._chunks:,}")
+
+    def _move(self, place: Coordinates) -> None:
+        """Go on in other coordinates, with another rate: the line stays as it is."""
+        assert self._plan is not None
+        assert self._steps is not None
+        A = place.inward @ self._place.outward
+        self._place = place
+        self._plan = replace(self._plan, lr=place.lr, limit=place.limit)
+        average, steps = self._before
+        self._before = (A @ average, steps) if steps else (average, steps)
+        self._steps.recast(A, place.lr)
 
     def _take_in(self, found: Reading) -> None:
         """Add a chunk's state, and its rows while there are few."""
@@ -265,15 +324,14 @@ class Learner:
             self._plan.size,
             shuffle=self._plan.shuffle,
             seed=self._plan.seed,
-            shift=self._shift.numpy() if scaled else None,
-            scale=self._scale.numpy() if scaled else None,
+            shift=self._place.shift if scaled else None,
+            scale=self._place.scale if scaled else None,
             rows=found.tally.rows,
             weight=found.moments.weight,
         )
 
     def _raw(self, inner: Tensor) -> Tensor:
-        slopes = inner[:-1] / self._scale
-        return torch.cat([slopes, (inner[-1] - slopes @ self._shift)[None]])
+        return self._place.outward @ inner
 
 
 class _Gone:

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradline.criteria import Criterion, criterion_of, weighted
+from gradline.criteria import Criterion, criterion_of, title_of, weighted
 from gradline.data import Array, Chunk
-from gradline.errors import ShapeError
+from gradline.errors import ShapeError, UsageError
 from gradline.model import LinearRegression
 from gradline.modules import Trained, checked, like_of
 from gradline.objective import Absolute, Huber, Quantile, Squared
@@ -99,18 +99,48 @@ class Job:
 
     def probe(self, chunk: Chunk) -> None:
         """See what the module makes of some rows, and what the loss makes of that."""
+        if not any(p.requires_grad for p in self.module.parameters()):
+            raise UsageError(
+                f"the {type(self.module).__name__} has no parameters that require "
+                "gradients: there is nothing to learn"
+            )
         few = Chunk(chunk.X[:_PROBE], chunk.y[:_PROBE], None)
         self.module.eval()
-        with torch.no_grad():
-            found = checked(self.module, self.trained.inputs(np.asarray(few.X)))
-            self.columns = found.ndim == 2
-            rows = self.rows(few)
+        found = checked(self.module, self.trained.inputs(np.asarray(few.X)))
+        if not found.requires_grad:
+            raise UsageError(
+                "the module's output knows nothing of its parameters (detached, or "
+                "made under no_grad): return it as it was computed"
+            )
+        self.columns = found.ndim == 2
+        rows = self.rows(few)
+        try:
             value: Any = rows.criterion(found, rows.y)
+        except TypeError as error:
+            raise UsageError(
+                f"the loss {title_of(self.goal)} cannot be called as loss(prediction, "
+                f"target) ({error}): wrap what else it needs, such as "
+                "lambda p, y: loss(p, y, variance)"
+            ) from None
+        if isinstance(value, Tensor) and value.is_complex():
+            raise UsageError(
+                f"the loss {title_of(self.goal)} is a complex number, which has no "
+                "least: take its absolute value"
+            )
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value)
             raise ShapeError(
                 f"the loss of predictions and targets of shape ({len(few.y)},) is "
                 f"{shape} and must be one number: take its mean, or reduction='mean'"
+            )
+        slope = None
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value.sum(), found, allow_unused=True)
+        if slope is None:
+            raise UsageError(
+                f"the loss {title_of(self.goal)} does not depend on the prediction "
+                "(a constant, or detached from it): compute it from the prediction "
+                "by torch's functions, with no detach, no_grad, item or numpy"
             )
 
     def line_now(self) -> Array:

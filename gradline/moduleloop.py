@@ -19,7 +19,7 @@ from torch import nn
 
 from gradline.curvature import stability_limit
 from gradline.data import Source
-from gradline.descent import Watch, descend, make_optimizer
+from gradline.descent import Watch, descend, make_optimizer, refuse_nan, scale_advice
 from gradline.epochs import Criterion as BatchCriterion
 from gradline.epochs import Mean, criterion_from, train
 from gradline.epochs import criterion_of as of_rows
@@ -89,6 +89,7 @@ def full_batches(
         lr = 0.5 * stability_limit(job.module, criterion, rows.x, rows.y)
     optimizer = make_optimizer(job.module, training.optimizer, lr, training.options)
     history.lr = optimizer.param_groups[0].get("lr")
+    refuse_nan(_loss(job.module, rows), lr)
     history.note(job, 0, held, keep)
     try:
         for step in descend(
@@ -102,6 +103,8 @@ def full_batches(
             history.losses.append(step.loss)  # of the parameters before the step
             if history.note(job, step.epoch, held, keep):
                 break
+    except ValueError as error:
+        raise _alone(error, 1, 1) from None
     except KeyboardInterrupt:
         history.interrupted = True
     history.losses = [*history.losses[: history.epochs], _loss(job.module, rows)]
@@ -172,6 +175,7 @@ def minibatches(
     history.total = total
     first, history.start = _measured(job, whole, criterion)
     history.losses.append(first)
+    refuse_nan(first, history.lr)
     held = None
     validation = prepared.validation
     if validation is not None:
@@ -191,15 +195,17 @@ def minibatches(
         ):
             mean.add(turn.loss, turn.rows)
             if not math.isfinite(turn.loss):
-                raise _ran_away(optimizer, turn.loss, turn.epoch)
+                raise _ran_away(job, optimizer, turn.loss, turn.epoch)
             if not turn.last:
                 continue
             history.losses.append(mean.value)
             if watch.sees_divergence(mean.value):
-                raise _ran_away(optimizer, mean.value, turn.epoch)
+                raise _ran_away(job, optimizer, mean.value, turn.epoch)
             mean = Mean()
             if history.note(job, turn.epoch, held, keep):
                 break
+    except ValueError as error:
+        raise _alone(error, size, survey.tally.rows) from None
     except KeyboardInterrupt:
         history.interrupted = True
     history.losses = history.losses[: history.epochs + 1]
@@ -209,13 +215,28 @@ def minibatches(
     return history
 
 
+def _alone(error: ValueError, size: int, rows: int) -> Exception:
+    """What to say where BatchNorm sees a single row; any other error as it is."""
+    if "more than 1 value per channel" not in str(error):
+        return error
+    advice = "give more rows"
+    if rows > 2:
+        fits = next(s for s in range(max(2, size), 2 * rows + 3) if rows % s != 1)
+        advice = f"give batch_size={fits}, which leaves none"
+    return UsageError(
+        "a layer of the module, such as BatchNorm, cannot learn from a batch of a "
+        f"single row, and batches of {size:,} leave one of {rows:,} rows: {advice}"
+    )
+
+
 def _ran_away(
-    optimizer: torch.optim.Optimizer, loss: float, epoch: int
+    job: Job, optimizer: torch.optim.Optimizer, loss: float, epoch: int
 ) -> DivergenceError:
     lr = float(optimizer.param_groups[0].get("lr") or 0.0)
     return DivergenceError(
         f"{type(optimizer).__name__} with lr {lr:g} diverges: the loss is {loss:.3g} "
-        f"in epoch {epoch:,}; give a smaller lr",
+        f"in epoch {epoch:,}; give a smaller lr"
+        f"{scale_advice(job.survey.variance**0.5)}",
         lr,
     )
 

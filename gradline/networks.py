@@ -106,6 +106,8 @@ def _refuse(
             "start and model are both given, and training starts from the model: leave "
             "start out"
         )
+    if model is not None and not design.intercept:
+        _refuse_bias(model)
     for name in ("average", "checkpoint"):
         if getattr(batches, name) is not None:
             raise UsageError(
@@ -120,6 +122,22 @@ def _refuse(
         raise UsageError(
             f"row weights do not go with {title_of(goal)}, which takes none: leave "
             "them out, or name the loss, such as loss='absolute'"
+        )
+
+
+def _refuse_bias(model: nn.Module) -> None:
+    """Refuse intercept=False where the module would have one all the same."""
+    if not isinstance(model, nn.Linear | LinearRegression):
+        raise UsageError(
+            "intercept=False is for a line, and what a "
+            f"{type(model).__name__} gives at 0 is its own affair: leave it out"
+        )
+    bias: Tensor | None = model.bias
+    if bias is not None and (bias.requires_grad or bool(bias.any())):
+        raise UsageError(
+            "intercept=False and the module has a bias: give one without, "
+            f"nn.Linear({model.weight.shape[-1]}, 1, bias=False), or leave "
+            "intercept=False out"
         )
 
 

@@ -147,7 +147,8 @@ def settle(
     automatic = training.lr == "auto" or (training.lr is None and sgd)
     scaled = automatic if training.standardize is None else training.standardize
     per_epoch = -(-survey.tally.rows // size)
-    if batches.schedule is None and automatic and not (sgd and squared):
+    ends = not endless  # what falls to 0 needs an end
+    if batches.schedule is None and automatic and ends and not (sgd and squared):
         schedule = Schedule("linear")
     average = batches.average
     if average is None:
@@ -165,16 +166,14 @@ def settle(
     rest = single / size
     if not endless:  # a batch that has all rows is no draw
         rest *= max(0.0, 1 - size / survey.tally.rows)
-    momentum = float(training.options.get("momentum") or 0.0)
-    damp = float(training.options.get("dampening") or 0.0)
-    slower = (1 - momentum) / (1 - damp)
-    limit = 1 / (top + rest) * (slower if momentum else 1.0) if sgd else None
+    found = rate(training.optimizer, training.options, top, rest)
+    limit = None if found is None else found[1]
     lr = None if training.lr is None or automatic else float(training.lr)
     if automatic:
         size_of_residuals = max(survey.optimum_loss, survey.floor) ** 0.5
         lr = size_of_residuals / 20
-        if sgd:
-            lr = 0.5 / (top + rest) * slower
+        if found is not None:
+            lr = found[0]
             lr *= 1.0 if squared else _curved(loss, size_of_residuals)
     return Plan(
         size=size,
@@ -192,6 +191,25 @@ def settle(
         loss=loss,
         limit=limit if squared else None,
     )
+
+
+def rate(
+    optimizer: str, options: dict[str, Any], top: float, rest: float
+) -> tuple[float, float] | None:
+    """The rate of SGD for squared loss, and about where it is no longer stable.
+
+    Args:
+        optimizer: the name of a class in torch.optim: None is known of others.
+        options: its settings beside lr.
+        top: λ of the formula above.
+        rest: what single rows add to it, R²/B · (1 - B/n).
+    """
+    if optimizer != "SGD":
+        return None
+    momentum = float(options.get("momentum") or 0.0)
+    slower = (1 - momentum) / (1 - float(options.get("dampening") or 0.0))
+    steep = top + rest
+    return 0.5 / steep * slower, 1 / steep * (slower if momentum else 1.0)
 
 
 def check(loss: Loss, training: Training, batches: Batches) -> None:

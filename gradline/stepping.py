@@ -33,6 +33,9 @@ class Steps(Protocol):
     def restart_average(self, since: int) -> None:
         """Begin the average anew, with the step `since` of the run, counted from 0."""
 
+    def recast(self, A: Tensor, lr: float | None) -> None:
+        """Go on in other coordinates, where θ is Aθ, with another rate."""
+
     def turns(self, epochs: int, epoch: int = 1, batch: int = 0) -> Iterator[Turn]:
         """Step, and say so after some batches, at the least after each epoch."""
 
@@ -94,6 +97,17 @@ class LoopSteps:
     def restart_average(self, since: int) -> None:
         """Begin the average anew, with the step `since` of the run, counted from 0."""
         self.sum, self.averaged, self.average_from = 0 * self.sum, 0, since
+
+    def recast(self, A: Tensor, lr: float | None) -> None:
+        """Go on where θ is Aθ; an optimiser's means of gradients stay as they are."""
+        moved = A @ self.parameters()
+        with torch.no_grad():
+            self.model.weight.copy_(moved[None, :-1])
+            self.model.bias.copy_(moved[-1:])
+        self.sum = A @ self.sum
+        if lr is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
 
     def turns(self, epochs: int, epoch: int = 1, batch: int = 0) -> Iterator[Turn]:
         """Step, and yield a Turn after each batch."""

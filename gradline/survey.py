@@ -233,12 +233,12 @@ def _survey(
     else:
         solver = "triangle"
         triangle = Triangle(moments, triangle_scale(sums))
-        for chunk in _pass(source, design, "reading again (QR)", progress):
+        for chunk in _again(source, design, reading, "reading again (QR)", progress):
             triangle.add(chunk)
         singular = from_triangle(sums, triangle)
         spectrum, slopes = singular, singular.solve()
     if found is None:
-        chunks = _pass(source, design, "residuals", progress)
+        chunks = _again(source, design, reading, "residuals", progress)
         found = _improved(chunks, moments, spectrum, slopes)
     intercept = found.level - found.slopes @ torch.from_numpy(sums.x_mean)
     survey = Survey(
@@ -408,6 +408,19 @@ def mean_absolute_error(
             "those of the fit any more; fit again"
         )
     return total / W
+
+
+def _again(
+    source: Source,
+    design: Design,
+    reading: Reading,
+    title: str,
+    progress: Progress | None,
+) -> Iterable[Chunk]:
+    """The rows once more: those that were kept, or another pass."""
+    if reading.rows is not None:
+        return reading.rows
+    return _pass(source, design, title, progress)
 
 
 def _pass(

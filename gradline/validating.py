@@ -110,6 +110,7 @@ def validation_curve(
     Raises:
         UsageError: no such argument, or none to try.
         DataError: as `fit`.
+        KeyboardInterrupt: Ctrl-C, in a descent too: one cut short is no score.
 
     Equivalent: sklearn.model_selection.validation_curve(model, X, y, param_name=...,
     param_range=...).
@@ -210,7 +211,10 @@ class _Job:
 
     def _fit(self, split: Any, value: Any) -> Fit:
         given = self.arguments | {self.parameter: value}
-        return fit(self.data, self.y, split=split, progress=self.progress, **given)
+        found = fit(self.data, self.y, split=split, progress=self.progress, **given)
+        if found.settings.get("interrupted"):
+            raise KeyboardInterrupt  # it was cut short, which is no score
+        return found
 
     def _by_path(self, split: Any) -> Array | None:
         """Of epochs, along one descent in closed form; None where it is not."""

@@ -399,3 +399,53 @@ def test_a_penalty_determines_the_answer(capsys: pytest.CaptureFixture[str]) -> 
     words = ["fit", "c.csv", "--target", "y", "--penalty", "ridge", "--alpha", "0.1"]
     code, _, _ = run(capsys, *words)
     assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "place", "text"),
+    [
+        (
+            "--method sgd --lr 0.01 --epochs 9",
+            "gradline.batchrun.Run._note",
+            "with --checkpoint",
+        ),
+        (
+            "--method sgd --lr 0.01 --epochs 9 --checkpoint run.ckpt",
+            "gradline.batchrun.Run._note",
+            "same command goes on from run.ckpt",
+        ),
+        (
+            "--optimizer Adam --epochs 9",
+            "gradline.quadratic.Record.add",
+            "is as it was",
+        ),
+    ],
+)
+def test_ctrl_c_in_a_descent_keeps_the_model_that_was_there(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    place: str,
+    text: str,
+) -> None:
+    write_line()
+    Path("model.safetensors").write_text("mine")
+    module, kind, name = place.rsplit(".", 2)
+    owner = getattr(__import__(module, fromlist=[kind]), kind)
+    original = getattr(owner, name)
+
+    def interrupted(self: Any, epoch: Any, *more: Any) -> Any:
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return original(self, epoch, *more)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    monkeypatch.setattr(
+        "gradline.checkpoints.Checkpoint.due", lambda self, _: self.path is not None
+    )
+    command = ["fit", "d.csv", "--target", "y", "-o", "model.safetensors"]
+    code, out, err = run(capsys, *command, *options.split())
+    assert (code, out) == (130, ""), err
+    assert "no model is written" in err
+    assert text in err
+    assert Path("model.safetensors").read_text() == "mine"

@@ -371,3 +371,17 @@ def test_learning_refusals(options: dict[str, Any], error: Any, message: str) ->
     table = pd.DataFrame({"x": x, "z": x**2, "y": y})
     with pytest.raises(error, match=message):
         gl.learning_curve(table, target="y", **options)
+
+
+def test_an_interrupted_descent_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = data(60)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradline.stepping.LoopSteps.turns", interrupted)
+    monkeypatch.setattr("gradline.affine.AffineSteps.turns", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gl.validation_curve(
+            X, y, parameter="lr", values=[0.01, 0.02], method="sgd", epochs=2
+        )

@@ -272,3 +272,8 @@ def test_nan_names_the_row(bad: float) -> None:
 def test_no_rows() -> None:
     with pytest.raises(gl.DataError, match="x has no rows"):
         gl.descend(gl.LinearRegression(), np.ones(0), np.ones(0))
+
+
+def test_a_model_of_other_columns_is_refused_in_a_sentence() -> None:
+    with pytest.raises(gl.ShapeError, match=r"the model refuses x of shape \(5, 3\)"):
+        gl.descend(torch.nn.Linear(2, 1), np.ones((5, 3)), np.ones((5, 1)))

@@ -117,6 +117,7 @@ ROWS = [
     "plans",
     "batchrun",
     "minibatch",
+    "following",
     "learner",
     "modulejob",
     "moduleloop",

@@ -145,3 +145,49 @@ def test_a_learner_keeps_the_state_for_a_surface_and_no_epochs() -> None:
     assert fit.loss_surface().names == ("x", "Intercept")
     with pytest.raises(gl.DataError, match="a Learner's fit has no epochs, since its"):
         fit.at(3)
+
+
+def in_chunks(X: Any, y: Any, rows: int, **options: Any) -> gl.Learner:
+    learner = gl.Learner(**options)
+    for start in range(0, len(y), rows):
+        learner.learn(X[start : start + rows], y[start : start + rows])
+    return learner
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.9}, {"shuffle": False}, {"optimizer": "Adam"}]
+)
+def test_a_trend_does_not_make_a_found_rate_diverge(options: dict[str, Any]) -> None:
+    random = np.random.default_rng(0)
+    x = np.linspace(0, 100, 10_000)
+    y = 2 * x + random.normal(size=10_000)
+    learner = in_chunks(x, y, 1000, **options)
+    fit = learner.result()
+    assert fit.certificate.loss < 1.1 * np.square(y).mean()
+    if not options:
+        assert fit.coefficients["x"] == pytest.approx(2, abs=0.05)
+        assert fit.certificate.relative_gap < 1e-2
+    assert repr(learner).startswith("Learner(10,000 rows in 10 chunks, ")
+    with pytest.raises(DivergenceError, match=r"lr 0\.01 diverges here, in chunk"):
+        in_chunks(x, y, 1000, lr=0.01)
+
+
+def test_a_feature_constant_at_first_and_chunks_of_two_rows() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(3000, 3)) * [1, 100, 1]
+    y = X @ [1, 0.02, 3] + 5 + random.normal(size=3000)
+    X[:300, 1] = 3  # and later 100 times as wide
+    fit = in_chunks(X, y, 300, batch_size=16).result()
+    assert fit.certificate.relative_gap < 0.05
+    small = in_chunks(X[1000:2000], y[1000:2000], 2)
+    assert small.result().certificate.relative_gap < 0.05
+    assert repr(gl.Learner()) == "Learner(nothing learned yet: call learn)"
+
+
+def test_units_do_not_matter_where_coordinates_follow() -> None:
+    X, y = data(600)
+    options: dict[str, Any] = {"momentum": 0.5, "batch_size": 50, "lr": 0.01}
+    fast = in_chunks(X, y, 200, standardize=True, **options).result()
+    plain = X / [1e6, 1, 1e-3]  # whatever the units of the features
+    again = in_chunks(plain, y, 200, standardize=True, **options).result()
+    np.testing.assert_allclose(fast.predict(X), again.predict(plain), rtol=1e-8)

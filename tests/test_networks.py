@@ -504,3 +504,77 @@ def test_the_command_line_says_that_a_module_is_needed(
     words = [str(tmp_path / "net.safetensors"), str(tmp_path / "x.csv")]
     assert main(["predict", *words, "-o", str(tmp_path / "out.csv")]) == 2
     assert "no model file holds code: give a module" in capsys.readouterr().err
+
+
+class Detached(nn.Linear):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x).detach()
+
+
+FROZEN = nn.Linear(3, 1).requires_grad_(False)
+DEEP = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+NORMED = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"model": nn.Linear(3, 1), "intercept": False}, gl.UsageError, "bias=False"),
+        ({"model": DEEP, "intercept": False}, gl.UsageError, "is for a line"),
+        ({"model": FROZEN}, gl.UsageError, "no parameters that require"),
+        ({"model": nn.Flatten()}, gl.UsageError, "no parameters that require"),
+        ({"model": Detached(3, 1)}, gl.UsageError, "knows nothing of its parameters"),
+        (
+            {"loss": lambda p, y: (p - y).square().mean().detach()},
+            gl.UsageError,
+            "does not depend on the prediction",
+        ),
+        (
+            {"loss": lambda *_: torch.ones((), requires_grad=True)},
+            gl.UsageError,
+            "does not depend on the prediction",
+        ),
+        ({"loss": lambda p, y: (p - y).mean() + 0j}, gl.UsageError, "complex"),
+        ({"loss": nn.GaussianNLLLoss()}, gl.UsageError, r"loss\(prediction, target\)"),
+        (
+            {"loss": lambda p, _: torch.log(-1 - p.abs()).mean()},
+            gl.DivergenceError,
+            "nan before the first step, so lr has no part",
+        ),
+    ],
+)
+@pytest.mark.parametrize("batches", [{}, {"batch_size": 16}])
+def test_what_cannot_be_trained_is_said_in_a_sentence(
+    options: dict[str, Any], error: Any, message: str, batches: dict[str, Any]
+) -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(33, 3)), random.normal(size=33)
+    with pytest.raises(error, match=message):
+        gl.fit(X, y, epochs=2, **options, **batches)
+
+
+def test_batch_norm_says_which_batch_size_leaves_no_single_row() -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(33, 3)), random.normal(size=33)
+    with pytest.raises(gl.UsageError, match=r"give batch_size=17, which leaves none"):
+        gl.fit(X, y, model=NORMED, epochs=2, batch_size=16)
+    gl.fit(X, y, model=NORMED, epochs=2, batch_size=17)
+
+
+def test_a_large_target_is_told_to_be_scaled() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 3))
+    y = 5000 * X[:, 0]
+    for batches in ({}, {"batch_size": 16}):
+        with pytest.raises(gl.DivergenceError, match=r"scale the target") as caught:
+            gl.fit(X, y, model=DEEP, epochs=300, **batches)
+        assert "standardise" not in str(caught.value)
+
+
+def test_no_bias_and_no_intercept_go_together() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(300, 3))
+    y = X @ [1, 2, 3] + 5
+    line = nn.Linear(3, 1, bias=False)
+    fit = gl.fit(X, y, model=line, intercept=False, epochs=500)
+    assert fit.metrics.rmse == pytest.approx(gl.fit(X, y, intercept=False).metrics.rmse)
