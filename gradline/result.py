@@ -390,7 +390,8 @@ class Fit(Faces):
 
         Returns:
             R², RMSE and MAE, weighted as the fit was where the weights are there;
-            .part says of which rows. Rows of a part with a level that the training
+            R² is about the mean of these rows' y, with or without an intercept; .part
+            says of which rows. Rows of a part with a level that the training
             part has not are left out and counted, .unseen.
 
         Raises:
@@ -412,7 +413,9 @@ class Fit(Faces):
     def scores(self) -> dict[str, Scores]:
         """The scores known so far, by part; those of "train" are `metrics`."""
         known = {} if self._exam is None else self._exam.known
-        return {"train": self.metrics.named("train")} | known
+        train = self.metrics.named("train")
+        train.origin = not self.design.intercept
+        return {"train": train} | known
 
     def _scores_of(self, part: str | None, y: Any, reading: dict[str, Any]) -> Scores:
         """The scores of a part of the fit's own data."""
@@ -424,7 +427,9 @@ class Fit(Faces):
             )
         one_of("part", part, *PARTS)
         if part == "train":
-            return self.scores["train"]
+            if self._source is not None and not self.design.intercept:
+                return self._score(self.design, self._source).named(part)
+            return self.scores[part]
         if self._exam is None:
             hint = f"fit with split=gl.Split({part}=0.2), or give data, evaluate(data)"
             why = f"the fit had no split, so there is no {part} part"

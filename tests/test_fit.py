@@ -772,9 +772,9 @@ def test_a_term_called_intercept_is_refused() -> None:
         }
     )
     told = r"would be called 'Intercept', as the intercept is: rename the column, or"
-    for given in ({"target": "y"}, {"formula": "y ~ x + Intercept"}):
+    for told_by in ({"target": "y"}, {"formula": "y ~ x + Intercept"}):
         with pytest.raises(gl.ColumnError, match=told):
-            gl.fit(frame, **given)
+            gl.fit(frame, **told_by)
     fit = gl.fit(frame, target="y", intercept=False)
     errors = fit.inference().standard_errors
     assert list(errors) == ["Intercept", "x"]
