@@ -70,8 +70,8 @@ class Split:
             then come those for validation, the newest are for the test.
         group: a column whose equal values stay together in one part.
         seed: another seed draws other parts.
-        key: the columns that are hashed, such as an id; all numbers and categories
-            unless told.
+        key: the columns that are hashed, such as an id, and are then no features
+            unless named; all numbers and categories unless told.
         cuts: the times at which the validation and the test part begin, instead of the
             quantiles; those of `settled`.
 
@@ -147,6 +147,18 @@ class Split:
         """Columns that say where a row belongs, and are no features unless named."""
         named = (self.column, self.time, self.group)
         return tuple(name for name in named if name is not None)
+
+    def aside(self, target: str) -> tuple[str, ...]:
+        """Columns that are no features unless named: those above, and the key.
+
+        A key with the target in it is a row's whole content, as `settled` has it, and
+        its columns are what they were.
+
+        Args:
+            target: the column that is predicted.
+        """
+        key = tuple(self.key or ())
+        return self.columns if target in key else (*self.columns, *key)
 
     def has(self, part: str, source: Source | None = None) -> bool:
         """Whether there is such a part.

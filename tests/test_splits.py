@@ -371,3 +371,16 @@ def test_times_are_put_in_order_a_part_at_a_time(
 def test_a_share_is_no_split() -> None:
     with pytest.raises(gl.UsageError, match="split is 0.2: give a gl.Split, such as"):
         gl.fit(table(), target="y", split=0.2)  # type: ignore[arg-type]
+
+
+def test_a_key_is_no_feature_unless_named() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(60, 3)), columns=["id", "x", "y"])
+    split = gl.Split(test=0.3, key=["id"])
+    fit = gl.fit(table, target="y", split=split)
+    assert fit.design.features == ("x",)
+    named = gl.fit(table, target="y", features=["id", "x"], split=split)
+    assert named.design.features == ("id", "x")
+    whole = gl.fit(table, target="y", split=gl.Split(test=0.3))
+    again = gl.fit(table, target="y", split=gl.Split(**whole.settings["split"]))
+    assert again.coefficients == whole.coefficients
