@@ -120,6 +120,9 @@ class Fit(Faces):
         if isinstance(prepared.split, Split):
             self.__dict__["_exam"] = Exam(prepared)
             self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
+            counts = getattr(prepared.source, "counts", None)
+            if counts is not None:
+                self.settings["parts"] = counts
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -400,7 +403,7 @@ class Fit(Faces):
         """
         if data is None:
             return self._scores_of(part, y, reading)
-        known = self.settings.get("split")
+        known = (self.settings.get("split"), self.settings.get("parts"))
         return scores_on((data, y), self.design, known, part, reading, self._score)
 
     def has_part(self, part: str) -> bool:

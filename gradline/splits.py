@@ -28,7 +28,7 @@ from gradline.data import Array, Batch, Source, column_of, row_number
 from gradline.errors import ColumnError, DataError, MissingValueError, UsageError
 from gradline.instants import cuts, ordered
 from gradline.parts import Labelled, Labels, PartSource
-from gradline.rowhash import draws, hashed_columns
+from gradline.rowhash import can_hash, draws, hashed_columns
 
 Part = Literal["train", "validation", "test"]
 
@@ -262,10 +262,10 @@ class Split:
             return self._by_time(source, self.time)
         keys = (self.group,) if self.group else self.key or hashed_columns(source)
         for name in keys:
-            if column_of(source, name).kind == "other":
+            if not can_hash(column_of(source, name)):
                 raise ColumnError(
                     f"column {name!r} holds {column_of(source, name).type} values, "
-                    "which cannot be hashed: name numbers or texts"
+                    "which cannot be hashed: name numbers, texts or dates"
                 )
 
         def drawn(batch: Batch, _: int) -> Labels:
