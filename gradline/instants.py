@@ -101,15 +101,15 @@ def cuts(source: Source, column: Column, shares: Sequence[float]) -> list[float]
         size += len(found)
         rows += batch.rows
         if size > max(len(held[0][0]), SORTED_AT_ONCE):  # seldom, and so cheap
-            held, size = [_counted(held)], 0
-    values, counts = _counted(held)
+            held, size = [counted(held)], 0
+    values, counts = counted(held)
     if not rows:
         raise DataError(f"{source.name} has no rows to split: give at least one")
     at = np.searchsorted(np.cumsum(counts), [round(rows * s) for s in shares], "right")
     return [float(values[i]) if i < len(values) else float("inf") for i in at]
 
 
-def _counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+def counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Distinct values in order, and how often each is met."""
     every = np.concatenate([values for values, _ in held])
     values, places = np.unique(every, return_inverse=True)

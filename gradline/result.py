@@ -123,7 +123,21 @@ class Fit(Faces):
             counts = getattr(prepared.source, "counts", None)
             if counts is not None:
                 self.settings["parts"] = counts
+                self._add_notes(prepared.split.notes(counts))
         return self
+
+    def _add_notes(self, notes: tuple[str, ...]) -> None:
+        """Add to the notes, those of a judgement that is still to come too."""
+        judge = self.__dict__.get("_judge")
+        if judge is None:
+            self.__dict__["notes"] = (*self.notes, *notes)
+        elif notes:
+
+            def noted() -> Any:
+                found = judge()
+                return found._replace(notes=(*found.notes, *notes))
+
+            self.__dict__["_judge"] = noted
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there: fields that the judgement will bring.

@@ -439,3 +439,48 @@ def test_a_loaded_fit_says_that_the_data_are_others(tmp_path: Path) -> None:
     assert note is not None
     assert note.startswith("the data are not those that were split: ")
     assert f"{counts['test']} were" in note
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_groups_meet_shares_as_well_as_they_can(seed: int) -> None:
+    path = Path(__file__).parents[1] / "docs" / "penguins.csv"
+    split = gl.Split(group="island", test=0.2, seed=seed)
+    fit = gl.fit(path, target="body_mass_g", missing="drop", split=split)
+    counts = fit.settings["parts"]
+    # 168, 124 and 52 birds: any but the largest island may be drawn
+    assert counts["validation"] == 0
+    assert 0 < counts["test"] < 168
+    far = abs(counts["test"] / 344 - 0.2) > 0.05
+    told = [n for n in fit.notes if "groups stay together" in n]
+    assert len(told) == far
+    if far:
+        assert told == [
+            "The test part has 36% of the rows and 20% were asked for: groups stay "
+            "together."
+        ]
+    three = gl.Split(group="island", validation=0.2, test=0.2, seed=seed)
+    places = places_of(three, path)
+    assert np.bincount(places, minlength=3).all()
+
+
+def test_many_groups_meet_shares_exactly_but_for_a_group() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"who": random.integers(0, 400, 5000), "y": 1.0})
+    places = places_of(gl.Split(validation=0.2, test=0.1, group="who"), table)
+    found = np.bincount(places) / 5000
+    np.testing.assert_allclose(found, [0.7, 0.2, 0.1], atol=0.003)
+    order = random.permutation(5000)
+    again = places_of(
+        gl.Split(validation=0.2, test=0.1, group="who"), table.iloc[order]
+    )
+    np.testing.assert_array_equal(again, places[order])
+
+
+def test_equal_times_that_miss_the_share_are_noted() -> None:
+    table = pd.DataFrame({"t": np.repeat([1.0, 2.0], [40, 60]), "x": np.arange(100.0)})
+    table["y"] = table["x"] + np.sin(table["x"])
+    fit = gl.fit(table, target="y", split=gl.Split(time="t", test=0.3))
+    assert (
+        "The test part has 60% of the rows and 30% were asked for: rows of equal time "
+        "stay together."
+    ) in fit.notes
