@@ -129,7 +129,7 @@ def _design(about: dict[str, Any]) -> Design:
         intercept,
         encoding,
     )
-    if len(set(design.terms)) != len(design.terms):
+    if len(set(design.names)) != len(design.names):
         raise ValueError("two terms have one name")
     if any(name not in design.features for name in levels):
         raise ValueError("levels of an unknown column")

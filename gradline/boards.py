@@ -210,10 +210,11 @@ class Board:
             if found.settings.get("interrupted"):
                 raise KeyboardInterrupt  # it was cut short, which is no trial
             seen = found.evaluate(part="validation")
+            learned = found.evaluate(part="train")
             self.unseen = max(self.unseen, seen.unseen)
             self.rows = {"train": found.rows, "validation": seen.rows}
             ours, theirs = (
-                _of_scores(scores, self._absolute) for scores in (seen, found.metrics)
+                _of_scores(scores, self._absolute) for scores in (seen, learned)
             )
         except FAULTS as error:
             return _failed(error, before)

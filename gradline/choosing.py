@@ -169,7 +169,7 @@ def _curve(
         repeats=ways.repeats,
         slopes=slopes[rows, :, each].T,
         intercepts=intercepts[rows, each],
-        variance=sums.yy / sums.weight,
+        variance=sums.spread / sums.weight,
         rows=tally.rows,
         dropped=tally.dropped,
         notes=()

@@ -131,7 +131,8 @@ class CrossValidation:
         repeats: how many times all rows were cut into folds.
         slopes: raw, at the chosen alphas, fitted on all rows, (d, k).
         intercepts: (k,).
-        variance: of each target, (k,): the error of predicting its mean.
+        variance: of each target, (k,), over all rows: the error of predicting its
+            mean, also for lines through the origin.
         rows: rows used.
         dropped: rows left out as incomplete.
         notes: warnings in plain words.
@@ -198,7 +199,7 @@ class CrossValidation:
 
     @property
     def r2(self) -> Array:
-        """1 - error there / variance of the target, (k,)."""
+        """1 - error there / variance of the target over all rows, (k,)."""
         least = np.square(self.rmse)
         left = np.divide(
             least,

@@ -128,7 +128,7 @@ def cross_validate(
         y,
         target=names[0] if names else None,
         features=features,
-        exclude=(*exclude, *others),
+        exclude=exclude,
         categories=categories,
         weights=weights,
         missing=missing,
@@ -136,11 +136,15 @@ def cross_validate(
         split=split,
         formula=formula,
         degree=degree,
-        aside=as_folds(folds).columns,
+        aside=(*as_folds(folds).columns, *others),
         **reading,
     )
     for name in others:
         check_target(prepared.source, name)
+        if name in prepared.design.features:  # a formula may name it
+            raise ColumnError(
+                f"{name!r} is a target and a feature: take it out of the formula"
+            )
     return validated(prepared, kind, grid, folds, progress, others).curve
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from gradline.checks import one_of, whole
 from gradline.data import Source, column_of
-from gradline.design import Design
+from gradline.design import INTERCEPT, Design
 from gradline.encode import Encoding, Levels
 from gradline.errors import ColumnError, DataError, did_you_mean, listed
 from gradline.formula import MOST_DEGREE, Column, Factor, Formula
@@ -116,7 +116,7 @@ def build_design(
             asked_for={*categories, *(formula.categories if formula else ())},
         )
     elif encoding is None:
-        return plain
+        return _named(plain)
     if encoding is not None:
         encoding = replace(encoding, learned=learned)
     for name, base in bases.items():
@@ -173,9 +173,20 @@ def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
     return (base, *(level for level in levels if level != base))
 
 
+def _named(design: Design) -> Design:
+    """A design, unless a term has the name of the intercept: both are keys."""
+    if design.intercept and INTERCEPT in design.terms:
+        raise ColumnError(
+            f"a term of the design would be called {INTERCEPT!r}, as the intercept is: "
+            "rename the column, or fit without intercept, intercept=False "
+            "(--no-intercept)"
+        )
+    return design
+
+
 def _checked(design: Design) -> Design:
     """A design, unless its terms are too many or their names are not unique."""
-    doubled = [name for name, n in Counter(design.terms).items() if n > 1]
+    doubled = [name for name, n in Counter(_named(design).terms).items() if n > 1]
     if doubled:
         raise ColumnError(
             f"two terms of the design would be called {doubled[0]!r}, a level of one "

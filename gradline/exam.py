@@ -67,7 +67,12 @@ class Exam:
 
 
 def part_scores(
-    split: Split, source: Source, part: str, design: Design, scorer: Scorer
+    split: Split,
+    source: Source,
+    part: str,
+    design: Design,
+    scorer: Scorer,
+    counts: dict[str, int] | None = None,
 ) -> Scores:
     """The scores of one part of some data.
 
@@ -79,6 +84,7 @@ def part_scores(
         part: "train", "validation" or "test".
         design: of the fit.
         scorer: scores the rows of a source.
+        counts: how many rows each part had when they were split, where known.
 
     Raises:
         UsageError: the split has no such part.
@@ -90,7 +96,8 @@ def part_scores(
             f"the split has no {part} part: fit with split=gl.Split({part}=0.2) "
             f"(--{part} 0.2)"
         )
-    rows = known_only(split.part(source, part), design.levels)
+    every = split.part(source, part)
+    rows = known_only(every, design.levels)
     try:
         found = scorer(design, rows)
     except DataError as error:
@@ -102,13 +109,26 @@ def part_scores(
             f"the training part has not ({error})"
         ) from error
     unseen = rows.unseen if isinstance(rows, KnownSource) else 0
-    return found.named(part, unseen)
+    return found.named(part, unseen, _other_data(every, part, counts))
+
+
+def _other_data(rows: Source, part: str, counts: dict[str, int] | None) -> str | None:
+    """A warning where these are not the rows that were split."""
+    now = getattr(rows, "counts", None)
+    if counts is None or now is None or now == counts:
+        return None
+    part = part if now[part] != counts[part] else "train"
+    return (
+        f"the data are not those that were split: {now[part]:,} rows are in the {part} "
+        f"part and {counts[part]:,} were, so rows that the fit has learned from may be "
+        "among those scored"
+    )
 
 
 def scores_on(
     given: tuple[Any, Any],
     design: Design,
-    known: dict[str, Any] | None,
+    known: tuple[dict[str, Any] | None, dict[str, int] | None],
     part: str | None,
     reading: dict[str, Any],
     scorer: Scorer,
@@ -118,7 +138,8 @@ def scores_on(
     Args:
         given: data and y, as in `Fit.evaluate`.
         design: of the fit.
-        known: the split of the fit, from its settings.
+        known: the split of the fit, and how many rows its parts had, where known,
+            from its settings.
         part: which part that split makes of these data; None for all rows.
         reading: as in `Fit.evaluate`.
         scorer: scores the rows of a source.
@@ -134,11 +155,12 @@ def scores_on(
     design = replace(design, weights=weights, missing=missing)
     if part is None:
         return scorer(design, source).named(source.name)
-    if known is None:
+    split, counts = known
+    if split is None:
         raise UsageError(
             "the fit had no split, so its data have no parts: leave part out"
         )
-    return part_scores(Split(**known), source, part, design, scorer)
+    return part_scores(Split(**split), source, part, design, scorer, counts)
 
 
 def _times(count: int) -> str:

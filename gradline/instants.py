@@ -42,7 +42,7 @@ def instants(batch: Batch, column: Column, start: int) -> Array:
         found[-1] = np.nan
         for place, level in enumerate(levels):
             try:
-                found[place] = _instant(level)
+                found[place] = instant(level)
             except ValueError:
                 row = row_number(batch, start, int(np.argmax(codes == place)))
                 raise DataError(
@@ -51,9 +51,19 @@ def instants(batch: Batch, column: Column, start: int) -> Array:
                     "numbers"
                 ) from None
         return found[codes]
+    return dated(batch, column.name)
+
+
+def is_dated(column: Column) -> bool:
+    """Whether a column holds dates or time stamps, by its type."""
+    return column.kind == "other" and column.type.startswith(("date", "timestamp"))
+
+
+def dated(batch: Batch, name: str) -> Array:
+    """A column of dates or times, (rows,) float64, NaN where missing."""
     arrow: Any = batch  # arrays hold numbers alone
-    instants: Array = arrow.instants(column.name)
-    return instants
+    found: Array = arrow.instants(name)
+    return found
 
 
 def ordered(batch: Batch, column: Column, start: int) -> Array:
@@ -91,15 +101,15 @@ def cuts(source: Source, column: Column, shares: Sequence[float]) -> list[float]
         size += len(found)
         rows += batch.rows
         if size > max(len(held[0][0]), SORTED_AT_ONCE):  # seldom, and so cheap
-            held, size = [_counted(held)], 0
-    values, counts = _counted(held)
+            held, size = [counted(held)], 0
+    values, counts = counted(held)
     if not rows:
         raise DataError(f"{source.name} has no rows to split: give at least one")
     at = np.searchsorted(np.cumsum(counts), [round(rows * s) for s in shares], "right")
     return [float(values[i]) if i < len(values) else float("inf") for i in at]
 
 
-def _counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+def counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Distinct values in order, and how often each is met."""
     every = np.concatenate([values for values, _ in held])
     values, places = np.unique(every, return_inverse=True)
@@ -108,7 +118,8 @@ def _counted(held: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     return values, total.astype(np.float64)
 
 
-def _instant(text: str) -> float:
+def instant(text: str) -> float:
+    """A text in ISO 8601 as a number; a ValueError where it is none."""
     text = text.strip()
     try:
         found = datetime.fromisoformat(text)

@@ -219,7 +219,12 @@ def _concluded(
         intercept=float(line_now[-1]),
         certificate=_certificate(job, history),
         trace=trace,
-        metrics=score_by(survey.design, survey.source, trained.predict),
+        metrics=score_by(
+            survey.design,
+            survey.source,
+            trained.predict,
+            origin=not survey.design.intercept,
+        ),
         method="network",
         rows=survey.tally.rows,
         dropped=survey.tally.dropped,

@@ -148,6 +148,15 @@ class PartSource:
         known = self._all.known
         return None if known is None else int(self._wanted[known].sum())
 
+    @property
+    def counts(self) -> dict[str, int] | None:
+        """How many rows each part has; None until all have been read once."""
+        known = self._all.known
+        if known is None:
+            return None
+        found = np.bincount(known, minlength=3)[:3].tolist()
+        return dict(zip(("train", "validation", "test"), found, strict=True))
+
     def batches(self, columns: Sequence[str]) -> Iterator[PartBatch]:
         """Read these rows once."""
         count = 0

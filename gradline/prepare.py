@@ -107,7 +107,7 @@ def prepare(
     )
     source = table.source
     if split is not None:
-        aside = (*aside, *split.columns)
+        aside = (*aside, *split.aside(table.target))
         source = split.part(source, "train")
     if features is None:
         exclude = (*exclude, *aside)

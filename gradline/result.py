@@ -120,7 +120,24 @@ class Fit(Faces):
         if isinstance(prepared.split, Split):
             self.__dict__["_exam"] = Exam(prepared)
             self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
+            counts = getattr(prepared.source, "counts", None)
+            if counts is not None:
+                self.settings["parts"] = counts
+                self._add_notes(prepared.split.notes(counts))
         return self
+
+    def _add_notes(self, notes: tuple[str, ...]) -> None:
+        """Add to the notes, those of a judgement that is still to come too."""
+        judge = self.__dict__.get("_judge")
+        if judge is None:
+            self.__dict__["notes"] = (*self.notes, *notes)
+        elif notes:
+
+            def noted() -> Any:
+                found = judge()
+                return found._replace(notes=(*found.notes, *notes))
+
+            self.__dict__["_judge"] = noted
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there: fields that the judgement will bring.
@@ -390,7 +407,8 @@ class Fit(Faces):
 
         Returns:
             R², RMSE and MAE, weighted as the fit was where the weights are there;
-            .part says of which rows. Rows of a part with a level that the training
+            R² is about the mean of these rows' y, with or without an intercept; .part
+            says of which rows. Rows of a part with a level that the training
             part has not are left out and counted, .unseen.
 
         Raises:
@@ -399,7 +417,7 @@ class Fit(Faces):
         """
         if data is None:
             return self._scores_of(part, y, reading)
-        known = self.settings.get("split")
+        known = (self.settings.get("split"), self.settings.get("parts"))
         return scores_on((data, y), self.design, known, part, reading, self._score)
 
     def has_part(self, part: str) -> bool:
@@ -412,7 +430,9 @@ class Fit(Faces):
     def scores(self) -> dict[str, Scores]:
         """The scores known so far, by part; those of "train" are `metrics`."""
         known = {} if self._exam is None else self._exam.known
-        return {"train": self.metrics.named("train")} | known
+        train = self.metrics.named("train")
+        train.origin = not self.design.intercept
+        return {"train": train} | known
 
     def _scores_of(self, part: str | None, y: Any, reading: dict[str, Any]) -> Scores:
         """The scores of a part of the fit's own data."""
@@ -424,7 +444,9 @@ class Fit(Faces):
             )
         one_of("part", part, *PARTS)
         if part == "train":
-            return self.scores["train"]
+            if self._source is not None and not self.design.intercept:
+                return self._score(self.design, self._source).named(part)
+            return self.scores[part]
         if self._exam is None:
             hint = f"fit with split=gl.Split({part}=0.2), or give data, evaluate(data)"
             why = f"the fit had no split, so there is no {part} part"

@@ -4,7 +4,9 @@
     draw   = the top 53 bits of h, as a share in [0, 1)
 
 The bits are those of the value as float64 (-0 counts as 0, and every NaN as missing),
-or of a text BLAKE2b's first 64; a text that reads as a number counts as that number.
+or of a text BLAKE2b's first 64; a text that reads as a number counts as that number,
+and a date, a time stamp or a text that is one in ISO 8601 as its microseconds since
+1970. A float32 copy of a column holds other values, and so draws otherwise.
 So the draw depends neither on how rows are cut into batches, nor on their order, nor on
 that of the columns, nor on the format of the file. Rows that are equal draw the same.
 
@@ -21,8 +23,9 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from gradline.data import Array, Batch, Source
+from gradline.data import Array, Batch, Column, Source
 from gradline.errors import DataError
+from gradline.instants import dated, instant, is_dated
 
 Words = npt.NDArray[np.uint64]
 
@@ -30,15 +33,22 @@ Words = npt.NDArray[np.uint64]
 _ROWS = 4096
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d")
 _MISSING = np.uint64(0x7FF8000000000000)  # the bits of NaN
 
 
 def hashed_columns(source: Source) -> tuple[str, ...]:
-    """The columns that can be hashed: numbers and categories, but for given weights."""
+    """The columns that can be hashed, but for given weights.
+
+    They are numbers, categories, dates and time stamps.
+    """
     aside = getattr(source, "aside", ())
-    return tuple(
-        c.name for c in source.columns if c.kind != "other" and c.name not in aside
-    )
+    return tuple(c.name for c in source.columns if can_hash(c) and c.name not in aside)
+
+
+def can_hash(column: Column) -> bool:
+    """Whether what a column holds can be hashed."""
+    return column.kind != "other" or is_dated(column)
 
 
 def draws(batch: Batch, source: Source, columns: Sequence[str], seed: int) -> Array:
@@ -59,7 +69,9 @@ def draws(batch: Batch, source: Source, columns: Sequence[str], seed: int) -> Ar
         for name in plain:
             _add_numbers(total, _rounded(batch, name)[:, None], [name])
     for name in columns:
-        if kinds[name] != "number":
+        if kinds[name] == "other":
+            _add_numbers(total, dated(batch, name)[:, None], [name])
+        elif kinds[name] == "category":
             codes, levels = batch.category(name)
             words = [*map(_text_word, levels), int(_MISSING)]
             total += _folded(np.array(words, np.uint64))[codes] * _odd(name)
@@ -106,6 +118,11 @@ def _rounded(batch: Batch, name: str) -> Array:
 def _text_word(text: str) -> int:
     if _NUMBER.fullmatch(text):
         return int(np.array(float(text) + 0.0).view(np.uint64))
+    if _DATE.match(text):
+        try:
+            return int(np.array(instant(text) + 0.0).view(np.uint64))
+        except ValueError:  # it only begins like a date
+            pass
     return word(text)
 
 

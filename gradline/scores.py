@@ -18,8 +18,10 @@ class Scores(Mapping[str, float]):
     """How well predictions match: also a mapping, scores["r2"].
 
     Attributes:
-        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant. Of a fit
-            without intercept, Σ w·y² is below, as in R and statsmodels.
+        r2: 1 - Σ w·residual² / Σ w·(y - mean of y)²; NaN where y is constant, as
+            scikit-learn's r2_score. Only in a fit's own table, `fit.metrics`, and
+            without intercept, Σ w·y² is below, as in R and statsmodels: it is no figure
+            to compare with others.
         rmse: root mean squared error, in units of y.
         mae: mean absolute error, in units of y. A fit of many rows measures it when it
             is first asked for, by another pass over its data; NaN where those are gone.
@@ -29,12 +31,14 @@ class Scores(Mapping[str, float]):
         unseen: how many more rows there were, left out because they have a level that
             the training part has not.
         note: a warning in plain words, or None.
+        origin: whether r2 is that of a fit's own table, about 0; tables say so.
     """
 
     _NAMES = ("r2", "rmse", "mae", "rows")
     part: str | None = None
     unseen: int = 0
     note: str | None = None
+    origin: bool = False
 
     def __init__(
         self, r2: float, rmse: float, mae: float | Callable[[], float], rows: int
@@ -175,19 +179,32 @@ def score(
 
 
 def score_by(
-    design: Design, source: Source, predict: Callable[[Array], Array]
+    design: Design,
+    source: Source,
+    predict: Callable[[Array], Array],
+    origin: bool = False,
 ) -> Scores:
-    """As `score`, of anything that predicts from terms (n, d) the target (n,)."""
+    """As `score`, of anything that predicts from terms (n, d) the target (n,).
+
+    Args:
+        design: as there.
+        source: as there.
+        predict: says the target.
+        origin: whether R² is about 0: of the own rows of a fit without intercept.
+    """
 
     def residual(chunk: Chunk) -> Array:
         found: Array = chunk.y - predict(chunk.X)
         return found
 
-    return _scored(design, source, residual)
+    return _scored(design, source, residual, origin)
 
 
 def _scored(
-    design: Design, source: Source, residuals: Callable[[Chunk], Array]
+    design: Design,
+    source: Source,
+    residuals: Callable[[Chunk], Array],
+    origin: bool = False,
 ) -> Scores:
     rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
     shift = middle = spread = 0.0
@@ -201,7 +218,7 @@ def _scored(
                 f"a residual of {source.name} is too large to square: the data are of "
                 "another size than those of the fit"
             )
-        if not rows and design.intercept:
+        if not rows and not origin:
             shift = float(chunk.y[0])
         rows += len(chunk.y)
         squares += float(w @ residual**2)
@@ -209,7 +226,7 @@ def _scored(
         weight = float(w.sum())
         if weight == 0:
             continue
-        mean = float(w @ (chunk.y - shift)) / weight * design.intercept
+        mean = float(w @ (chunk.y - shift)) / weight * (not origin)
         spread += float(w @ (chunk.y - shift - mean) ** 2)
         spread += (mean - middle) ** 2 * total * weight / (total + weight)
         middle += (mean - middle) * weight / (total + weight)

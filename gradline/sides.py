@@ -76,9 +76,12 @@ class Side:
         return self._shrinkable[key]
 
     def scores(self, lines: Array, absolute: bool) -> list[dict[str, float]]:
-        """R², RMSE and, where wanted, MAE of lines (K, d + 1)."""
+        """R², RMSE and, where wanted, MAE of lines (K, d + 1).
+
+        R² is about the mean of y, with or without an intercept: lines are compared.
+        """
         losses = self.loss.losses(lines)
-        variance = self.survey.variance
+        variance = float(self.survey.sums.spread[0]) / self.survey.sums.weight
         r2 = 1 - losses / variance if variance > 0 else np.full(len(losses), math.nan)
         found = {"r2": r2, "rmse": np.sqrt(losses)}
         if absolute:

@@ -3,8 +3,12 @@
 A row belongs to a part by what stands in it, so that chunks, the order of the rows and
 the format of the file make no difference:
 
-    by share    u(row) = rowhash.draws of all columns, or of `key`, or of `group`:
+    by share    u(row) = rowhash.draws of all columns, or of `key`:
                 test where u < test, validation where u < test + validation, else train
+    by group    the groups in order of their draw, counted in one pass: a group goes to
+                the test part if that brings it nearer to n·test rows, else to the
+                validation part if it brings that nearer, else to train; a part that
+                would have none gets the group nearest to its share
     by time     the rows in order of a column, n of them: train before the value that
                 stands n·(1 - validation - test) places up, validation before the one
                 n·(1 - test) places up, then test; rows of equal time stay together
@@ -15,7 +19,7 @@ Shares by hash are met but for the noise of a draw, ±√(n·share·(1 - share))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -26,9 +30,9 @@ import numpy as np
 from gradline.checks import column_name, column_names, real, whole
 from gradline.data import Array, Batch, Source, column_of, row_number
 from gradline.errors import ColumnError, DataError, MissingValueError, UsageError
-from gradline.instants import cuts, ordered
+from gradline.instants import counted, cuts, ordered
 from gradline.parts import Labelled, Labels, PartSource
-from gradline.rowhash import draws, hashed_columns
+from gradline.rowhash import can_hash, draws, hashed_columns
 
 Part = Literal["train", "validation", "test"]
 
@@ -52,6 +56,10 @@ WORDS: dict[str, Part] = {
 }
 
 
+#: A part that misses its share by so much is worth a note.
+FAR = 0.05
+
+
 @dataclass(frozen=True)
 class Split:
     """How rows are split into parts.
@@ -68,10 +76,11 @@ class Split:
             val or dev; true or 1 for test, false or 0 for train).
         time: a column of dates, times or numbers: the oldest rows are for training,
             then come those for validation, the newest are for the test.
-        group: a column whose equal values stay together in one part.
+        group: a column whose equal values stay together in one part; shares are met
+            as well as that allows.
         seed: another seed draws other parts.
-        key: the columns that are hashed, such as an id; all numbers and categories
-            unless told.
+        key: the columns that are hashed, such as an id, and are then no features
+            unless named; all numbers and categories unless told.
         cuts: the times at which the validation and the test part begin, instead of the
             quantiles; those of `settled`.
 
@@ -147,6 +156,18 @@ class Split:
         """Columns that say where a row belongs, and are no features unless named."""
         named = (self.column, self.time, self.group)
         return tuple(name for name in named if name is not None)
+
+    def aside(self, target: str) -> tuple[str, ...]:
+        """Columns that are no features unless named: those above, and the key.
+
+        A key with the target in it is a row's whole content, as `settled` has it, and
+        its columns are what they were.
+
+        Args:
+            target: the column that is predicted.
+        """
+        key = tuple(self.key or ())
+        return self.columns if target in key else (*self.columns, *key)
 
     def has(self, part: str, source: Source | None = None) -> bool:
         """Whether there is such a part.
@@ -250,17 +271,55 @@ class Split:
             return self._by_time(source, self.time)
         keys = (self.group,) if self.group else self.key or hashed_columns(source)
         for name in keys:
-            if column_of(source, name).kind == "other":
+            if not can_hash(column_of(source, name)):
                 raise ColumnError(
                     f"column {name!r} holds {column_of(source, name).type} values, "
-                    "which cannot be hashed: name numbers or texts"
+                    "which cannot be hashed: name numbers, texts or dates"
                 )
+
+        if self.group:
+            return self._by_group(source, self.group)
 
         def drawn(batch: Batch, _: int) -> Labels:
             u = draws(batch, source, keys, self.seed)
             return _placed(u, self.test, self.test + self.validation, (2, 1, 0))
 
         return Labelled(source, keys, drawn)
+
+    def _by_group(self, source: Source, name: str) -> Labelled:
+        held = [(np.zeros(0), np.zeros(0))]
+        for batch in source.batches([name]):
+            found, times = np.unique(
+                draws(batch, source, [name], self.seed), return_counts=True
+            )
+            held = [counted([*held, (found, times.astype(np.float64))])]
+        groups, rows = held[0]
+        parts = shared_out(rows, self.validation, self.test)
+
+        def placed(batch: Batch, _: int) -> Labels:
+            u = draws(batch, source, [name], self.seed)
+            return parts[np.searchsorted(groups, u)]
+
+        return Labelled(source, [name], placed)
+
+    def notes(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """Warnings where rows that stay together left a part far from its share.
+
+        Args:
+            counts: how many rows each part has.
+        """
+        if not (self.group or self.time) or self.cuts is not None:
+            return ()
+        rows, found = sum(counts.values()), []
+        why = "groups" if self.group else "rows of equal time"
+        for part, asked in (("validation", self.validation), ("test", self.test)):
+            share = counts[part] / rows
+            if asked and abs(share - asked) > FAR:
+                found.append(
+                    f"The {part} part has {share:.0%} of the rows and {asked:.0%} were "
+                    f"asked for: {why} stay together."
+                )
+        return tuple(found)
 
     def _by_time(self, source: Source, name: str) -> Labelled:
         column = column_of(source, name)
@@ -275,6 +334,29 @@ class Split:
             return _placed(ordered(batch, column, start), low, high, (0, 1, 2))
 
         return Labelled(source, [name], placed, cuts=(low, high))
+
+
+def shared_out(rows: Array, validation: float, test: float) -> Labels:
+    """The part that each group goes to, (groups,).
+
+    Args:
+        rows: how many each has, in the order in which they are asked.
+        validation: its share of all rows.
+        test: its share.
+    """
+    parts = np.zeros(len(rows), np.uint8)
+    wanted = [(n, share) for n, share in ((2, test), (1, validation)) if share]
+    for place, (number, share) in enumerate(wanted):
+        goal, has = share * rows.sum(), 0.0
+        spare = int((parts == 0).sum()) - (len(wanted) - place)  # for the other parts
+        for group in np.flatnonzero(parts == 0):
+            if spare > 0 and abs(has + rows[group] - goal) < abs(has - goal):
+                parts[group] = number
+                has, spare = has + rows[group], spare - 1
+        left = np.flatnonzero(parts == 0)
+        if not has and len(left) > 1:
+            parts[left[np.argmin(np.abs(rows[left] - goal))]] = number
+    return parts
 
 
 def _numbers(part: str | Sequence[str]) -> list[int]:

@@ -66,7 +66,8 @@ class Centred(NamedTuple):
     rows: n; counted: how many of them have a weight above 0; weight: W.
     x_mean (d,), y_mean (k,): weighted means.
     xx (d, d), xy (d, k), yy (k,): Σ w (x - mean)(x - mean)ᵀ and so on; of the targets
-    among each other only the squares.
+    among each other only the squares. spread (k,): Σ w (y - mean of y)², which yy is
+    too unless the design has no intercept and all means count as 0.
     """
 
     rows: int
@@ -77,6 +78,7 @@ class Centred(NamedTuple):
     xx: Array
     xy: Array
     yy: Array
+    spread: Array
 
 
 class Moments:
@@ -183,6 +185,11 @@ class Moments:
         xx, xr = self.xx, self.xr
         bent = xx @ self.line
         explained = (self.line * (bent + 2 * xr)).sum(0)
+        yy = spread = np.maximum(self.rr + explained, 0.0)
+        if not self.intercept and self.weight:
+            total = self._z @ self.line + self._r  # Σ w y
+            spread = np.maximum(yy - np.square(total) / self.weight, 0.0)
+            spread[spread <= 4 * EPS * yy] = 0.0  # a constant, but for rounding
         return Centred(
             self.rows,
             self.counted,
@@ -191,7 +198,8 @@ class Moments:
             self.y_mean,
             xx,
             xr + bent,
-            np.maximum(self.rr + explained, 0.0),
+            yy,
+            spread,
         )
 
     # How it grows.

@@ -223,20 +223,21 @@ def scores_line(scores: Scores) -> str:
     mae = scores.at_hand["mae"]
     known = "" if math.isnan(mae) else f"MAE {number(mae)}   "
     part = "" if scores.part is None else f"{printable(scores.part, 40)}: "
-    unseen = ""
+    unseen, about = "", " (about 0)" if scores.origin else ""
     if scores.unseen:
         unseen = f", {scores.unseen:,} more left out: levels not seen in training"
     return (
-        f"{part}R² {number(scores.r2)}   RMSE {number(scores.rmse)}   "
+        f"{part}R² {number(scores.r2)}{about}   RMSE {number(scores.rmse)}   "
         f"{known}({scores.rows:,} rows{unseen})"
     )
 
 
 def part_lines(fit: Fit) -> list[str]:
     """The scores of the rows that were fitted, and of other parts where known."""
-    lines = [scores_line(fit.metrics)]
-    if "split" in fit.settings:
-        lines = [scores_line(scores) for scores in fit.scores.values()]
+    known = list(fit.scores.values())
+    if "split" not in fit.settings:
+        known[0].part = None  # the only rows there are
+    lines = [scores_line(scores) for scores in known]
     return lines + _chosen_lines(fit.settings)
 
 

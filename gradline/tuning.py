@@ -225,7 +225,7 @@ def _refit(
     own: dict[str, Any] = {"target": table.target, "weights": table.weights} | call
     formula = call.get("formula")
     if "features" not in call and (formula is None or parse(formula).dotted):
-        own["exclude"] = (*call.get("exclude", ()), *split.columns)
+        own["exclude"] = (*call.get("exclude", ()), *split.aside(table.target))
     both = split.part(table.source, "train+validation")
     try:
         return fit(both, **own), notes

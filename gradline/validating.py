@@ -299,6 +299,10 @@ class FoldSplit:
         """Columns that say where a row belongs, and are no features unless named."""
         return self._folds.columns
 
+    def aside(self, target: str) -> tuple[str, ...]:
+        """The same, whatever the target."""
+        return self.columns
+
     def has(self, part: Part, source: Source | None = None) -> bool:
         """There is no test part."""
         return part != "test"

@@ -24,6 +24,8 @@ from gradline.prepare import prepare
 from gradline.ridge import ridge_path
 from helpers import TOLERANCE, real_table
 
+PENGUINS = Path(__file__).parents[1] / "docs" / "penguins.csv"
+
 ALPHAS = np.logspace(2, -4, 13)
 
 
@@ -357,3 +359,19 @@ def test_one_fold_of_time_and_one_column_of_targets() -> None:
     assert np.isnan(found.standard_error).all()
     column = gl.cross_validate(frame[FEATURES].to_numpy(), frame[["y"]].to_numpy())
     assert column.targets == ("y",)
+
+
+def test_many_targets_and_a_formula() -> None:
+    given = {"formula": "~ sex*species", "missing": "drop", "penalty": None}
+    found = gl.cross_validate(PENGUINS, target=["body_mass_g", "year"], **given)
+    assert found.targets == ("body_mass_g", "year")
+    for place, name in enumerate(found.targets):
+        alone = gl.cross_validate(PENGUINS, target=name, **given)
+        assert found.rmse[place] == pytest.approx(alone.rmse[0], rel=1e-10)
+    with pytest.raises(gl.ColumnError, match="'year' is a target and a feature: take"):
+        gl.cross_validate(
+            PENGUINS, target=["body_mass_g", "year"], formula="~ sex + year"
+        )
+    dotted = given | {"formula": "~ ."}
+    found = gl.cross_validate(PENGUINS, target=["body_mass_g", "year"], **dotted)
+    assert "year" not in found.terms

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 import gradline as gl
+from gradline.blueprint import about_design, design_from
 from helpers import TOLERANCE
 
 RTOL = TOLERANCE["float64"]
@@ -760,3 +761,25 @@ def test_predicting_leaves_the_callers_array_as_it_is() -> None:
     before = new.copy()
     assert np.isnan(fit.predict(new, missing="nan")).tolist() == [True, False]
     np.testing.assert_array_equal(new, before)
+
+
+def test_a_term_called_intercept_is_refused() -> None:
+    frame = pd.DataFrame(
+        {
+            "Intercept": [1.0, 2.0, 4.0, 3.0, 5.0],
+            "x": [2.0, 1.0, 4.0, 3.0, 7.0],
+            "y": [1.0, 3.0, 2.0, 5.0, 4.0],
+        }
+    )
+    told = r"would be called 'Intercept', as the intercept is: rename the column, or"
+    for told_by in ({"target": "y"}, {"formula": "y ~ x + Intercept"}):
+        with pytest.raises(gl.ColumnError, match=told):
+            gl.fit(frame, **told_by)
+    fit = gl.fit(frame, target="y", intercept=False)
+    errors = fit.inference().standard_errors
+    assert list(errors) == ["Intercept", "x"]
+    again = sm.OLS(frame["y"], frame[["Intercept", "x"]]).fit().bse
+    np.testing.assert_allclose(list(errors.values()), again, rtol=1e-10)
+    about = about_design(fit.design) | {"intercept": True}
+    with pytest.raises(ValueError, match="two terms have one name"):
+        design_from(about)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import torch
+from sklearn.metrics import r2_score
 
 import gradline as gl
 from commands import run
@@ -177,10 +178,53 @@ def test_saved_loaded_and_on_the_command_line(
     again = gl.load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(again.predict(X), fit.predict(X))
     assert again.inference().standard_errors == fit.inference().standard_errors
-    assert again.evaluate(path).r2 == pytest.approx(fit.metrics.r2, rel=1e-12)
+    theirs = r2_score(y, fit.predict(X))
+    assert again.evaluate(path).r2 == pytest.approx(theirs, rel=1e-10)
     model = str(tmp_path / "n.safetensors")
     words = ("fit", str(path), "--target", "y", "--no-intercept", "-o", model)
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert "Intercept" not in out
     assert gl.load(model).coefficients == fit.coefficients
+
+
+def test_r2_on_rows_not_seen_is_about_the_mean() -> None:
+    X, y = data(400)
+    table = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=y)
+    split = gl.Split(validation=0.3, test=0.2)
+    fit = gl.fit(table, target="y", intercept=False, split=split)
+    assert fit.metrics.r2 > 0.99
+    for part in ("train", "validation", "test"):
+        scores = fit.evaluate(part=part)
+        again = fit.evaluate(table, part=part)
+        rows = [
+            b.places for b in split.part(fit._exam.prepared.whole, part).batches([])
+        ]
+        rows = np.concatenate(rows)
+        theirs = r2_score(y[rows], fit.predict(X[rows]))
+        assert scores.r2 == pytest.approx(theirs, rel=1e-10)
+        assert again.r2 == pytest.approx(theirs, rel=1e-10)
+    assert " (about 0)   RMSE" in str(fit)
+    assert str(fit).count("about 0") == 1
+    weights = np.random.default_rng(0).uniform(0, 2, 400)
+    theirs = r2_score(y, fit.predict(X), sample_weight=weights)
+    weighted = gl.fit(X, y, weights=weights, intercept=False)
+    theirs = r2_score(y, weighted.predict(X), sample_weight=weights)
+    assert weighted.evaluate(part="train").r2 == pytest.approx(theirs, rel=1e-10)
+    found = gl.cross_validate(X, y, penalty=None, intercept=False)
+    assert found.r2[0] == pytest.approx(1 - found.rmse[0] ** 2 / y.var(), rel=1e-10)
+
+
+def test_a_search_compares_r2_with_and_without_intercept_fairly() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=300)
+    table = pd.DataFrame({"x": x, "y": 100 + x + random.normal(size=300) / 10})
+    split = gl.Split(validation=0.3)
+    for more in ({}, {"method": ["sgd"], "epochs": [3]}):
+        search = {"intercept": [True, False], **more}
+        found = gl.tune(table, target="y", search=search, score="r2", split=split)
+        assert found.best["intercept"] is True
+        scores = {t.params["intercept"]: t.score for t in found.trials}
+        trained = {t.params["intercept"]: t.train_score for t in found.trials}
+        assert scores[False] < 0 < scores[True]
+        assert trained[False] < 0 < trained[True]

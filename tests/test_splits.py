@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 from pathlib import Path
 from typing import Any
@@ -346,8 +347,9 @@ def test_data_that_cannot_be_split() -> None:
         gl.Split(column="town").part(source, "test")
     with pytest.raises(gl.DataError, match="'town' holds '.*' in row 1, and rows are"):
         gl.Split(test=0.2, time="town").part(source, "test")
-    with pytest.raises(gl.ColumnError, match="'day' holds timestamp.*cannot be hashed"):
-        gl.Split(test=0.2, group="day").part(source, "test")
+    clock = pd.DataFrame({"at": [datetime.time(1)] * 3, "y": [1.0, 2.0, 3.0]})
+    with pytest.raises(gl.ColumnError, match="'at' holds time64.*cannot be hashed"):
+        gl.Split(test=0.2, group="at").part(open_source(clock), "test")
     gaps = frame.assign(day=frame["day"].where(frame["row"] != 3))
     with pytest.raises(gl.MissingValueError, match="'day' has a missing.* row 4"):
         gl.Split(test=0.2, time="day").part(open_source(gaps), "test")
@@ -371,3 +373,114 @@ def test_times_are_put_in_order_a_part_at_a_time(
 def test_a_share_is_no_split() -> None:
     with pytest.raises(gl.UsageError, match="split is 0.2: give a gl.Split, such as"):
         gl.fit(table(), target="y", split=0.2)  # type: ignore[arg-type]
+
+
+def test_a_key_is_no_feature_unless_named() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(60, 3)), columns=["id", "x", "y"])
+    split = gl.Split(test=0.3, key=["id"])
+    fit = gl.fit(table, target="y", split=split)
+    assert fit.design.features == ("x",)
+    named = gl.fit(table, target="y", features=["id", "x"], split=split)
+    assert named.design.features == ("id", "x")
+    whole = gl.fit(table, target="y", split=gl.Split(test=0.3))
+    again = gl.fit(table, target="y", split=gl.Split(**whole.settings["split"]))
+    assert again.coefficients == whole.coefficients
+
+
+def places_of(split: gl.Split, data: Any) -> np.ndarray:
+    return split._labelled(open_source(data)).labels()
+
+
+def test_dates_are_hashed_alike_however_they_arrive(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    days = pd.to_datetime("2024-01-01") + pd.to_timedelta(
+        random.integers(0, 90, 300), unit="D"
+    )
+    table = pd.DataFrame({"x": random.integers(0, 3, 300) * 1.0, "day": days})
+    table["y"] = table["x"] + random.integers(0, 3, 300)
+    text = table.assign(day=table["day"].dt.strftime("%Y-%m-%d"))
+    text.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    dates = pl.from_pandas(table).with_columns(pl.col("day").cast(pl.Date))
+    dates.write_parquet(tmp_path / "d.parquet")
+    split = gl.Split(validation=0.3, test=0.3)
+    found = [
+        places_of(split, data)
+        for data in (
+            table,
+            text,
+            dates,
+            pl.from_pandas(table),
+            tmp_path / "t.csv",
+            tmp_path / "t.parquet",
+            tmp_path / "d.parquet",
+        )
+    ]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+    without = places_of(split, table.drop(columns="day"))
+    assert (without != found[0]).any()  # the days have a say
+
+
+def test_a_loaded_fit_says_that_the_data_are_others(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 3)), columns=["a", "b", "y"])
+    split = gl.Split(validation=0.2, test=0.2)
+    fit = gl.fit(table, target="y", split=split)
+    counts = fit.settings["parts"]
+    assert sum(counts.values()) == 300
+    assert counts["train"] == fit.rows
+    fit.save(tmp_path / "m.safetensors")
+    again = gl.load(tmp_path / "m.safetensors")
+    assert again.evaluate(table, part="test").note is None
+    other = table.assign(a=table["a"].astype(np.float32))
+    note = again.evaluate(other, part="test").note
+    assert note is not None
+    assert note.startswith("the data are not those that were split: ")
+    assert f"{counts['test']} were" in note
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_groups_meet_shares_as_well_as_they_can(seed: int) -> None:
+    path = Path(__file__).parents[1] / "docs" / "penguins.csv"
+    split = gl.Split(group="island", test=0.2, seed=seed)
+    fit = gl.fit(path, target="body_mass_g", missing="drop", split=split)
+    counts = fit.settings["parts"]
+    # 168, 124 and 52 birds: any but the largest island may be drawn
+    assert counts["validation"] == 0
+    assert 0 < counts["test"] < 168
+    far = abs(counts["test"] / 344 - 0.2) > 0.05
+    told = [n for n in fit.notes if "groups stay together" in n]
+    assert len(told) == far
+    if far:
+        assert told == [
+            "The test part has 36% of the rows and 20% were asked for: groups stay "
+            "together."
+        ]
+    three = gl.Split(group="island", validation=0.2, test=0.2, seed=seed)
+    places = places_of(three, path)
+    assert np.bincount(places, minlength=3).all()
+
+
+def test_many_groups_meet_shares_exactly_but_for_a_group() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"who": random.integers(0, 400, 5000), "y": 1.0})
+    places = places_of(gl.Split(validation=0.2, test=0.1, group="who"), table)
+    found = np.bincount(places) / 5000
+    np.testing.assert_allclose(found, [0.7, 0.2, 0.1], atol=0.003)
+    order = random.permutation(5000)
+    again = places_of(
+        gl.Split(validation=0.2, test=0.1, group="who"), table.iloc[order]
+    )
+    np.testing.assert_array_equal(again, places[order])
+
+
+def test_equal_times_that_miss_the_share_are_noted() -> None:
+    table = pd.DataFrame({"t": np.repeat([1.0, 2.0], [40, 60]), "x": np.arange(100.0)})
+    table["y"] = table["x"] + np.sin(table["x"])
+    fit = gl.fit(table, target="y", split=gl.Split(time="t", test=0.3))
+    assert (
+        "The test part has 60% of the rows and 30% were asked for: rows of equal time "
+        "stay together."
+    ) in fit.notes
