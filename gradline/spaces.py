@@ -1,8 +1,9 @@
 """What to search: values of the arguments of `fit`, in a list or from a range.
 
 A list holds choices. A pair (low, high) is a range, both ends included: of whole
-numbers where both are whole, else of all numbers between; (low, high, "log") is one
-whose numbers are drawn evenly by their logarithm.
+numbers where the argument is one (epochs, degree, batch_size, folds, seed,
+early_stopping), else of all numbers between, however the ends are written; (low, high,
+"log") is one whose numbers are drawn evenly by their logarithm.
 
 Draws are seeded by the seed and the trial's own number, so that a search that goes on
 draws what it would have drawn without a break.
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gradline.checks import real
+from gradline.checks import WHOLE, real
 from gradline.errors import UsageError, did_you_mean, listed
 
 #: A grid of more settings than this is refused.
@@ -213,7 +214,11 @@ def _as_range(name: str, given: tuple[Any, ...]) -> Range:
             f"{name} is searched from {low:g} by logarithms: begin above 0, or leave "
             "out 'log'"
         )
-    whole = all(isinstance(e, numbers.Integral) for e in ends)
-    if whole:
-        return Range(int(ends[0]), int(ends[1]), log, True)
-    return Range(low, high, log)
+    if name not in WHOLE:
+        return Range(low, high, log)
+    if not (low.is_integer() and high.is_integer()):
+        raise UsageError(
+            f"{name} is searched from {low:g} to {high:g} and is a whole number: give "
+            "whole ends"
+        )
+    return Range(int(low), int(high), log, True)

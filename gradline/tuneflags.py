@@ -11,6 +11,7 @@ import argparse
 import math
 from typing import Any
 
+from gradline.checks import WHOLE
 from gradline.errors import UsageError
 from gradline.fitflags import word
 
@@ -90,15 +91,17 @@ def _searched(text: str) -> tuple[str, Any]:
             f"{values!r} is no range: write LOW:HIGH, LOW:HIGH:log or, for 20 steps, "
             "LOW:HIGH:20 or LOW:HIGH:log:20"
         )
-    return name, _steps(text, low, high, log, int(rest[0]))
+    return name, _steps(text, low, high, log, int(rest[0]), name in WHOLE)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _steps(text: str, low: Any, high: Any, log: bool, count: int) -> list[Any]:
-    """So many numbers from low to high; whole ones where both ends are."""
+def _steps(
+    text: str, low: Any, high: Any, log: bool, count: int, whole: bool
+) -> list[Any]:
+    """So many numbers from low to high; whole ones where the setting is."""
     if log and low <= 0:
         raise argparse.ArgumentTypeError(
             f"{text!r} goes by logarithms: begin above 0, or leave out log"
@@ -110,6 +113,6 @@ def _steps(text: str, low: Any, high: Any, log: bool, count: int) -> list[Any]:
     else:
         values = [low + share * (high - low) for share in shares]
     values[0], values[-1] = low, high
-    if isinstance(low, int) and isinstance(high, int):
+    if whole:
         return list(dict.fromkeys(round(value) for value in values))
     return [float(f"{value:.6g}") for value in values]

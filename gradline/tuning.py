@@ -87,9 +87,10 @@ def tune(
             gl.Split(validation=0.2, test=0.2). Without a test part there is no score
             on it.
         search: arguments of `fit` and their values: a list of choices, or a range,
-            (low, high) or (low, high, "log"); of whole numbers where both ends are.
-            Any argument that does not say which rows, also `method` and `seed`. Unless
-            told, the alpha of the penalty, or of ridge, from 1e-5 to 100.
+            (low, high) or (low, high, "log"), of whole numbers where the argument is
+            one, such as epochs or degree, else of real ones. Any argument that does
+            not say which rows, also `method` and `seed`. Unless told, the alpha of the
+            penalty, or of ridge, from 1e-5 to 100.
         method: "grid" tries every combination of lists, "random" draws, "optuna" draws
             with an eye to what was good so far (Optuna's TPE; the extra `tune`).
             "auto" is a grid where there are lists alone, else random.

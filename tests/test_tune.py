@@ -354,6 +354,18 @@ def test_random_draws_are_seeded_and_go_on_alike() -> None:
     assert all(1e-3 <= p["lr"] <= 0.02 for p in first)
 
 
+def test_a_range_is_whole_only_where_the_setting_is() -> None:
+    search: dict[str, Any] = {"l1_ratio": (0, 1), "alpha": (1, 10), "degree": (1.0, 2)}
+    found = gl.tune(
+        table(), target="y", penalty="elastic_net", search=search, trials=20
+    )
+    for name in ("l1_ratio", "alpha"):
+        values = [trial.params[name] for trial in found.trials]
+        assert len({*values}) == 20
+        assert not any(value.is_integer() for value in values)
+    assert {type(trial.params["degree"]) for trial in found.trials} == {int}
+
+
 def test_equal_settings_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     true = boards.line_of
@@ -398,6 +410,7 @@ def test_one_pass_for_a_design_however_many_trials() -> None:
         ({"search": {"lr": (1, 2, 3)}}, "a range is"),
         ({"search": {"lr": (2, 1)}}, "give low < high"),
         ({"search": {"lr": (0, 1, "log")}}, "begin above 0"),
+        ({"search": {"degree": (1, 2.5)}}, "is a whole number: give whole ends"),
         ({"search": {"lr": (0.1, math.inf)}}, "give a finite number"),
         ({"search": {"lr": (0.1, 1.0)}, "method": "grid"}, "a grid needs lists"),
         ({"search": {"lr": [0.1]}, "method": "grid", "trials": 3}, "no use for trials"),

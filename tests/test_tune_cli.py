@@ -74,6 +74,7 @@ def test_every_way_to_write_values() -> None:
         ("degree=1:8:8", [1, 2, 3, 4, 5, 6, 7, 8]),
         ("alpha=0.01:1:log:3", [0.01, 0.1, 1.0]),
         ("epochs=1:100:log:3", [1, 10, 100]),
+        ("l1_ratio=0:1:5", [0, 0.25, 0.5, 0.75, 1]),
     ]:
         assert _searched(text) == (text.partition("=")[0], meant)
     assert _searched("--weight-decay=0:1")[0] == "weight_decay"
