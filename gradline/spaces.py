@@ -15,7 +15,7 @@ import inspect
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ from gradline.errors import UsageError, did_you_mean, listed
 
 #: A grid of more settings than this is refused.
 MOST_SETTINGS = 100_000
+
+#: A space of at most so many settings is drawn from without putting any back.
+FEW = 2_000
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,21 @@ def grid(space: Space) -> Iterator[dict[str, Any]]:
             "give shorter lists, or method='random' with trials=1000"
         )
     return (dict(zip(space, row, strict=True)) for row in itertools.product(*lists))
+
+
+def settings_of(space: Space) -> list[dict[str, Any]] | None:
+    """Every setting of a space, where there are few; None where there are not."""
+    lists: list[Sequence[Any]] = []
+    for values in space.values():
+        if isinstance(values, Choice):
+            lists.append(values.values)
+        elif values.whole and not values.log:
+            lists.append(range(int(values.low), int(values.high) + 1))
+        else:
+            return None
+    if math.prod(map(len, lists)) > FEW:
+        return None
+    return [dict(zip(space, row, strict=True)) for row in itertools.product(*lists)]
 
 
 def plain(value: Any) -> Any:

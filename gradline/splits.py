@@ -74,6 +74,8 @@ class Split:
             unless told.
         cuts: the times at which the validation and the test part begin, instead of the
             quantiles; those of `settled`.
+        refit: whether the validation part, having chosen a setting, is learned from
+            too: "train" then holds both, as after `tune`.
 
     Raises:
         UsageError: shares that leave no row to learn from, or arguments that do not go
@@ -91,6 +93,7 @@ class Split:
     seed: int = 0
     key: Sequence[str] | None = None
     cuts: Sequence[float | None] | None = field(default=None, repr=False, compare=False)
+    refit: bool = field(default=False, repr=False)
     _tests: list[None] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -157,8 +160,8 @@ class Split:
                 counts as there.
         """
         _numbers(part)
-        if part == "train":
-            return True
+        if part == "train" or (self.refit and part == "validation"):
+            return part == "train"
         if self.column is None:
             return bool(getattr(self, part))
         if source is None:
@@ -180,6 +183,8 @@ class Split:
         """
         numbers = _numbers(part)
         title = " and ".join(PARTS[n] for n in numbers)
+        if self.refit and 0 in numbers:
+            numbers = sorted({*numbers, 1})
         return PartSource(self._labelled(source), numbers, title)
 
     def settled(self, source: Source) -> Split:
@@ -205,7 +210,7 @@ class Split:
             found["cuts"] = [
                 c if c is not None and c < np.inf else None for c in self.cuts
             ]
-        return found
+        return found | ({"refit": True} if self.refit else {})
 
     def count_test(self) -> int:
         """Note that a fit has been scored on the test part; how many had been before.

@@ -15,6 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 from gradline.boards import Board
@@ -95,7 +96,8 @@ def tune(
             with an eye to what was good so far (Optuna's TPE; the extra `tune`).
             "auto" is a grid where there are lists alone, else random.
         trials: how many settings to draw in all, those in the storage included; 50
-            unless told.
+            unless told. Random draws do not repeat a setting, and end when all were
+            tried.
         seed: of the draws, and of trials that begin at random.
         storage: a file that keeps the trials, in Optuna's SQLite format (the extra
             `tune`): the same call again goes on where it stopped.
@@ -183,12 +185,21 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
     else:
         if run.stopped:
             notes.append(f"Out of time with {to_go}; {again}.")
-        found, more = _refit(run, table, split, chosen)
+        found, more, whole = _refit(run, table, split, chosen)
+        learned = replace(split, refit=True) if whole else split
         notes += more
         if split.has("test", table.source):
             parts = Prepared(table.source, found.design, table.source, split)
             test = Exam(parts).scores("test", found._score)
             notes += [f"{test.note[:1].upper()}{test.note[1:]}."] if test.note else []
+        own = Prepared(table.source, found.design, table.source, learned)
+        found.examined(own, {} if test is None else {"test": test})
+    if run.plan.exhausted:
+        notes.append(
+            f"The search has {run.plan.trials:,} different "
+            f"setting{'' if run.plan.trials == 1 else 's'}, fewer than the trials that "
+            "were to be drawn, and it ends when each was tried."
+        )
     if run.board.unseen:
         notes.append(
             f"{run.board.unseen:,} validation rows have a level that the training part "
@@ -214,8 +225,8 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
 
 def _refit(
     run: Run, table: Table, split: Split, chosen: Trial
-) -> tuple[Fit, list[str]]:
-    """The chosen setting, learned from the training and the validation part."""
+) -> tuple[Fit, list[str], bool]:
+    """The chosen setting, learned from training and validation part; whether it was."""
     call, notes = run.call(chosen), []
     if as_early_stopping(call.pop("early_stopping", None)) is not None:
         call["epochs"] = chosen.epochs
@@ -229,13 +240,13 @@ def _refit(
         own["exclude"] = (*call.get("exclude", ()), *split.columns)
     both = split.part(table.source, "train+validation")
     try:
-        return fit(both, **own), notes
+        return fit(both, **own), notes, True
     except GradlineError as error:
         notes.append(
             f"The refit on both parts failed ({error}), so the fit is that of the "
             "training part."
         )
-    return fit(split.part(table.source, "train"), **own), notes
+    return fit(split.part(table.source, "train"), **own), notes, False
 
 
 def _nothing(trials: Sequence[Trial]) -> GradlineError:
