@@ -119,7 +119,11 @@ def _chosen_lines(tuning: Tuning) -> list[str]:
         return lines
     lines.append(f"Learned again from both parts, {tuning.fit.rows:,} rows")
     if tuning.test is None:
-        return [*lines, "There is no test part, so nothing says how well it will do"]
+        text = (
+            "There is no test part, so nothing says how well it will do: give a share "
+            "for it (--test 0.2)"
+        )
+        return [*lines, *textwrap.wrap(text, WIDTH)]
     scores = scores_line(tuning.test).removeprefix("test: ")
     return [*lines, f"Test part, read once: {scores}"]
 

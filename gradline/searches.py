@@ -139,6 +139,12 @@ class Plan:
             if not names:
                 return
         name = min(names)
+        if name == "folds" and "alpha" in {*self.space, *given(self.fixed)}:
+            raise UsageError(
+                "folds is for choosing an alpha by cross-validation within each trial, "
+                "and alpha is searched or given: leave folds out, or leave alpha out "
+                "and search something else"
+            )
         how = "searched" if name in self.space else "given"
         raise UsageError(
             f"{name} is {how} and has no effect in any trial: leave it out, or give "

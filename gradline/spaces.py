@@ -97,10 +97,31 @@ def as_space(search: Any, allowed: Iterable[str]) -> Space:
     return {name: _as_values(name, given) for name, given in search.items()}
 
 
+#: Arguments that are no setting, and why.
+_ROWS = "it says which rows or columns are read, and scores of others do not compare"
+_FILE = "it says how the file is read, the same for all trials"
+_OTHER = {
+    "target": "it says what is predicted, and scores of different targets do not "
+    "compare: call tune once for each",
+    "y": "it says what is predicted, once for all trials",
+    "weights": f"{_ROWS}: give weights= once (--weights)",
+    "missing": f"{_ROWS}: give missing= once (--missing)",
+    "split": f"{_ROWS}: give split= once (--validation, --test)",
+    "degenerate": "it says what is refused, not how to fit",
+    "delimiter": _FILE,
+    "encoding": _FILE,
+    "decimal": _FILE,
+    "checkpoint": "it is for one fit, and tune makes many",
+    "progress": "it shows how reading gets on, and is no setting",
+}
+
+
 def check_name(name: Any, known: list[str]) -> None:
     """Refuse what is no argument that may be searched or fixed."""
     if name in known:
         return
+    if name in _OTHER:
+        raise UsageError(f"{name} cannot be searched: {_OTHER[name]}")
     hint = did_you_mean(str(name), known, f"known are {listed(known, 40)}")
     raise UsageError(f"tune has no argument {name!r} to set or to search: {hint}")
 

@@ -41,7 +41,7 @@ from gradline.spaces import (
 )
 from gradline.splits import Split
 from gradline.stopping import as_early_stopping
-from gradline.studies import silent
+from gradline.studies import file_of, silent
 from gradline.trials import SCORES, Trial, Tuning, ranked
 
 #: Trials of a search that draws, unless told.
@@ -71,10 +71,10 @@ def tune(
     trials: int | None = None,
     seed: int = 0,
     storage: str | os.PathLike[str] | None = None,
-    study: str = "gradline",
+    study: str | None = None,
     timeout: float | None = None,
-    prune: bool = True,
-    score: Literal["rmse", "mae", "r2"] = "rmse",
+    prune: bool | None = None,
+    score: Literal["rmse", "mae", "r2", "mse"] = "rmse",
     progress: Progress | None = None,
     **fixed: Any,
 ) -> Tuning:
@@ -100,14 +100,18 @@ def tune(
             tried.
         seed: of the draws, and of trials that begin at random.
         storage: a file that keeps the trials, in Optuna's SQLite format (the extra
-            `tune`): the same call again goes on where it stopped.
-        study: the name of the search within that file.
+            `tune`): the same call again goes on where it stopped, with more `trials`
+            if you like; what is searched stays as it is. Optuna's way to write it,
+            "sqlite:///tune.db", is understood.
+        study: the name of the search within that file, "gradline" unless told.
         timeout: begin no trial after so many seconds.
         prune: with "optuna", try a trial that is trained for real for a ninth of its
             epochs first, then for a third, and give it up where its score is then worse
-            than the median of the others (Optuna's MedianPruner). Trials from a state
-            cost nothing, and one without `epochs`, or stopped early, ends by itself.
-        score: what to choose by, on the validation part: "rmse", "mae" or "r2".
+            than the median of the others (Optuna's MedianPruner), unless False. Trials
+            from a state cost nothing, and one without `epochs`, or stopped early, ends
+            by itself.
+        score: what to choose by, on the validation part: "rmse", "mae" or "r2"; "mse"
+            chooses as "rmse" does, which is shown.
         progress: is told how the trials get on.
         **fixed: further arguments of `fit`, the same in all trials.
 
@@ -126,9 +130,15 @@ def tune(
     Equivalent: sklearn.model_selection.GridSearchCV and RandomizedSearchCV with one
     fold, and optuna.create_study, all of which train every trial.
     """
+    score = "rmse" if score == "mse" else score
     _check_wishes(method, trials, seed, timeout, score)
-    one_of("prune", prune, True, False)
-    kept = None if storage is None else os.fspath(storage)
+    one_of("prune", prune, None, True, False)
+    kept = None if storage is None else file_of(os.fspath(storage))
+    if study is not None and kept is None:
+        raise UsageError(
+            f"study is {study!r} and there is no storage to keep it in: give "
+            "storage='tune.db' (--storage tune.db), or leave it out"
+        )
     split = Split(validation=0.2, test=0.2) if split is None else split
     if not isinstance(split, Split):
         raise UsageError(f"split is {split!r}: give gl.Split(validation=0.2, test=0.2)")
@@ -139,6 +149,11 @@ def tune(
     settled = {n: fixed.pop(n) for n in _OPENING if n in fixed}
     _check_fixed(fixed, space)
     kind = _kind(method, space, trials)
+    if prune and kind != "optuna":
+        raise UsageError(
+            f"prune is given and a {kind} search gives up no trial: leave it out, or "
+            "give method='optuna' (--sampler optuna)"
+        )
     plan = Plan(space, fixed, kind, TRIALS if trials is None else trials, seed)
     target, texts = _formulas(plan, target)
     table = open_table(
@@ -153,11 +168,11 @@ def tune(
     board = Board(table, split, absolute=score == "mae", progress=progress)
     if plan.closed and not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
-    run = Run(plan, board, score, timeout, prune)
+    run = Run(plan, board, score, timeout, prune is not False)
     with nullcontext() if kind != "optuna" and kept is None else silent():
         if kind == "optuna" or kept is not None:
             asked = {} if kept is None else _asked(plan, score, split, board)
-            run.keep(kept, study, asked)
+            run.keep(kept, "gradline" if study is None else study, asked)
         run.go(progress)
     return _concluded(run, table, split, kept)
 
