@@ -231,6 +231,28 @@ def test_ctrl_c_draws_what_is_finished(
     assert Path("a.png").stat().st_size > 10_000
 
 
+def test_a_formula_without_a_tilde(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "fit", "houses.csv", "--formula", "price")
+    assert code == 2
+    assert "the formula 'price' has no ~, so no target: write 'y ~ x'" in err
+
+
+@pytest.mark.parametrize("flag", ["--nonnegative", "--early-stopping"])
+def test_a_flag_does_not_eat_the_data(
+    capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    descent = ["--validation", "0.2", "--method", "gd"]
+    more = descent if flag == "--early-stopping" else []
+    words = ["fit", flag, "houses.csv", "--target", "price", *more, "--json"]
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    assert json.loads(out)["target"] == "price"
+    both = ("--nonnegative", "--nonnegative-terms", "area")
+    code, _, err = run(capsys, "fit", "houses.csv", "--target", "price", *both)
+    assert code == 2
+    assert "--nonnegative is of all terms" in err
+
+
 def test_help_loads_nothing_heavy() -> None:
     found = process("tune", "--help")
     assert found.returncode == 0
