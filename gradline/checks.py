@@ -12,6 +12,9 @@ from gradline.errors import UsageError
 #: Seeds and counts above this are mistakes, and libraries below do not take them.
 LARGEST = 10**15
 
+#: The arguments of `fit` that are whole numbers: a range of another is of real ones.
+WHOLE = ("epochs", "degree", "batch_size", "folds", "seed", "early_stopping")
+
 
 def whole(name: str, value: Any, least: int = 0, most: int = LARGEST) -> int:
     """A whole number between `least` and `most`; NumPy's integers are welcome."""

@@ -44,6 +44,12 @@ def no_target(arguments: argparse.Namespace) -> str:
     from gradline.errors import listed
     from gradline.readers import open_source
 
+    formula = getattr(arguments, "formula", None)
+    if formula is not None and "~" not in formula:
+        return (
+            f"the formula {formula!r} has no ~, so no target: write 'y ~ x', or name "
+            "the column to predict with --target"
+        )
     source = open_source(arguments.data, **reading_options(arguments))
     names = [c.name for c in source.columns if c.kind == "number"]
     return f"name the column to predict with --target, one of {listed(names)}"

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import check_picture
+from gradline.errors import DataError
 from gradline.fitflags import fit_arguments
 from gradline.options import reading_options
 from gradline.tuneflags import search_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gradline.trials import Tuning
 
 
 class Tuned(NamedTuple):
@@ -37,6 +44,8 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
     if arguments.method != "auto":
         search = (search or {}) | {"method": [arguments.method]}
     split = wishes.pop("split", None)
+    if split is not None and split.column is None and arguments.validation is None:
+        split = replace(split, validation=0.2)  # --test alone
     tuning = tune(
         arguments.data,
         split=Split(validation=0.2, test=0.2) if split is None else split,
@@ -55,9 +64,14 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
     )
     text = tuning_table(tuning)
     value = tuning.to_dict() | {"data": arguments.data, "model": None, "fit": None}
-    if tuning.fit is None:  # Ctrl-C: what is finished is told, nothing is written
+    figure = None if arguments.plot is None else _picture(tuning)
+    if tuning.fit is None:  # Ctrl-C: what is finished is told and drawn
+        if figure is not None:
+            from gradline.plots import save_figure
+
+            save_figure(figure, arguments.plot)
+            text += f"\n\nPicture saved to {arguments.plot}"
         return Tuned(value, text, 130)
-    figure = None if arguments.plot is None else tuning.plot()
     tuning.fit.save(arguments.output)
     text += f"\n\nModel saved to {arguments.output}"
     value |= {
@@ -70,6 +84,16 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
         save_figure(figure, arguments.plot)
         text += f", picture to {arguments.plot}"
     return Tuned(value, text, 0)
+
+
+def _picture(tuning: Tuning) -> Figure | None:
+    """The picture of a search; of one that was cut short, if there is one to draw."""
+    try:
+        return tuning.plot()
+    except DataError:
+        if tuning.fit is None:
+            return None
+        raise
 
 
 def check_wishes(arguments: argparse.Namespace) -> list[str]:

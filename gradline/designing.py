@@ -128,7 +128,8 @@ def _columns_read(source: Source, encoding: Encoding) -> tuple[str, ...]:
     """The columns that a formula reads, in the order of the data."""
     if not encoding.terms:
         raise DataError(
-            f"the formula {encoding.text!r} has no term: a line needs at least one"
+            f"the formula {encoding.text!r} has no term but the intercept, whose fit "
+            "is the mean of the target: a line needs at least one, as in y ~ x"
         )
     by_name = {column.name: column for column in source.columns}
     for name in encoding.numbers:

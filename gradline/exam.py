@@ -30,11 +30,14 @@ class Exam:
 
     Args:
         prepared: the data of the fit.
+        known: scores that were found before, by part.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(
+        self, prepared: Prepared, known: dict[str, Scores] | None = None
+    ) -> None:
         self.prepared = prepared
-        self._known: dict[str, Scores] = {}
+        self._known: dict[str, Scores] = dict(known or {})
 
     @property
     def known(self) -> dict[str, Scores]:
@@ -91,6 +94,11 @@ def part_scores(
         DataError: no row is left to score.
     """
     one_of("part", part, *PARTS)
+    if split.refit and part == "validation":
+        raise UsageError(
+            "the validation part chose the setting and was then learned from, so there "
+            "is none left to score: ask for the test part, or for train, both together"
+        )
     if not split.has(part, source):
         raise UsageError(
             f"the split has no {part} part: fit with split=gl.Split({part}=0.2) "

@@ -70,7 +70,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
     add("--split-time", metavar="COLUMN", help="parts follow one another in its order")
     add("--split-group", metavar="COLUMN", help="rows of one group stay together")
-    add("--split-seed", type=int, help="of the draw (default: 0)")
+    add("--split-seed", type=int, metavar="N", help="another one draws other parts (0)")
 
 
 def add_descent(parser: argparse.ArgumentParser) -> None:
@@ -99,11 +99,14 @@ def add_descent(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--early-stopping",
+        action="store_true",
+        help="stop where the validation loss is least, and keep those weights",
+    )
+    add(
+        "--patience",
         type=int,
-        nargs="?",
-        const=True,
         metavar="EPOCHS",
-        help="keep the weights of the least validation loss, after waiting so long",
+        help="how long early stopping waits for a lower loss; asks for it, too",
     )
 
 
@@ -151,10 +154,14 @@ def add_penalty(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=int, help="of the cross-validation (default: 5)")
     add(
         "--nonnegative",
-        nargs="?",
-        const=True,
+        action="store_true",
+        help="no slope below 0, of all terms",
+    )
+    add(
+        "--nonnegative-terms",
         metavar="A,B",
-        help="no slope below 0: of all terms, or of these",
+        action="append",
+        help="no slope below 0, of these terms",
     )
     add(
         "--bound",
@@ -167,9 +174,11 @@ def add_penalty(parser: argparse.ArgumentParser) -> None:
 
 def fit_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `gl.fit` that these groups stand for, by name."""
-    nonnegative = arguments.nonnegative
-    if isinstance(nonnegative, str):
-        nonnegative = column_list([nonnegative])
+    nonnegative = column_list(arguments.nonnegative_terms)
+    if arguments.nonnegative and nonnegative:
+        raise UsageError(
+            "--nonnegative is of all terms and --nonnegative-terms of some: give one"
+        )
     return {
         "target": arguments.target,
         "features": column_list(arguments.features),
@@ -191,7 +200,7 @@ def fit_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
         "nesterov": arguments.nesterov,
         "weight_decay": arguments.weight_decay,
         "optimizer_options": settings(arguments.optimizer_option),
-        "early_stopping": arguments.early_stopping,
+        "early_stopping": _stopping(arguments),
         "batch_size": arguments.batch_size,
         "schedule": arguments.schedule,
         "shuffle": arguments.shuffle,
@@ -202,9 +211,16 @@ def fit_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
         "alpha": arguments.alpha,
         "l1_ratio": arguments.l1_ratio,
         "folds": arguments.folds,
-        "nonnegative": False if nonnegative is None else nonnegative,
+        "nonnegative": arguments.nonnegative if nonnegative is None else nonnegative,
         "bounds": _by_name("--bound", arguments.bound),
     }
+
+
+def _stopping(arguments: argparse.Namespace) -> bool | int | None:
+    """Early stopping, as `fit` takes it."""
+    if arguments.patience is not None:
+        return int(arguments.patience)
+    return True if arguments.early_stopping else None
 
 
 def _split(arguments: argparse.Namespace) -> Any:

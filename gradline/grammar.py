@@ -307,6 +307,10 @@ class _Parser:
         if name in ("C", "poly", "scale", "center"):
             self._back(f"{name}() stands outermost only: nothing may be made of it")
         known = [*FUNCTIONS, "I", "C", "poly", "scale", "center"]
+        if name in ("factor", "as.factor", "ordered"):
+            self._back(f"{name}() is R's word for a category: write C(...)")
+        if name == "Q":
+            self._back("Q() is patsy's word for a name: write it in backticks, `a b`")
         near = closest(name, known)
         hint = f"did you mean {near}?" if near else f"it may be {', '.join(known)}"
         self._back(f"{name}() is no function of formulas: {hint}")

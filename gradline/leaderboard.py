@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from gradline.layout import WIDTH, number, printable
-from gradline.spaces import Choice, plain
+from gradline.spaces import Choice, plain, same
 from gradline.terminal import scores_line
 from gradline.trials import Trial, Tuning
 
@@ -65,7 +65,8 @@ def _head(tuning: Tuning) -> str:
 
 
 def _trial_lines(tuning: Tuning) -> list[str]:
-    best = tuning.ranked[:SHOWN]
+    different = _different(tuning.ranked)
+    best = different[:SHOWN]
     names = [
         name
         for name, values in tuning.space.items()
@@ -87,10 +88,18 @@ def _trial_lines(tuning: Tuning) -> list[str]:
         "  " + "  ".join(c.rjust(w) for c, w in zip(row, wide, strict=True))
         for row in rows
     ]
-    hidden = tuning.count("ok") - len(best)
+    hidden = len(different) - len(best)
     return lines + [f"  ... and {hidden:,} more (--json has all of them)"] * bool(
         hidden
     )
+
+
+def _different(trials: list[Trial]) -> list[Trial]:
+    """Each setting once: Optuna may draw one again."""
+    found: dict[Any, Trial] = {}
+    for trial in trials:
+        found.setdefault(same(trial.params), trial)
+    return [*found.values()]
 
 
 def _epochs(trial: Trial) -> str:
@@ -110,7 +119,11 @@ def _chosen_lines(tuning: Tuning) -> list[str]:
         return lines
     lines.append(f"Learned again from both parts, {tuning.fit.rows:,} rows")
     if tuning.test is None:
-        return [*lines, "There is no test part, so nothing says how well it will do"]
+        text = (
+            "There is no test part, so nothing says how well it will do: give a share "
+            "for it (--test 0.2)"
+        )
+        return [*lines, *textwrap.wrap(text, WIDTH)]
     scores = scores_line(tuning.test).removeprefix("test: ")
     return [*lines, f"Test part, read once: {scores}"]
 

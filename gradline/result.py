@@ -112,13 +112,15 @@ class Fit(Faces):
         fit.__dict__.update(known, _judge=judge)
         return fit
 
-    def examined(self, prepared: Prepared) -> Fit:
+    def examined(
+        self, prepared: Prepared, known: dict[str, Scores] | None = None
+    ) -> Fit:
         """Remember the parts of the data, where there are some; return self.
 
         It is part of making a fit, before anybody has it.
         """
         if isinstance(prepared.split, Split):
-            self.__dict__["_exam"] = Exam(prepared)
+            self.__dict__["_exam"] = Exam(prepared, known)
             self.settings["split"] = prepared.split.settled(prepared.whole).to_dict()
             counts = getattr(prepared.source, "counts", None)
             if counts is not None:

@@ -2,13 +2,14 @@
 
 A grid and random draws go in blocks, so that trials scored from states share their
 products; what Optuna draws goes one after the other, each knowing those before it.
-Settings that come to the same are tried once.
+Settings that come to the same are one trial of a grid or of random draws, which end
+when there are no others; Optuna may draw one again, and is told what it came to.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from gradline.data import Progress
 from gradline.effects import descends, given, idle
 from gradline.errors import UsageError
 from gradline.sides import is_closed
-from gradline.spaces import Space, draw, grid, same
+from gradline.spaces import Space, draw, grid, same, settings_of
 from gradline.studies import Study
 from gradline.trials import Trial, TrialStatus
 
@@ -68,26 +69,25 @@ class Plan:
         seed: int,
     ) -> None:
         self.space, self.fixed, self.method, self.seed = space, fixed, method, seed
-        self._grid: list[dict[str, Any]] = []
+        self._list: list[dict[str, Any]] = []
         if method == "grid":
-            different: dict[Any, dict[str, Any]] = {}
-            for found in grid(space):
-                different.setdefault(self.planned(found).key, found)
-            self._grid = [*different.values()]
-        self.trials = len(self._grid) if method == "grid" else trials
+            self._list = self._different(grid(space))
         self._refuse_idle()
+        if method == "random":
+            self._list = self._random(trials)
+        self.trials = trials if method == "optuna" else len(self._list)
+        #: Whether there are fewer settings than were to be drawn.
+        self.exhausted = method == "random" and self.trials < trials
 
     @property
     def closed(self) -> bool:
         """Whether some of the first trials are scored from a state."""
-        probes = self._grid or [draw(self.space, self.seed, n) for n in range(PROBES)]
+        probes = self._list or [draw(self.space, self.seed, n) for n in range(PROBES)]
         return any(is_closed(self.planned(found).call) for found in probes[:PROBES])
 
     def settings(self, number: int) -> dict[str, Any]:
         """The searched values of a trial of a grid or a random search."""
-        if self.method == "grid":
-            return self._grid[number]
-        return draw(self.space, self.seed, number)
+        return self._list[number]
 
     def planned(self, settings: dict[str, Any]) -> Planned:
         """What becomes of the searched values of a trial."""
@@ -100,9 +100,38 @@ class Plan:
         shown = {n: v for n, v in settings.items() if n not in none}
         return Planned(settings, call, shown, same(dict(sorted(call.items()))))
 
+    def _different(
+        self, found: Iterable[dict[str, Any]], most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Those that do not come to the same, in their order, `most` at the most."""
+        different: dict[Any, dict[str, Any]] = {}
+        for settings in found:
+            if most is not None and len(different) >= most:
+                break
+            different.setdefault(self.planned(settings).key, settings)
+        return [*different.values()]
+
+    def _random(self, most: int) -> list[dict[str, Any]]:
+        """Draws that do not come to the same; which come first depends on no count.
+
+        Few settings are all found; of many, draws end when so many bring none anew.
+        """
+        few = settings_of(self.space)
+        if few is not None:  # shuffled by the seed, they are draws without repetition
+            order = np.random.default_rng([self.seed]).permutation(len(few))
+            return self._different((few[k] for k in order), most)
+        found: dict[Any, dict[str, Any]] = {}
+        number = last = 0
+        while len(found) < most and number - last < PROBES + len(found):
+            settings = draw(self.space, self.seed, number)
+            if found.setdefault(self.planned(settings).key, settings) is settings:
+                last = number
+            number += 1
+        return [*found.values()]
+
     def _refuse_idle(self) -> None:
         """Refuse what has no effect in any trial."""
-        tried = self._grid or [draw(self.space, 0, n) for n in range(PROBES)]
+        tried = self._list or [draw(self.space, 0, n) for n in range(PROBES)]
         names = {*self.space, *given(self.fixed)}
         for settings in tried:
             whole = self.fixed | settings
@@ -110,6 +139,12 @@ class Plan:
             if not names:
                 return
         name = min(names)
+        if name == "folds" and "alpha" in {*self.space, *given(self.fixed)}:
+            raise UsageError(
+                "folds is for choosing an alpha by cross-validation within each trial, "
+                "and alpha is searched or given: leave folds out, or leave alpha out "
+                "and search something else"
+            )
         how = "searched" if name in self.space else "given"
         raise UsageError(
             f"{name} is {how} and has no effect in any trial: leave it out, or give "

@@ -1,8 +1,9 @@
 """What to search: values of the arguments of `fit`, in a list or from a range.
 
 A list holds choices. A pair (low, high) is a range, both ends included: of whole
-numbers where both are whole, else of all numbers between; (low, high, "log") is one
-whose numbers are drawn evenly by their logarithm.
+numbers where the argument is one (epochs, degree, batch_size, folds, seed,
+early_stopping), else of all numbers between, however the ends are written; (low, high,
+"log") is one whose numbers are drawn evenly by their logarithm.
 
 Draws are seeded by the seed and the trial's own number, so that a search that goes on
 draws what it would have drawn without a break.
@@ -14,17 +15,20 @@ import inspect
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradline.checks import real
+from gradline.checks import WHOLE, real
 from gradline.errors import UsageError, did_you_mean, listed
 
 #: A grid of more settings than this is refused.
 MOST_SETTINGS = 100_000
+
+#: A space of at most so many settings is drawn from without putting any back.
+FEW = 2_000
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,31 @@ def as_space(search: Any, allowed: Iterable[str]) -> Space:
     return {name: _as_values(name, given) for name, given in search.items()}
 
 
+#: Arguments that are no setting, and why.
+_ROWS = "it says which rows or columns are read, and scores of others do not compare"
+_FILE = "it says how the file is read, the same for all trials"
+_OTHER = {
+    "target": "it says what is predicted, and scores of different targets do not "
+    "compare: call tune once for each",
+    "y": "it says what is predicted, once for all trials",
+    "weights": f"{_ROWS}: give weights= once (--weights)",
+    "missing": f"{_ROWS}: give missing= once (--missing)",
+    "split": f"{_ROWS}: give split= once (--validation, --test)",
+    "degenerate": "it says what is refused, not how to fit",
+    "delimiter": _FILE,
+    "encoding": _FILE,
+    "decimal": _FILE,
+    "checkpoint": "it is for one fit, and tune makes many",
+    "progress": "it shows how reading gets on, and is no setting",
+}
+
+
 def check_name(name: Any, known: list[str]) -> None:
     """Refuse what is no argument that may be searched or fixed."""
     if name in known:
         return
+    if name in _OTHER:
+        raise UsageError(f"{name} cannot be searched: {_OTHER[name]}")
     hint = did_you_mean(str(name), known, f"known are {listed(known, 40)}")
     raise UsageError(f"tune has no argument {name!r} to set or to search: {hint}")
 
@@ -128,6 +153,21 @@ def grid(space: Space) -> Iterator[dict[str, Any]]:
             "give shorter lists, or method='random' with trials=1000"
         )
     return (dict(zip(space, row, strict=True)) for row in itertools.product(*lists))
+
+
+def settings_of(space: Space) -> list[dict[str, Any]] | None:
+    """Every setting of a space, where there are few; None where there are not."""
+    lists: list[Sequence[Any]] = []
+    for values in space.values():
+        if isinstance(values, Choice):
+            lists.append(values.values)
+        elif values.whole and not values.log:
+            lists.append(range(int(values.low), int(values.high) + 1))
+        else:
+            return None
+    if math.prod(map(len, lists)) > FEW:
+        return None
+    return [dict(zip(space, row, strict=True)) for row in itertools.product(*lists)]
 
 
 def plain(value: Any) -> Any:
@@ -213,7 +253,11 @@ def _as_range(name: str, given: tuple[Any, ...]) -> Range:
             f"{name} is searched from {low:g} by logarithms: begin above 0, or leave "
             "out 'log'"
         )
-    whole = all(isinstance(e, numbers.Integral) for e in ends)
-    if whole:
-        return Range(int(ends[0]), int(ends[1]), log, True)
-    return Range(low, high, log)
+    if name not in WHOLE:
+        return Range(low, high, log)
+    if not (low.is_integer() and high.is_integer()):
+        raise UsageError(
+            f"{name} is searched from {low:g} to {high:g} and is a whole number: give "
+            "whole ends"
+        )
+    return Range(int(low), int(high), log, True)

@@ -83,6 +83,8 @@ class Split:
             unless named; all numbers and categories unless told.
         cuts: the times at which the validation and the test part begin, instead of the
             quantiles; those of `settled`.
+        refit: whether the validation part, having chosen a setting, is learned from
+            too: "train" then holds both, as after `tune`.
 
     Raises:
         UsageError: shares that leave no row to learn from, or arguments that do not go
@@ -100,6 +102,7 @@ class Split:
     seed: int = 0
     key: Sequence[str] | None = None
     cuts: Sequence[float | None] | None = field(default=None, repr=False, compare=False)
+    refit: bool = field(default=False, repr=False)
     _tests: list[None] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -178,8 +181,8 @@ class Split:
                 counts as there.
         """
         _numbers(part)
-        if part == "train":
-            return True
+        if part == "train" or (self.refit and part == "validation"):
+            return part == "train"
         if self.column is None:
             return bool(getattr(self, part))
         if source is None:
@@ -201,6 +204,8 @@ class Split:
         """
         numbers = _numbers(part)
         title = " and ".join(PARTS[n] for n in numbers)
+        if self.refit and 0 in numbers:
+            numbers = sorted({*numbers, 1})
         return PartSource(self._labelled(source), numbers, title)
 
     def settled(self, source: Source) -> Split:
@@ -226,7 +231,7 @@ class Split:
             found["cuts"] = [
                 c if c is not None and c < np.inf else None for c in self.cuts
             ]
-        return found
+        return found | ({"refit": True} if self.refit else {})
 
     def count_test(self) -> int:
         """Note that a fit has been scored on the test part; how many had been before.

@@ -63,6 +63,23 @@ def silent() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
+def file_of(storage: str) -> str:
+    """The file of a storage, which Optuna's own words may name: sqlite:///tune.db.
+
+    Raises:
+        UsageError: the address of another database.
+    """
+    scheme, found, path = storage.partition("://")
+    if not found:
+        return storage
+    if scheme != "sqlite" or not path.startswith("/") or len(path) < 2:
+        raise UsageError(
+            f"storage is {storage!r} and trials are kept in a file: give its path, "
+            "such as tune.db"
+        )
+    return path[1:]
+
+
 class Study:
     """A study of Optuna's that holds the trials of one search.
 
@@ -275,9 +292,10 @@ def _refuse_other(
         if not _alike(before.get(what), asked[what]):
             raise UsageError(
                 f"{storage!r} holds the trials of another search (its {what} "
-                f"differ{'' if what in ('data', 'fixed settings') else 's'}): name "
-                f"another file, or another study in it with study= (--study; this one "
-                f"is {name!r})"
+                f"differ{'' if what in ('data', 'fixed settings') else 's'}), and a "
+                "stored search stays as it was begun, but for the number of trials: "
+                "name another file, or another study in it with study= (--study; this "
+                f"one is {name!r})"
             )
 
 

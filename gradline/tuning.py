@@ -15,6 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 from gradline.boards import Board
@@ -40,7 +41,7 @@ from gradline.spaces import (
 )
 from gradline.splits import Split
 from gradline.stopping import as_early_stopping
-from gradline.studies import silent
+from gradline.studies import file_of, silent
 from gradline.trials import SCORES, Trial, Tuning, ranked
 
 #: Trials of a search that draws, unless told.
@@ -70,10 +71,10 @@ def tune(
     trials: int | None = None,
     seed: int = 0,
     storage: str | os.PathLike[str] | None = None,
-    study: str = "gradline",
+    study: str | None = None,
     timeout: float | None = None,
-    prune: bool = True,
-    score: Literal["rmse", "mae", "r2"] = "rmse",
+    prune: bool | None = None,
+    score: Literal["rmse", "mae", "r2", "mse"] = "rmse",
     progress: Progress | None = None,
     **fixed: Any,
 ) -> Tuning:
@@ -87,24 +88,30 @@ def tune(
             gl.Split(validation=0.2, test=0.2). Without a test part there is no score
             on it.
         search: arguments of `fit` and their values: a list of choices, or a range,
-            (low, high) or (low, high, "log"); of whole numbers where both ends are.
-            Any argument that does not say which rows, also `method` and `seed`. Unless
-            told, the alpha of the penalty, or of ridge, from 1e-5 to 100.
+            (low, high) or (low, high, "log"), of whole numbers where the argument is
+            one, such as epochs or degree, else of real ones. Any argument that does
+            not say which rows, also `method` and `seed`. Unless told, the alpha of the
+            penalty, or of ridge, from 1e-5 to 100.
         method: "grid" tries every combination of lists, "random" draws, "optuna" draws
             with an eye to what was good so far (Optuna's TPE; the extra `tune`).
             "auto" is a grid where there are lists alone, else random.
         trials: how many settings to draw in all, those in the storage included; 50
-            unless told.
+            unless told. Random draws do not repeat a setting, and end when all were
+            tried.
         seed: of the draws, and of trials that begin at random.
         storage: a file that keeps the trials, in Optuna's SQLite format (the extra
-            `tune`): the same call again goes on where it stopped.
-        study: the name of the search within that file.
+            `tune`): the same call again goes on where it stopped, with more `trials`
+            if you like; what is searched stays as it is. Optuna's way to write it,
+            "sqlite:///tune.db", is understood.
+        study: the name of the search within that file, "gradline" unless told.
         timeout: begin no trial after so many seconds.
         prune: with "optuna", try a trial that is trained for real for a ninth of its
             epochs first, then for a third, and give it up where its score is then worse
-            than the median of the others (Optuna's MedianPruner). Trials from a state
-            cost nothing, and one without `epochs`, or stopped early, ends by itself.
-        score: what to choose by, on the validation part: "rmse", "mae" or "r2".
+            than the median of the others (Optuna's MedianPruner), unless False. Trials
+            from a state cost nothing, and one without `epochs`, or stopped early, ends
+            by itself.
+        score: what to choose by, on the validation part: "rmse", "mae" or "r2"; "mse"
+            chooses as "rmse" does, which is shown.
         progress: is told how the trials get on.
         **fixed: further arguments of `fit`, the same in all trials.
 
@@ -123,9 +130,15 @@ def tune(
     Equivalent: sklearn.model_selection.GridSearchCV and RandomizedSearchCV with one
     fold, and optuna.create_study, all of which train every trial.
     """
+    score = "rmse" if score == "mse" else score
     _check_wishes(method, trials, seed, timeout, score)
-    one_of("prune", prune, True, False)
-    kept = None if storage is None else os.fspath(storage)
+    one_of("prune", prune, None, True, False)
+    kept = None if storage is None else file_of(os.fspath(storage))
+    if study is not None and kept is None:
+        raise UsageError(
+            f"study is {study!r} and there is no storage to keep it in: give "
+            "storage='tune.db' (--storage tune.db), or leave it out"
+        )
     split = Split(validation=0.2, test=0.2) if split is None else split
     if not isinstance(split, Split):
         raise UsageError(f"split is {split!r}: give gl.Split(validation=0.2, test=0.2)")
@@ -136,6 +149,11 @@ def tune(
     settled = {n: fixed.pop(n) for n in _OPENING if n in fixed}
     _check_fixed(fixed, space)
     kind = _kind(method, space, trials)
+    if prune and kind != "optuna":
+        raise UsageError(
+            f"prune is given and a {kind} search gives up no trial: leave it out, or "
+            "give method='optuna' (--sampler optuna)"
+        )
     plan = Plan(space, fixed, kind, TRIALS if trials is None else trials, seed)
     target, texts = _formulas(plan, target)
     table = open_table(
@@ -150,11 +168,11 @@ def tune(
     board = Board(table, split, absolute=score == "mae", progress=progress)
     if plan.closed and not space.keys() & DESIGN:
         board.sides(fixed)  # what is wrong with the data is told at once
-    run = Run(plan, board, score, timeout, prune)
+    run = Run(plan, board, score, timeout, prune is not False)
     with nullcontext() if kind != "optuna" and kept is None else silent():
         if kind == "optuna" or kept is not None:
             asked = {} if kept is None else _asked(plan, score, split, board)
-            run.keep(kept, study, asked)
+            run.keep(kept, "gradline" if study is None else study, asked)
         run.go(progress)
     return _concluded(run, table, split, kept)
 
@@ -182,12 +200,21 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
     else:
         if run.stopped:
             notes.append(f"Out of time with {to_go}; {again}.")
-        found, more = _refit(run, table, split, chosen)
+        found, more, whole = _refit(run, table, split, chosen)
+        learned = replace(split, refit=True) if whole else split
         notes += more
         if split.has("test", table.source):
             parts = Prepared(table.source, found.design, table.source, split)
             test = Exam(parts).scores("test", found._score)
             notes += [f"{test.note[:1].upper()}{test.note[1:]}."] if test.note else []
+        own = Prepared(table.source, found.design, table.source, learned)
+        found.examined(own, {} if test is None else {"test": test})
+    if run.plan.exhausted:
+        notes.append(
+            f"The search has {run.plan.trials:,} different "
+            f"setting{'' if run.plan.trials == 1 else 's'}, fewer than the trials that "
+            "were to be drawn, and it ends when each was tried."
+        )
     if run.board.unseen:
         notes.append(
             f"{run.board.unseen:,} validation rows have a level that the training part "
@@ -213,8 +240,8 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
 
 def _refit(
     run: Run, table: Table, split: Split, chosen: Trial
-) -> tuple[Fit, list[str]]:
-    """The chosen setting, learned from the training and the validation part."""
+) -> tuple[Fit, list[str], bool]:
+    """The chosen setting, learned from training and validation part; whether it was."""
     call, notes = run.call(chosen), []
     if as_early_stopping(call.pop("early_stopping", None)) is not None:
         call["epochs"] = chosen.epochs
@@ -228,13 +255,13 @@ def _refit(
         own["exclude"] = (*call.get("exclude", ()), *split.aside(table.target))
     both = split.part(table.source, "train+validation")
     try:
-        return fit(both, **own), notes
+        return fit(both, **own), notes, True
     except GradlineError as error:
         notes.append(
             f"The refit on both parts failed ({error}), so the fit is that of the "
             "training part."
         )
-    return fit(split.part(table.source, "train"), **own), notes
+    return fit(split.part(table.source, "train"), **own), notes, False
 
 
 def _nothing(trials: Sequence[Trial]) -> GradlineError:

@@ -312,7 +312,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     names = [f"x{k}" for k in range(1, DEGREE + 1)]
     pd.DataFrame(X, columns=names).assign(y=y).to_csv(tmp_path / "d.csv", index=False)
     words = ["fit", str(tmp_path / "d.csv"), "--target", "y", "--lr", "0.3"]
-    words += ["--epochs", "2000", "--early-stopping", "20", "--json"]
+    words += ["--epochs", "2000", "--patience", "20", "--json"]
     words += ["-o", str(tmp_path / "m.safetensors")]
     assert main(words) == 2
     assert "--validation 0.2" in capsys.readouterr().err

@@ -336,7 +336,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert said["coefficients"]["d"] == 1
     assert said["settings"]["alpha_rule"] == "cv"
     assert said["certificate"]["bound"] in ("duality", "gradient")
-    code, _, err = run(capsys, *base, "--nonnegative=q")
+    code, _, err = run(capsys, *base, "--nonnegative-terms", "q")
     assert code == 2
     assert "nonnegative names 'q', which is no term" in err
 

@@ -266,6 +266,36 @@ def test_without_a_test_part_there_is_no_test() -> None:
     assert "There is no test part" in str(found)
 
 
+@pytest.mark.parametrize(
+    "split",
+    [
+        gl.Split(validation=0.3, test=0.2, seed=2),
+        gl.Split(validation=0.3, test=0.2, time="when"),
+        gl.Split(validation=0.3, test=0.2, group="g"),
+        gl.Split(column="part"),
+    ],
+)
+def test_the_fit_knows_which_rows_it_has_learned_from(
+    tmp_path: Path, split: gl.Split
+) -> None:
+    frame = table()
+    frame["when"], frame["g"] = np.arange(400.0), np.arange(400) // 10
+    frame["part"] = np.resize(["train", "validation", "test", "train"], 400)
+    found = gl.tune(frame, target="y", features=FEATURES, split=split)
+    assert found.fit is not None
+    assert found.fit.evaluate(part="test") is found.test  # not read again
+    assert found.fit.scores["test"] is found.test
+    found.fit.save(tmp_path / "a.safetensors")
+    loaded = gl.load(tmp_path / "a.safetensors")
+    assert loaded.evaluate(frame, part="test").rmse == found.test.rmse
+    train = loaded.evaluate(frame, part="train")
+    assert train.rows == found.fit.rows
+    assert train.rmse == pytest.approx(found.fit.metrics.rmse)
+    for fit, data in ((found.fit, None), (loaded, frame)):
+        with pytest.raises(gl.UsageError, match="chose the setting and was then"):
+            fit.evaluate(data, part="validation")
+
+
 def test_a_search_that_fails_in_part_goes_on() -> None:
     found = gl.tune(
         table(),
@@ -354,6 +384,18 @@ def test_random_draws_are_seeded_and_go_on_alike() -> None:
     assert all(1e-3 <= p["lr"] <= 0.02 for p in first)
 
 
+def test_a_range_is_whole_only_where_the_setting_is() -> None:
+    search: dict[str, Any] = {"l1_ratio": (0, 1), "alpha": (1, 10), "degree": (1.0, 2)}
+    found = gl.tune(
+        table(), target="y", penalty="elastic_net", search=search, trials=20
+    )
+    for name in ("l1_ratio", "alpha"):
+        values = [trial.params[name] for trial in found.trials]
+        assert len({*values}) == 20
+        assert not any(value.is_integer() for value in values)
+    assert {type(trial.params["degree"]) for trial in found.trials} == {int}
+
+
 def test_equal_settings_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     true = boards.line_of
@@ -366,8 +408,27 @@ def test_equal_settings_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None
     found = gl.tune(
         table(), target="y", search={"momentum": [0, 0.5]}, lr="auto", trials=40
     )
-    assert len(found.trials) == 40
+    assert len(found.trials) == 2
     assert len(calls) == 2
+    assert "The search has 2 different settings, fewer than the trials" in str(found)
+
+
+def test_random_draws_repeat_nothing() -> None:
+    def degrees(trials: int, **more: Any) -> list[Any]:
+        found = gl.tune(
+            table(), target="y", search={"degree": (1, 5)}, trials=trials, **more
+        )
+        shown = str(found).split("\n\n")[1].split("\n")[1:]  # the rows of the table
+        assert len(shown) == len({row.split()[1] for row in shown})
+        return [trial.params["degree"] for trial in found.trials]
+
+    assert sorted(degrees(50)) == [1, 2, 3, 4, 5]
+    assert degrees(3) == degrees(50)[:3]
+    assert len(degrees(12, method="optuna")) == 12  # may repeat, and is shown once
+    search = {"penalty": [None, "ridge"], "alpha": (1e-3, 1.0)}
+    found = gl.tune(table(), target="y", search=search, trials=20)
+    assert [trial.params["penalty"] for trial in found.trials].count(None) == 1
+    assert len(found.trials) == 20
 
 
 def test_one_pass_for_a_design_however_many_trials() -> None:
@@ -390,7 +451,16 @@ def test_one_pass_for_a_design_however_many_trials() -> None:
     ("arguments", "text"),
     [
         ({"search": {"lrr": [1]}}, r"no argument 'lrr' .* did you mean 'lr'"),
-        ({"search": {"split": [1]}}, "no argument 'split'"),
+        ({"search": {"split": [1]}}, "split cannot be searched: .*which rows"),
+        ({"search": {"target": ["y", "x0"]}}, "different targets do not compare"),
+        ({"search": {"weights": [None, "w"]}}, "which rows or columns are read"),
+        ({"study": "abc"}, "there is no storage to keep it in"),
+        ({"prune": True}, "a grid search gives up no trial"),
+        ({"storage": "mysql://a/b"}, "trials are kept in a file"),
+        (
+            {"search": {"alpha": [0.1, 1]}, "penalty": "ridge", "folds": 5},
+            "folds is for choosing an alpha .* and alpha is searched",
+        ),
         ({"search": {}}, "give a dict of arguments"),
         ({"search": {"lr": 0.1}}, r"give a list of values, \[0.1\]"),
         ({"search": {"lr": []}}, "over no values"),
@@ -398,6 +468,7 @@ def test_one_pass_for_a_design_however_many_trials() -> None:
         ({"search": {"lr": (1, 2, 3)}}, "a range is"),
         ({"search": {"lr": (2, 1)}}, "give low < high"),
         ({"search": {"lr": (0, 1, "log")}}, "begin above 0"),
+        ({"search": {"degree": (1, 2.5)}}, "is a whole number: give whole ends"),
         ({"search": {"lr": (0.1, math.inf)}}, "give a finite number"),
         ({"search": {"lr": (0.1, 1.0)}, "method": "grid"}, "a grid needs lists"),
         ({"search": {"lr": [0.1]}, "method": "grid", "trials": 3}, "no use for trials"),
@@ -406,7 +477,7 @@ def test_one_pass_for_a_design_however_many_trials() -> None:
         ({"trials": 0}, "trials is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"timeout": 0}, "timeout is 0"),
-        ({"score": "mse"}, "score is 'mse'"),
+        ({"score": "mape"}, "score is 'mape'"),
         ({"split": gl.Split(test=0.2)}, "the split has none"),
         ({"split": 0.2}, "give gl.Split"),
         ({"search": {"lr": [0.1]}, "lr": 0.2}, "both given and searched"),

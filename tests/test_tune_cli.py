@@ -68,12 +68,15 @@ def test_every_way_to_write_values() -> None:
         ("nesterov=true,false", [True, False]),
         ("loss=huber:1.5,quantile:0.5", ["huber:1.5", "quantile:0.5"]),
         ("formula=y ~ a:b", ["y ~ a:b"]),
+        ("formula=y ~ poly(a, 2),y ~ `b,c`", ["y ~ poly(a, 2)", "y ~ `b,c`"]),
+        ("formula=y ~ poly(a, 2); y ~ b", ["y ~ poly(a, 2)", "y ~ b"]),
         ("degree=1:8", (1, 8)),
         ("lr=1e-4:1", (1e-4, 1)),
         ("lr=1e-4:1:log", (1e-4, 1, "log")),
         ("degree=1:8:8", [1, 2, 3, 4, 5, 6, 7, 8]),
         ("alpha=0.01:1:log:3", [0.01, 0.1, 1.0]),
         ("epochs=1:100:log:3", [1, 10, 100]),
+        ("l1_ratio=0:1:5", [0, 0.25, 0.5, 0.75, 1]),
     ]:
         assert _searched(text) == (text.partition("=")[0], meant)
     assert _searched("--weight-decay=0:1")[0] == "weight_decay"
@@ -99,6 +102,10 @@ def test_every_way_to_write_values() -> None:
         (["--search", "lr=0.1", "--lr", "0.2"], "both given and searched"),
         (["--search", "lr=0.1:1", "--sampler", "grid"], "--sampler random"),
         (["--validation", "0", "--test", "0.2"], "--validation 0.2 --test 0.2"),
+        (["--study", "abc"], "there is no storage to keep it in"),
+        (["--prune"], "a grid search gives up no trial"),
+        (["--search", "features=a,b"], "there is no way to write several here"),
+        (["--search", "target=a,b"], "target cannot be searched"),
         (["--loss", "huber"], "nothing is searched"),
         (["--method", "gd", "--search", "alpha=1,2"], "alpha is searched and has no"),
         (["--plot", "a.txt"], "end its name in .png"),
@@ -120,6 +127,21 @@ def test_mistakes_are_told_in_a_line(
     assert text in err
     assert err.count("\n") == 1
     assert [p.name for p in Path().iterdir()] == ["houses.csv"]
+
+
+def test_a_test_part_alone_and_a_validation_part_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = run(capsys, *TUNE, "--test", "0.3", "--json")
+    assert code == 0
+    split = gl.Split(validation=0.2, test=0.3)
+    found = gl.tune("houses.csv", target="price", split=split, degenerate="refuse")
+    assert found.test is not None
+    assert json.loads(out)["test"]["rmse"] == found.test.rmse
+    code, out, _ = run(capsys, *TUNE, "--validation", "0.3")
+    assert code == 0
+    assert "There is no test part, so nothing says how well it will do" in out
+    assert "give a share for it (--test 0.2)" in out.replace("\n", " ")
 
 
 def test_the_target_may_stand_in_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +203,54 @@ def test_ctrl_c_shows_what_is_finished_and_writes_nothing(
     assert len(value["trials"]) == 1
     assert "note: Stopped by Ctrl-C" in err
     assert [p.name for p in Path().iterdir()] == ["houses.csv"]
+
+
+def test_ctrl_c_draws_what_is_finished(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, count = boards.fit, []
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        count.append(1)
+        if len(count) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return true(*arguments, **named)
+
+    monkeypatch.setattr(boards, "fit", interrupted)
+    with hearing_ctrl_c():
+        code, out, _ = run(
+            capsys,
+            *TUNE,
+            "--search",
+            "loss=huber,absolute,huber:2",
+            "--plot",
+            "a.png",
+        )
+    assert code == 130
+    assert out.endswith("Picture saved to a.png\n")
+    assert Path("a.png").stat().st_size > 10_000
+
+
+def test_a_formula_without_a_tilde(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "fit", "houses.csv", "--formula", "price")
+    assert code == 2
+    assert "the formula 'price' has no ~, so no target: write 'y ~ x'" in err
+
+
+@pytest.mark.parametrize("flag", ["--nonnegative", "--early-stopping"])
+def test_a_flag_does_not_eat_the_data(
+    capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    descent = ["--validation", "0.2", "--method", "gd"]
+    more = descent if flag == "--early-stopping" else []
+    words = ["fit", flag, "houses.csv", "--target", "price", *more, "--json"]
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    assert json.loads(out)["target"] == "price"
+    both = ("--nonnegative", "--nonnegative-terms", "area")
+    code, _, err = run(capsys, "fit", "houses.csv", "--target", "price", *both)
+    assert code == 2
+    assert "--nonnegative is of all terms" in err
 
 
 def test_help_loads_nothing_heavy() -> None:

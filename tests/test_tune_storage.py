@@ -127,6 +127,9 @@ def test_one_file_holds_several_searches(tmp_path: Path) -> None:
     two = searched(file, 4, "optuna", study="two")
     assert (len(one.trials), len(two.trials)) == (3, 4)
     assert len(searched(file, 3, "random", study="one").trials) == 3
+    other = f"sqlite:///{file}"  # as Optuna has it
+    assert len(searched(other, 3, "random", study="one").trials) == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["a.db"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,9 @@ def test_another_search_is_refused(
     file = tmp_path / "a.db"
     searched(file, 2, "random")
     method = more.pop("method", "random")
-    with pytest.raises(gl.UsageError, match=f"another search .its {what}.*--study"):
+    with pytest.raises(
+        gl.UsageError, match=f"another search .its {what}.*stays as it was.*--study"
+    ):
         searched(file, 2, method, **more)
 
 
