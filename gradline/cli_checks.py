@@ -77,3 +77,42 @@ def refuse_two_outputs(arguments: argparse.Namespace) -> None:
     """Refuse two outputs on standard output."""
     if arguments.json and arguments.output == "-":
         raise UsageError("-o - and --json would both write to stdout: drop one")
+
+
+def check_use(arguments: argparse.Namespace) -> None:
+    """Refuse, before any work, what has no meaning for this way to fit.
+
+    Standard errors where there are none, the picture of a descent where nothing
+    descends, and that of the squared loss for another.
+    """
+    from gradline.objective import Squared, as_loss
+
+    batches = arguments.method == "sgd" or arguments.batch_size is not None
+    loss = not isinstance(as_loss(arguments.loss), Squared)
+    ways = {
+        f"--loss {arguments.loss}": loss,
+        f"--penalty {arguments.penalty}": arguments.penalty is not None,
+        "--nonnegative": arguments.nonnegative is not None,
+        "--bound": arguments.bound is not None,
+    }
+    way = next((name for name, is_given in ways.items() if is_given), None)
+    if way is None:
+        return
+    if arguments.cov != "classic":
+        kind = arguments.cov if isinstance(arguments.cov, str) else "cluster"
+        raise UsageError(
+            f"--cov {kind} is of standard errors, and a fit by {way} has none: leave "
+            "it out"
+        )
+    if arguments.surface is not None and loss:
+        raise UsageError(
+            f"--surface draws the squared loss, and this fit is by {way}: leave it "
+            "out, or leave out --loss"
+        )
+    if arguments.plot_loss is not None and not batches:
+        hint = "give --batch-size 256, which descends, or leave it out"
+        if isinstance(as_loss(arguments.loss), Squared):
+            hint = "leave it out"
+        raise UsageError(
+            f"--plot-loss draws a descent, and a fit by {way} has none: {hint}"
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gradline.cli_checks import (
     check_outputs,
     check_picture,
+    check_use,
     names_target,
     no_target,
     takes_the_rest,
@@ -54,6 +55,7 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     ]
     for name, _ in pictures:
         check_picture(name)
+    check_use(arguments)
     if arguments.surface_terms is not None:
         _check_surface_terms(arguments)
     outputs = [arguments.output, *(name for name, _ in pictures)]
@@ -112,10 +114,10 @@ def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:
 
 def _plot_loss(fitted: Fit, _: argparse.Namespace) -> Figure:
     if fitted.trace is None:
-        what, hint = "an exact fit", "give --method gd, or leave it out"
-        if fitted.method != "exact":
-            what, hint = f"a fit by {fitted.settings['how']}", "leave it out"
-        raise UsageError(f"--plot-loss draws a descent and {what} has none: {hint}")
+        raise UsageError(
+            "--plot-loss draws a descent and an exact fit has none: give --method gd, "
+            "or leave it out"
+        )
     return fitted.plot_loss()
 
 

@@ -137,7 +137,8 @@ def add_loss(parser: argparse.ArgumentParser) -> None:
         "--loss",
         default="squared",
         metavar="NAME",
-        help="squared (default), absolute, huber, huber:EPSILON[:SCALE], quantile:0.9",
+        help="squared (default), absolute, huber, huber:EPSILON[:SCALE], quantile:0.9 "
+        "(quantile alone: 0.5, the median)",
     )
 
 

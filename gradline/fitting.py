@@ -142,9 +142,10 @@ def fit(
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
         progress: is told how reading gets on.
-        loss: "squared", "absolute", "huber" or "quantile:0.9"; gl.Huber(...) or
-            gl.Quantile(...); or a torch loss module or any function of prediction and
-            target, for which a line is trained by descent. See objective.py.
+        loss: "squared", "absolute", "huber" or "quantile:0.9" ("quantile" alone is the
+            median's); gl.Huber(...) or gl.Quantile(...); or a torch loss module or any
+            function of prediction and target, for which a line is trained by descent.
+            See objective.py.
         penalty: "ridge", "lasso" or "elastic_net", on the slopes of standardised
             features unless standardize=False. See objective.py for its scaling.
         alpha: its weight; or how to choose it: "cv" (unless told), the least

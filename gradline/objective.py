@@ -111,23 +111,38 @@ Loss = Squared | Absolute | Quantile | Huber
 
 _NAMES = ("squared", "absolute", "quantile", "huber")
 
+#: What the losses are called elsewhere.
+_ELSEWHERE = {
+    "squared": ("mse", "l2", "ols", "squared_error", "mean_squared_error", "rmse"),
+    "absolute": ("mae", "l1", "lad", "median", "absolute_error"),
+    "quantile": ("pinball",),
+    "huber": ("robust", "smooth_l1"),
+}
+
 
 def as_loss(value: Any) -> Loss:
     """A loss by its name, or as it is.
 
     Args:
         value: a Loss; or "squared", "absolute", "huber", "huber:1.35",
-            "huber:1.35:2.5" (epsilon and scale), "quantile:0.9".
+            "huber:1.35:2.5" (epsilon and scale), "quantile:0.9" ("quantile" alone is
+            that of 0.5, the median).
 
     Raises:
         UsageError: no such loss.
     """
     if isinstance(value, Squared | Absolute | Quantile | Huber):
         return value
+    if isinstance(value, type):
+        raise UsageError(
+            f"loss is the class {value.__name__} itself: make one of it, "
+            f"{value.__name__}()"
+        )
     if not isinstance(value, str):
         raise UsageError(
             f"loss is {value!r}: give one of {', '.join(map(repr, _NAMES))}, "
-            "gl.Huber(...) or gl.Quantile(...)"
+            "gl.Huber(...) or gl.Quantile(...), a torch loss module such as "
+            "nn.SmoothL1Loss(), or a function of prediction and target"
         )
     name, *numbers = value.strip().casefold().split(":")
     values = [_number(value, n) for n in numbers]
@@ -140,6 +155,9 @@ def as_loss(value: Any) -> Loss:
     if name == "huber" and len(values) <= 2:
         return Huber(*values)
     hint = did_you_mean(name, _NAMES, f"known are {', '.join(_NAMES)}")
+    for known, others in _ELSEWHERE.items():
+        if name.replace("-", "_") in others:
+            hint = f"did you mean {known!r}?"
     raise UsageError(f"there is no loss {value!r}: {hint}")
 
 

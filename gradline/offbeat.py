@@ -127,13 +127,15 @@ def conclude_other(
         status = Status.NOT_CONVERGED
         advice = (
             f"The gradient is still {share:.1%} of what its rows pull: train on with "
-            "more epochs, or leave out batch_size for a fit to the last digit."
+            "more epochs, or leave out minibatches (batch_size and method='sgd') for a "
+            "fit to the last digit."
         )
     else:
         status = Status.CONVERGED
         advice = (
             f"The rows pull against one another but for {share:.2%}, as near as "
-            "batches come; leave out batch_size for a fit to the last digit."
+            "batches come; leave out minibatches (batch_size and method='sgd') for a "
+            "fit to the last digit."
         )
     if spectrum.deficient:
         status = Status.RANK_DEFICIENT

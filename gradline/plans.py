@@ -229,7 +229,8 @@ def check(loss: Loss, training: Training, batches: Batches) -> None:
     if isinstance(loss, Huber) and loss.scale is None:
         raise UsageError(
             "the Huber loss by minibatches needs its scale: give huber:1.35:SCALE in "
-            "units of the target, or leave out batch_size, for then the scale is found"
+            "units of the target, or leave out batch_size and method='sgd', for then "
+            "the scale is found"
         )
 
 

@@ -324,7 +324,7 @@ def test_all_pictures_of_a_descent(capsys: pytest.CaptureFixture[str]) -> None:
         (["--plot-loss", "a.png"], "an exact fit has none: give --method gd"),
         (
             ["--plot-loss", "a.png", "--loss", "absolute"],
-            "a fit by least absolute deviations, 1 pass has none: leave it out",
+            "a fit by --loss absolute has none: give --batch-size 256",
         ),
     ],
     ids=str,
@@ -449,3 +449,50 @@ def test_ctrl_c_in_a_descent_keeps_the_model_that_was_there(
     assert "no model is written" in err
     assert text in err
     assert Path("model.safetensors").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--loss", "absolute", "--cov", "HC3"], "--cov HC3 is of standard errors"),
+        (["--penalty", "ridge", "--cov", "HC1"], "a fit by --penalty ridge has none"),
+        (["--nonnegative", "--cov", "cluster:g"], "a fit by --nonnegative has none"),
+        (["--loss", "absolute", "--surface", "s.png"], "--surface draws the squared"),
+        (["--loss", "huber", "--plot-loss", "s.png"], "give --batch-size 256"),
+        (["--nonnegative", "--plot-loss", "s.png"], "has none: leave it out"),
+        (["--method", "sgd", "--loss", "huber"], "batch_size and method='sgd'"),
+        (["--loss", "mae"], "did you mean 'absolute'?"),
+    ],
+)
+def test_what_has_no_meaning_for_a_way_to_fit(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("c.csv").write_text(
+        "x,g,y\n1,1,5\n2,1,6\n3,2,5\n4,2,8\n5,3,9\n6,3,9\n", encoding="utf-8"
+    )
+    code, _, err = run(capsys, "fit", "c.csv", "--target", "y", *options)
+    assert code == 2
+    assert message in err
+    assert not Path("model.safetensors").exists()
+
+
+def test_the_advice_on_plot_loss_is_true(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{i},{(i * 7) % 11 + i}\n" for i in range(40))
+    Path("c.csv").write_text("x,y\n" + rows, encoding="utf-8")
+    words = ["fit", "c.csv", "--target", "y", "--loss", "absolute", "--epochs", "5"]
+    words += ["--batch-size", "256", "--plot-loss", "loss.png"]
+    code, _, _ = run(capsys, *words)
+    assert code == 0
+    assert Path("loss.png").exists()
+
+
+def test_minibatches_say_that_cov_has_no_effect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # They have standard errors where they come within 1e-8 of the optimum.
+    rows = "".join(f"{i},{(i * 7) % 11 + i}\n" for i in range(40))
+    Path("c.csv").write_text("x,y\n" + rows, encoding="utf-8")
+    words = ["fit", "c.csv", "--target", "y", "--cov", "HC3", "--batch-size", "8"]
+    code, out, _ = run(capsys, *words, "--epochs", "1")
+    assert code == 0
+    assert "No standard errors for minibatches" in out

@@ -254,7 +254,7 @@ def test_levels_that_are_none(quantiles: Any, says: str) -> None:
 
 def test_unknown_level() -> None:
     fits = gl.fit_quantiles([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], quantiles=[0.25, 0.75])
-    with pytest.raises(KeyError, match=r"there is no quantile 0\.5"):
+    with pytest.raises(KeyError, match=r"no quantile 0\.5: fitted are 0\.25, 0\.75"):
         fits[0.5]
 
 
@@ -273,6 +273,27 @@ def test_picture(tmp_path: Any) -> None:
         assert np.asarray(y) == pytest.approx(fit.intercept + fit.slopes[0] * x)
     with pytest.raises(gl.UsageError, match="one numeric feature"):
         gl.fit_quantiles(*noisy(50, 2)).plot()
+
+
+def test_many_lines_are_named_by_a_few() -> None:
+    levels = [round(0.05 * i, 2) for i in range(1, 20)]
+    fits = gl.fit_quantiles(engel(), target="foodexp", quantiles=levels)
+    (ax,) = fits.plot().axes[:1]
+    named = [
+        label for label in ax.get_legend_handles_labels()[1] if "quantile" in label
+    ]
+    # Places 0, 4.5, 9, 13.5 and 18 of 19, rounded to even.
+    assert named == [f"quantile {q:g}" for q in (0.95, 0.75, 0.5, 0.25, 0.05)]
+    height = ax.get_window_extent().height / ax.figure.bbox.height
+    assert height > 0.5
+
+
+def test_a_picture_of_several_terms_names_its_loss() -> None:
+    fit = gl.fit(*noisy(50, 2), loss="quantile:0.9")
+    assert "quantile loss at 0.9" in fit.plot().axes[0].get_title(loc="left")
+    fit = gl.fit(*noisy(50, 2), loss="absolute")
+    assert "mean absolute error" in fit.plot().axes[0].get_title(loc="left")
+    assert "By" not in gl.fit(*noisy(50, 2)).plot().axes[0].get_title(loc="left")
 
 
 def test_every_line_through_p_points_is_tried() -> None:

@@ -401,3 +401,25 @@ def test_some_rows_are_the_same_however_they_are_read() -> None:
     assert 400 < len(second) < 1100
     small = min(first, second, key=len)
     assert set(small) <= set(max(first, second, key=len))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("median", "did you mean 'absolute'"),
+        ("MAE", "did you mean 'absolute'"),
+        ("l1", "did you mean 'absolute'"),
+        ("mse", "did you mean 'squared'"),
+        ("l2", "did you mean 'squared'"),
+        (torch.nn.MSELoss, r"the class MSELoss itself: make one of it, MSELoss\(\)"),
+        (3, "a torch loss module such as"),
+    ],
+)
+def test_names_from_elsewhere(loss: Any, message: str) -> None:
+    with pytest.raises(gl.UsageError, match=message):
+        gl.fit(*noisy(20, 1), loss=loss)
+
+
+def test_quantile_alone_is_the_median() -> None:
+    X, y = noisy(101, 1)
+    assert gl.fit(X, y, loss="quantile").settings["level"] == 0.5

@@ -57,6 +57,10 @@ def draw_fit(fit: Fit) -> Figure:
             X[:, 0], y, said, x_name=terms[0], y_name=fit.target, title=title
         )
     predicted = fit.predict_terms(X)  # (m,)
+    if fit.settings.get("loss") in ("huber", "absolute", "quantile"):
+        # Its points need not lie about the diagonal: say why.
+        some = "" if title is None else f", {title}"
+        title = f"By {fit.certificate.objective}{some}"
     return predicted_figure(y, predicted, y_name=fit.target, title=title)
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Of the lowest and of the highest line; the median is red.
 LOW, HIGH = "#E69F00", "#7A1E5C"
 
+#: Of more lines than this the legend names a few: their colours tell the others.
+MOST_NAMED, FEW_NAMED = 7, 5
+
 
 def draw_quantiles(fits: QuantileFits) -> Figure:
     """Draw the points and the line of each quantile, the highest named first.
@@ -27,7 +30,8 @@ def draw_quantiles(fits: QuantileFits) -> Figure:
         fits: with one numeric feature, and the rows to draw.
 
     Returns:
-        A Figure. Above 5,000 points it shows their density.
+        A Figure. Of more than 7 lines 5 are named. Above 5,000 points it shows their
+        density.
 
     Raises:
         UsageError: more than one feature, or a category.
@@ -53,6 +57,7 @@ def draw_quantiles(fits: QuantileFits) -> Figure:
             line = float(fit.slopes[0]), fit.intercept
             y_limits = reach(y_limits, x_limits, line)
         draw_points(figure, ax, xs, ys, (x_limits, y_limits))
+        named = _named(fits.levels)
         for level, fit in reversed(list(fits.items())):
             ends = line_ends(x_limits, float(fit.slopes[0]), fit.intercept)
             ax.plot(
@@ -60,9 +65,17 @@ def draw_quantiles(fits: QuantileFits) -> Figure:
                 color=shades(float(np.clip(level, 0.0, 1.0))),
                 linewidth=2.5 if len(fits) <= 5 else 1.8,
                 zorder=4,
-                label=f"quantile {level:g}",
+                label=f"{'' if level in named else '_'}quantile {level:g}",
             )
         set_frame(ax, x_limits, y_limits, terms[0], first.target)
         some = len(y) < first.rows
         set_head(ax, f"{len(y):,} of {first.rows:,} rows" if some else None)
     return figure
+
+
+def _named(levels: tuple[float, ...]) -> set[float]:
+    """The levels that the legend names: of many, some evenly, both ends included."""
+    if len(levels) <= MOST_NAMED:
+        return set(levels)
+    places = np.linspace(0, len(levels) - 1, FEW_NAMED).round().astype(int)
+    return {levels[i] for i in places}
