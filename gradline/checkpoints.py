@@ -198,6 +198,12 @@ def _differs(file: str, name: str, before: Any, now: Any) -> str:
 def _checked(path: Any) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"checkpoint is {path!r}: give the path of a file, 'run.ckpt'")
+    if not Path(path).parent.is_dir():
+        raise FileError(
+            f"cannot write the checkpoint {path}: there is no folder "
+            f"{str(Path(path).parent)!r}; make it first, or name another file with "
+            "checkpoint (--checkpoint)"
+        )
     check_place(path)
     return Path(path)
 

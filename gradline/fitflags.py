@@ -112,9 +112,16 @@ def add_descent(parser: argparse.ArgumentParser) -> None:
 
 def add_batches(parser: argparse.ArgumentParser) -> None:
     """How to descend batch by batch."""
-    add = parser.add_argument_group("minibatches").add_argument
-    add("--batch-size", type=int, metavar="ROWS", help="rows in a batch")
-    add("--schedule", metavar="NAME", help="of the learning rate")
+    add = parser.add_argument_group(
+        "minibatches (with --batch-size or --method sgd)"
+    ).add_argument
+    add("--batch-size", type=int, metavar="ROWS", help="rows in a batch (default: 256)")
+    add(
+        "--schedule",
+        metavar="NAME",
+        help="of the learning rate: constant (default), inverse, cosine, linear, or a "
+        "class of torch.optim.lr_scheduler, such as StepLR:step_size=2,gamma=0.5",
+    )
     add(
         "--shuffle",
         action=argparse.BooleanOptionalAction,
@@ -125,9 +132,15 @@ def add_batches(parser: argparse.ArgumentParser) -> None:
         "--average",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="keep the average of the weights",
+        help="keep the average of the weights (default: where lr is found, and "
+        "constant)",
     )
-    add("--checkpoint", metavar="FILE", help="where a killed run goes on from")
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        help="where a run writes how far it is, and a killed one goes on from; it is "
+        "removed at the end",
+    )
 
 
 def add_loss(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ Descent starts from the state too (path.py) and never sees the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from torch import nn
@@ -23,6 +24,7 @@ from gradline.folds import as_folds
 from gradline.heldout import held_out
 from gradline.model import LinearRegression
 from gradline.objective import Loss, as_loss, as_penalty
+from gradline.plans import BATCH
 from gradline.prepare import Prepared, prepare
 from gradline.result import Fit
 from gradline.retrace import solved
@@ -122,8 +124,10 @@ def fit(
             lr="auto", begin at the least-squares line, or at the target's mean.)
         seed: of that draw, and of the batches; 0 unless told.
         optimizer: the name of a class in torch.optim: "SGD" unless told, in closed
-            form. Any other steps on the state (see quadratic.py), so its cost does
-            not depend on the rows; Ctrl-C ends it and keeps what was learned.
+            form. Any other steps on the state (see quadratic.py), so its cost does not
+            depend on the rows; Ctrl-C ends it and keeps what was learned. By
+            minibatches, unless told, Adam and its kin find their lr, as SGD does, and
+            the rest keep their own, all on standardised features.
         momentum: of SGD, from 0 up to but not including 1.
         dampening: of the momentum, below 1.
         nesterov: Nesterov's momentum.
@@ -165,7 +169,8 @@ def fit(
             descent goes batch by batch, over data of any size. SGD then finds its lr
             for these batches and averages the weights, until the loss is within 1e-5
             of its optimum, or at most 1,000 epochs; see docs/minibatches.md.
-        schedule: of the learning rate of minibatches: "constant", "inverse", "linear",
+        schedule: (this and the three below go with batch_size or method="sgd")
+            of the learning rate of minibatches: "constant", "inverse", "linear",
             "cosine", or one of torch's, "StepLR:step_size=2"; see schedules.py.
         shuffle: whether minibatches are drawn anew each epoch; True unless told. A
             number is the rows of the buffer, where data are too large to be held.
@@ -213,6 +218,8 @@ def fit(
         name,
         options,
     )
+    if route == "network" and method == "sgd" and batch_size is None:
+        batches = replace(batches, size=BATCH)
     goal: Any = loss if is_function(loss) else as_loss(loss)
     descending = descends(method, training, optimizer is not None, route)
     stopping = as_early_stopping(early_stopping)

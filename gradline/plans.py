@@ -144,8 +144,10 @@ def settle(
     size = BATCH if batches.size is None else batches.size
     schedule = as_schedule(batches.schedule)
     sgd, squared = training.optimizer == "SGD", isinstance(loss, Squared)
-    automatic = training.lr == "auto" or (training.lr is None and sgd)
-    scaled = automatic if training.standardize is None else training.standardize
+    told = not (training.lr is None or training.lr == "auto")
+    finds = sgd or training.optimizer in STRIDES
+    automatic = not told and finds  # others have a rate of their own
+    scaled = not told if training.standardize is None else training.standardize
     per_epoch = -(-survey.tally.rows // size)
     ends = not endless  # what falls to 0 needs an end
     if batches.schedule is None and automatic and ends and not (sgd and squared):

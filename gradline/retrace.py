@@ -153,6 +153,12 @@ def at(fit: Fit, epoch: int) -> Fit:
     if "how" in settings:
         how["how"] = f"{settings['how']}, as it was after epoch {epoch:,}"
     if isinstance(origin, Origin):
+        if fit.method == "sgd" and "no_inference" in settings:
+            settings["no_inference"] = (
+                f"no standard errors for minibatches after epoch {epoch:,}: the "
+                "coefficients may be off by as much as their errors; give "
+                "method='exact'"
+            )
         parameters = np.append(trace.weights[last], trace.intercepts[last])
         return conclude(
             origin.survey,

@@ -27,6 +27,16 @@ def route_of(
 ) -> Route:
     """What is asked for, by the arguments that are given."""
     one_of("method", method, "auto", "exact", "gd", "sgd")
+    names = batches.given
+    if model is not None or is_function(loss):  # which has no use for the others
+        names = [n for n in names if n in ("schedule", "shuffle")]
+    if method != "sgd" and batches.size is None and names:
+        many = len(names) > 1
+        raise UsageError(
+            f"{', '.join(names)} {'are' if many else 'is'} for minibatches, which "
+            "nothing else asks for: give method='sgd' or batch_size too, or leave "
+            f"{'them' if many else 'it'} out"
+        )
     if model is not None or is_function(loss):
         route: Route = "network"
     elif method == "sgd" or batches.given:

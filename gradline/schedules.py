@@ -8,9 +8,9 @@ With T batches in the whole run and E in an epoch, batch t (from 0) is stepped w
     cosine     (1 + cos(π·t/T)) / 2
 
 Any other name is a class of torch.optim.lr_scheduler, with its settings behind a colon:
-"StepLR:step_size=2,gamma=0.5". As torch means them, OneCycleLR and CyclicLR change the
-rate after each batch and all others after each epoch; ReduceLROnPlateau goes by the
-mean loss of an epoch's batches.
+"StepLR:step_size=2,gamma=0.5", "MultiStepLR:milestones=3,6,gamma=0.1". As torch means
+them, OneCycleLR and CyclicLR change the rate after each batch and all others after each
+epoch; ReduceLROnPlateau goes by the mean loss of an epoch's batches.
 """
 
 from __future__ import annotations
@@ -30,8 +30,13 @@ OWN = ("constant", "inverse", "linear", "cosine")
 #: Schedulers of torch that go by batches.
 BY_BATCH = ("OneCycleLR", "CyclicLR")
 
-#: Those that want Python functions or other schedulers.
-_WANT_CODE = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
+#: Those that no name and numbers can say, and why.
+_WANT_CODE = {
+    "LambdaLR": "wants a Python function",
+    "MultiplicativeLR": "wants a Python function",
+    "SequentialLR": "is made of other schedulers",
+    "ChainedScheduler": "is made of other schedulers",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Schedule:
         return 1.0
 
     def __str__(self) -> str:
-        given = ",".join(f"{k}={v}" for k, v in self.options.items())
+        given = ",".join(f"{k}={_text(v)}" for k, v in self.options.items())
         return f"{self.name}:{given}" if given else self.name
 
 
@@ -101,14 +106,24 @@ def as_schedule(value: Any) -> Schedule:
             "name of a class in torch.optim.lr_scheduler, 'StepLR:step_size=2'"
         )
     name, _, rest = value.partition(":")
+    last = ""
     for part in filter(None, rest.split(",")):
         key, equals, text = part.partition("=")
-        if not equals:
+        if not equals and last and not isinstance(_number(_bare(part)), str):
+            before = options[last]  # a list: milestones=3,6
+            listed = before if isinstance(before, list) else [before]
+            options[last] = [*listed, _number(_bare(part))]
+            continue
+        if not equals or ":" in text or "=" in text:
             raise UsageError(
                 f"the schedule {value!r} has {part!r} where NAME=VALUE is meant: write "
                 "StepLR:step_size=2,gamma=0.5"
             )
-        options[key.strip()] = _number(text.strip())
+        last = key.strip()
+        number = _number(_bare(text))
+        options[last] = [number] if text.strip()[:1] in ("[", "(") else number
+    if isinstance(options.get("milestones"), int):
+        options["milestones"] = [options["milestones"]]
     found = Schedule(_known(name.strip()), options)
     if found.own and options:
         raise UsageError(
@@ -117,7 +132,7 @@ def as_schedule(value: Any) -> Schedule:
         )
     if not found.own:  # settings are refused here, before any data are read
         probe = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        Rates(found, probe, per_epoch=10, epochs=10)
+        _try(found, Rates(found, probe, per_epoch=10, epochs=None), probe)
     return found
 
 
@@ -135,16 +150,48 @@ def _known(name: str) -> str:
     found = by_folded.get(name.casefold())
     if found is None and name in _WANT_CODE:
         raise UsageError(
-            f"the schedule {name} wants Python functions: name another one, or write "
-            "the loop yourself around gl.descend"
+            f"the schedule {name} is not supported, for it {_WANT_CODE[name]}, which a "
+            "name with settings cannot say: name another one, or write the loop "
+            "yourself around gl.descend"
         )
     if found is None:
-        hint = did_you_mean(name, by_folded.values(), f"known are {', '.join(OWN)}")
-        raise UsageError(
-            f"there is no schedule {name!r}: {hint}, or a class of "
-            "torch.optim.lr_scheduler"
-        )
+        known = f"give {', '.join(OWN)} or a class of torch.optim.lr_scheduler"
+        hint = did_you_mean(name, by_folded.values(), known)
+        raise UsageError(f"there is no schedule {name!r}: {hint}")
     return found
+
+
+def _try(schedule: Schedule, rates: Rates, optimizer: Optimizer) -> None:
+    """Some steps, for what torch refuses only then.
+
+    Raises:
+        UsageError: a setting of another kind, or of a value that cannot work.
+    """
+    optimizer.step()
+    try:
+        for _ in range(3):
+            rates.after()
+            rates.end_epoch(1.0)
+    except (TypeError, ValueError, ArithmeticError, KeyError) as error:
+        raise _refused(schedule, error) from None
+
+
+def _refused(schedule: Schedule, error: Exception) -> UsageError:
+    return UsageError(
+        f"torch.optim.lr_scheduler.{schedule.name} refuses: {error}; write its "
+        f"settings as {schedule.name}:name=value, with numbers, and not {schedule}"
+    )
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip("[]()").strip()
+
+
+def _text(value: Any) -> str:
+    """A setting as it may be written in a schedule's name."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return str(value)
 
 
 def _number(text: str) -> Any:
@@ -173,19 +220,27 @@ class Rates:
         schedule: which.
         optimizer: whose lr is set; what it has now is the lr above.
         per_epoch: batches in an epoch.
-        epochs: of the whole run.
+        epochs: of the whole run; None where that is not known yet.
+
+    Raises:
+        UsageError: a setting that torch refuses, or fewer steps than the run has.
     """
 
     def __init__(
-        self, schedule: Schedule, optimizer: Optimizer, per_epoch: int, epochs: int
+        self,
+        schedule: Schedule,
+        optimizer: Optimizer,
+        per_epoch: int,
+        epochs: int | None,
     ) -> None:
         self.schedule = schedule
         self._optimizer = optimizer
-        self._per_epoch, self._total = per_epoch, per_epoch * epochs
+        self._per_epoch, self._total = per_epoch, per_epoch * (epochs or 10)
+        self._known = epochs is not None
         self._base = [group["lr"] for group in optimizer.param_groups]
         self._torch: Any = None
         if not schedule.own:
-            self._torch = self._made(epochs)
+            self._torch = self._made(epochs or 10)
 
     def before(self, batch: int) -> None:
         """Set the rate for a batch of the run, counted from 0."""
@@ -234,14 +289,20 @@ class Rates:
                 raise UsageError(
                     f"the schedule {self.schedule.name} has no setting {name!r}: {hint}"
                 )
-        if self.schedule.name == "OneCycleLR" and "total_steps" not in options:
-            options["total_steps"] = self._total
+        if self.schedule.name == "OneCycleLR":
+            own = {"epochs", "steps_per_epoch"} & options.keys()
+            if not own:
+                options.setdefault("total_steps", self._total)
+            steps = options.get("total_steps")
+            short = isinstance(steps, int) and 0 < steps < self._total
+            if self._known and short:
+                raise UsageError(
+                    f"OneCycleLR has total_steps={steps:,} and this run has "
+                    f"{self._total:,} steps: leave total_steps out, or give as many"
+                )
         if self.schedule.name == "CosineAnnealingLR":
             options.setdefault("T_max", epochs)
         try:
             return kind(self._optimizer, **options)
         except (TypeError, ValueError, KeyError, AssertionError) as error:
-            raise UsageError(
-                f"torch.optim.lr_scheduler.{self.schedule.name} refuses: {error}; "
-                f"write its settings as {self.schedule.name}:name=value"
-            ) from None
+            raise _refused(self.schedule, error) from None

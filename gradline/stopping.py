@@ -147,6 +147,11 @@ def sentence(stop: dict[str, Any], training: str) -> str:
     """
     best, last, whole_way = stop["best_epoch"], stop["last_epoch"], stop["epochs"]
     least = f"{stop['validation_loss']:.4g}"
+    if best == last and last < whole_way:
+        return (
+            f"The validation loss was still falling at epoch {last:,}, where it is "
+            f"{least} and the run ended by itself; {training}."
+        )
     if best == last:
         return (
             f"The validation loss was still falling at the last epoch, {last:,}, where "

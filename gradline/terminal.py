@@ -261,8 +261,10 @@ def certificate_lines(fit: Fit) -> list[str]:
         name = "exact optimum" if c.bound == "exact" else "optimum at least"
         pairs.append((name, number(c.optimum_loss)))
     if not math.isnan(c.gap):
-        share = f"{number(c.relative_gap, 3)} of the optimum{how.get(c.bound, '')}"
-        pairs.append(("gap", f"{most}{number(c.gap, 3)} ({share})"))
+        share = f" ({number(c.relative_gap, 3)} of the optimum{how.get(c.bound, '')})"
+        if 0 < 2 * c.relative_gap * c.optimum_loss < c.gap:
+            share = ""  # it is a share of what rounding makes, not of the optimum
+        pairs.append(("gap", f"{most}{number(c.gap, 3)}{share}"))
     pairs += [
         ("gradient norm", number(c.gradient_norm, 3)),
         ("condition", f"{number(c.condition, 4)} (standardised design{again})"),

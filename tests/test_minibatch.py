@@ -472,7 +472,7 @@ def test_schedules(schedule: Any, factors: list[float] | None) -> None:
     ("options", "message"),
     [
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
-        ({"schedule": "LambdaLR"}, "wants Python functions"),
+        ({"schedule": "LambdaLR"}, "wants a Python function"),
         ({"schedule": "cosine:T=3"}, "has no settings: leave out T"),
         ({"schedule": "StepLR"}, "refuses: .*step_size"),
         ({"schedule": "StepLR:stepsize=3"}, "did you mean 'step_size'"),
@@ -577,3 +577,70 @@ def test_degenerate_data_say_what_they_are() -> None:
     exact = gl.fit(X, X @ [1.0, 2.0, 3.0], method="sgd")
     assert exact.certificate.status == "converged"
     assert exact.certificate.loss < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (
+            "OneCycleLR:max_lr=1,total_steps=3",
+            "this run has 14 steps",
+        ),
+        ("StepLR:step_size=a", "StepLR refuses"),
+        ("StepLR:step_size=0", "StepLR refuses"),
+        ("StepLR:step_size=2:gamma=1", "where NAME=VALUE is meant"),
+        ("SequentialLR", "is made of other schedulers"),
+        ("cosin", r"did you mean 'cosine'\?$"),
+    ],
+)
+def test_schedules_that_cannot_be(schedule: str, message: str) -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(100, 2))
+    with pytest.raises(gl.UsageError, match=message):
+        gl.fit(X, X.sum(axis=1), batch_size=16, epochs=2, schedule=schedule)
+
+
+@pytest.mark.parametrize("text", ["3,6", "[3,6]", "(3, 6)"])
+def test_milestones_are_a_list(text: str) -> None:
+    found = as_schedule(f"MultiStepLR:milestones={text},gamma=0.5")
+    assert found.options == {"milestones": [3, 6], "gamma": 0.5}
+    assert as_schedule(str(found)) == found
+    assert as_schedule("MultiStepLR:milestones=3").options == {"milestones": [3]}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"shuffle": False},
+        {"average": True},
+        {"schedule": "cosine"},
+        {"checkpoint": "run.ckpt"},
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "gd", "exact"])
+def test_settings_of_minibatches_alone_ask_for_none(
+    given: dict[str, Any], method: Any
+) -> None:
+    x, y = gl.sample_linear_data(50, seed=0)
+    with pytest.raises(gl.UsageError, match=f"{next(iter(given))} is for minibatches"):
+        gl.fit(x, y, method=method, **given)
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "AdamW", "RMSprop"])
+def test_adam_needs_no_rate_on_unscaled_data(optimizer: str) -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(2000, 2)) * [1000, 0.01] + [5000, 0]
+    y = X @ [0.003, 200] + random.normal(size=2000)
+    fit = gl.fit(X, y, method="sgd", optimizer=optimizer)
+    assert fit.settings["standardize"] is True
+    assert fit.certificate.relative_gap < 1e-2
+    other = gl.fit(X, y, method="sgd", optimizer="Adagrad", epochs=2)
+    assert other.settings["standardize"] is True
+
+
+def test_an_epoch_and_a_checkpoint_are_named_as_they_are() -> None:
+    x, y = gl.sample_linear_data(200, seed=0)
+    fit = gl.fit(x, y, method="sgd", lr=0.01, epochs=5)
+    assert "after epoch 2" in fit.at(2).settings["no_inference"]
+    with pytest.raises(gl.FileError, match=r"with checkpoint \(--checkpoint\)"):
+        gl.fit(x, y, method="sgd", checkpoint="nowhere/run.ckpt")
