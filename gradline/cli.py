@@ -235,12 +235,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         "model": arguments.model,
         "data": arguments.data,
         "target": model.target,
-        "part": scores.part,
+        "part": arguments.part,
+        "note": scores.note,
         "rows": scores.rows,
         "unseen": scores.unseen,
         "metrics": dict(scores),
     }
-    _show(arguments, facts, scores_line(scores))
+    note = [f"Note: {scores.note}."] if scores.note else []
+    _show(arguments, facts, "\n".join([scores_line(scores), *note]))
     return 0
 
 

@@ -106,6 +106,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     for k in names:
         folded.setdefault(k.casefold(), k)
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    if not near and len(name) > 2:  # its beginning, if of one name alone
+        near = [k for k in folded if k.startswith(name.casefold())]
+        near = near if len(near) == 1 else []
     return folded[near[0]] if near else None
 
 

@@ -114,7 +114,7 @@ def part_scores(
             raise
         raise DataError(
             f"no row of the {part} part can be scored: {unseen:,} have a level that "
-            f"the training part has not ({error})"
+            f"the training part has not; of the others: {error}"
         ) from error
     unseen = rows.unseen if isinstance(rows, KnownSource) else 0
     return found.named(part, unseen, _other_data(every, part, counts))

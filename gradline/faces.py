@@ -145,8 +145,13 @@ class Faces:
         """
         fit: Any = self
         if fit.cross_validation is None:
+            if fit.settings.get("cross_validation"):
+                raise DataError(
+                    "the curve of alpha is not saved with a model: fit again, and draw "
+                    "it from that fit"
+                )
             raise DataError(
-                "there is no curve of alpha: fit with penalty='ridge', alpha='cv'"
+                "there is no curve of alpha: fit with a penalty and alpha='cv'"
             )
         figure: Figure = fit.cross_validation.plot(path)
         return figure

@@ -105,10 +105,17 @@ class FoldStates:
         self.tally = reading.tally
         for place, state in enumerate(self._blocks if self._each > 1 else []):
             if state.weight <= 0:
+                dropped = ""
+                if self.tally.dropped:
+                    dropped = (
+                        f", {self.tally.dropped:,} others were dropped as incomplete"
+                    )
                 raise DataError(
                     f"block {place % self._each + 1:,} of the {self._each:,} that "
-                    f"{name} is cut into has no row, or none of a weight: give fewer "
-                    "folds"
+                    f"{name} is cut into for {folds.count:,} folds has no row left, or "
+                    f"none of a weight ({self.tally.rows:,} rows are used{dropped}; "
+                    "rows are cut into folds before incomplete ones are dropped): "
+                    "give fewer folds with folds=..., 5 unless told"
                 )
 
     def __len__(self) -> int:

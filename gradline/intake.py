@@ -137,6 +137,15 @@ def _refuse_clash(source: Source, name: str, what: str) -> None:
         )
 
 
+def _refuse_many(what: str) -> None:
+    """Refuse several targets, where one is fitted."""
+    if what == "y":
+        raise ShapeError(
+            "y has several columns and one target is fitted here: give one column, or "
+            "fit many targets at once with gl.cross_validate"
+        )
+
+
 def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, Array]:
     """An array-like as float64 (n,), and its name where it has one."""
     name = getattr(values, "name", None)
@@ -148,6 +157,7 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
 
         source = open_source(values)
         if len(source.columns) != 1:
+            _refuse_many(what)
             raise ShapeError(
                 f"{what} has {len(source.columns)} columns: give one value per row"
             )
@@ -163,6 +173,8 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
         beside = (
             f" and x has shape {shape_text(data)}" if hasattr(data, "shape") else ""
         )
+        if array.ndim == 2 and array.shape[1] > 1:
+            _refuse_many(what)
         rows, hint = f"({array.shape[0]},)", f"{what}.reshape(-1)"
         if array.ndim == 2 and array.shape[1] != 1:
             hint = f"one column, {what}[:, 0]"

@@ -25,11 +25,12 @@ Ridge(alpha * W), and glmnet's lambda and alpha.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradline.checks import one_of, real
-from gradline.errors import UsageError, did_you_mean
+from gradline.checks import real
+from gradline.errors import UsageError, closest, did_you_mean
 
 SQUARED = "mean squared error"
 
@@ -171,6 +172,9 @@ def _number(loss: str, text: str) -> float:
         ) from None
 
 
+#: Kinds of penalty.
+PENALTIES = ("ridge", "lasso", "elastic_net")
+
 #: How alpha may be chosen instead of given, see crossval.py.
 CHOICES = ("cv", "1se", "gcv", "loo")
 
@@ -203,6 +207,16 @@ class Penalty:
         return f"half the mean squared error + {self.name} penalty, alpha {alpha}"
 
 
+def _no_alpha(alpha: str, choices: Sequence[str]) -> str:
+    """What to say of a word that is no way to choose alpha."""
+    try:
+        return f"alpha is the text {alpha!r}: give the number, alpha={float(alpha):g}"
+    except ValueError:
+        shown = " or ".join(map(repr, choices))
+        hint = did_you_mean(alpha, choices, f"give a number, or {shown}")
+        return f"alpha is {alpha!r}: {hint}"
+
+
 def as_penalty(
     kind: str | None, alpha: Any, l1_ratio: Any, standardize: bool | None
 ) -> Penalty | None:
@@ -219,7 +233,12 @@ def as_penalty(
                     "penalty='ridge' (--penalty ridge) too, or leave it out"
                 )
         return None
-    one_of("penalty", kind, "ridge", "lasso", "elastic_net")
+    if kind not in PENALTIES:
+        known = {"l2": "ridge", "l1": "lasso", "elasticnet": "elastic_net"}
+        said = known.get(str(kind).casefold()) or closest(str(kind), PENALTIES)
+        shown = " or ".join(map(repr, PENALTIES))
+        hint = f"did you mean {said!r}?" if said else f"give {shown}"
+        raise UsageError(f"penalty is {kind!r}: {hint}")
     ratio = {"ridge": 0.0, "lasso": 1.0}.get(kind, 0.5)
     if l1_ratio is not None:
         if kind != "elastic_net":
@@ -233,7 +252,9 @@ def as_penalty(
     if alpha is None:
         alpha = "cv"
     if isinstance(alpha, str):
-        one_of("alpha", alpha, *CHOICES)
+        choices = CHOICES[:2] if ratio else CHOICES
+        if alpha not in CHOICES:
+            raise UsageError(_no_alpha(alpha, choices))
         if alpha in ("gcv", "loo") and ratio:
             raise UsageError(
                 f"alpha={alpha!r} has a closed form for ridge alone: give alpha='cv' "

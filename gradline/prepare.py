@@ -90,6 +90,11 @@ def prepare(
         raise UsageError(
             f"split is {split!r}: give a gl.Split, such as gl.Split(test=0.2)"
         )
+    if isinstance(target, list | tuple):
+        raise UsageError(
+            f"target is {target!r} and one target is fitted here: name one, or fit "
+            "many targets at once with gl.cross_validate"
+        )
     if target is not None:
         column_name("target", target)
     if features is not None:

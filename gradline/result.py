@@ -164,6 +164,13 @@ class Fit(Faces):
         return self.design.response
 
     @property
+    def how(self) -> str:
+        """The method in words, as the head of the table has it."""
+        from gradline.terminal import method_words
+
+        return method_words(self)
+
+    @property
     def slopes(self) -> Array:
         """The coefficients as an array, (d,)."""
         return np.array(list(self.coefficients.values()))

@@ -124,9 +124,8 @@ def refuse_idle(
     if stopping is None:
         return
     if not (descending or route in ("batches", "network")):
-        raise UsageError(
-            "early_stopping is for a descent: leave it out, or give method='gd'"
-        )
+        way = "" if route in ("loss", "penalty") else ", or give method='gd'"
+        raise UsageError(f"early_stopping is for a descent: leave it out{way}")
     if split is None or not split.has("validation"):
         raise UsageError(NO_VALIDATION)
 

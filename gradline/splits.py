@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from gradline.checks import column_name, column_names, real, whole
+from gradline.checks import column_names, real, whole
 from gradline.data import Array, Batch, Source, column_of, row_number
 from gradline.errors import ColumnError, DataError, MissingValueError, UsageError
 from gradline.instants import counted, cuts, ordered
@@ -127,10 +127,15 @@ class Split:
             object.__setattr__(self, "key", column_names("key", self.key))
             if not self.key:
                 raise UsageError("key is empty: name a column, or leave it out")
-        named = [n for n in ("column", "time", "group", "key") if getattr(self, n)]
         for name in ("column", "time", "group"):
-            if getattr(self, name) is not None:
-                column_name(name, getattr(self, name))
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, str):
+                raise UsageError(
+                    f"{name} is of type {type(given).__name__}: give the name of a "
+                    "column as text; values that are in an array belong beside the "
+                    "features, as a column of a frame"
+                )
+        named = [n for n in ("column", "time", "group", "key") if getattr(self, n)]
         if self.cuts is not None:
             object.__setattr__(self, "cuts", tuple(self.cuts))
             if self.time is None or len(self.cuts) != 2:

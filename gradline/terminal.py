@@ -39,7 +39,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         inference: what to show of it; the classic kind unless told.
     """
     head = f"{printable(fit.target, 48)} {_from(fit)}"
-    head += f", {fit.rows:,} rows, {_method(fit)}"
+    head += f", {fit.rows:,} rows, {method_words(fit)}"
     lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
     if inference is None and reason is None:
@@ -288,7 +288,8 @@ def certificate_lines(fit: Fit) -> list[str]:
     return title_lines + [f"  {name:<{width}}  {value}" for name, value in pairs]
 
 
-def _method(fit: Fit) -> str:
+def method_words(fit: Fit) -> str:
+    """How a fit was found."""
     known = fit.settings
     if "how" in known:
         return printable(str(known["how"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,22 @@ def test_a_search_compares_r2_with_and_without_intercept_fairly() -> None:
         trained = {t.params["intercept"]: t.train_score for t in found.trials}
         assert scores[False] < 0 < scores[True]
         assert trained[False] < 0 < trained[True]
+
+
+def test_evaluate_says_a_part_where_one_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    X, y = data(60)
+    path, model = tmp_path / "t.csv", str(tmp_path / "m.safetensors")
+    pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=y).to_csv(path, index=False)
+    gl.fit(path, target="y", split=gl.Split(test=0.3)).save(model)
+    _, out, _ = run(capsys, "evaluate", model, str(path), "--json")
+    assert json.loads(out)["part"] is None
+    assert json.loads(out)["note"] is None
+    words = ("evaluate", model, str(path), "--part", "test")
+    _, out, _ = run(capsys, *words, "--json")
+    assert json.loads(out)["part"] == "test"
+    other = pd.read_csv(path).iloc[:50]
+    other.to_csv(path, index=False)
+    _, out, _ = run(capsys, *words)
+    assert "Note: the data are not those that were split: " in out

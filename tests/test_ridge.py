@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
@@ -183,3 +187,54 @@ def test_the_grid_goes_from_nothing_to_least_squares() -> None:
     losses = found.losses(found.coordinates(np.array([alphas[0], alphas[-1], 0.0])))
     assert losses[0, 0] > 0.99 * Y.var()
     assert losses[1, 0] < 1.01 * losses[2, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"penalty": "l2"}, "penalty is 'l2': did you mean 'ridge'"),
+        ({"penalty": "l1"}, "did you mean 'lasso'"),
+        ({"penalty": "elasticnet"}, "did you mean 'elastic_net'"),
+        ({"penalty": "Ridge"}, "did you mean 'ridge'"),
+        ({"penalty": "none"}, "give 'ridge' or 'lasso' or 'elastic_net'"),
+        ({"penalty": "lasso", "alpha": "CV"}, "alpha is 'CV': did you mean 'cv'"),
+        ({"penalty": "lasso", "alpha": "best"}, "give a number, or 'cv' or '1se'$"),
+        ({"penalty": "ridge", "alpha": "0.1"}, "is the text '0.1': give the .*=0.1"),
+        ({"bounds": {"first": (0, 1)}}, "did you mean 'first_column_of_all'"),
+        ({"target": ["y", "z"]}, "one target is fitted here: .* gl.cross_validate"),
+        (
+            {"penalty": "ridge", "early_stopping": True},
+            "early_stopping is for a descent: leave it out$",
+        ),
+    ],
+)
+def test_what_is_nearly_right_is_told(given: dict[str, Any], told: str) -> None:
+    random = np.random.default_rng(0)
+    names = ["first_column_of_all", "z", "y"]
+    table = pd.DataFrame(random.normal(size=(30, 3)), columns=names)
+    with pytest.raises(gl.UsageError, match=told):
+        gl.fit(table, **({"target": "y"} | given))
+
+
+def test_many_targets_are_told_where_to_go(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    X, Y = random.normal(size=(30, 2)), random.normal(size=(30, 2))
+    for y in (Y, pd.DataFrame(Y, columns=["a", "b"])):
+        with pytest.raises(gl.ShapeError, match="many targets at once with gl.cross_v"):
+            gl.fit(X, y)
+    fit = gl.fit(X, Y[:, 0], penalty="lasso")
+    assert fit.how in str(fit).replace("\n", " ")
+    assert gl.fit(X, Y[:, 0]).how == "exact least squares"
+    fit.save(tmp_path / "m.safetensors")
+    again = gl.load(tmp_path / "m.safetensors")
+    assert again.how == fit.how
+    with pytest.raises(gl.DataError, match="is not saved with a model: fit again"):
+        again.plot_alpha()
+
+
+def test_more_folds_than_rows_that_are_left_is_told() -> None:
+    table = pd.DataFrame({"x": np.arange(40.0), "y": np.arange(40.0) % 7})
+    table.loc[::4, "x"] = np.nan
+    told = r"for 35 folds has no row left.*\(30 rows are used, 10 others were dropped"
+    with pytest.raises(gl.DataError, match=told):
+        gl.cross_validate(table, target="y", missing="drop", penalty=None, folds=35)

@@ -326,7 +326,7 @@ def test_columns_that_split_are_features_where_they_are_named() -> None:
         ({"group": "a"}, "nothing is split off"),
         ({"test": 0.2, "key": "a"}, "key is 'a': give a list of names"),
         ({"test": 0.2, "key": []}, "key is empty"),
-        ({"test": 0.2, "group": 3}, "group is 3: give a column's name"),
+        ({"test": 0.2, "group": 3}, "group is of type int: give the name"),
         ({"test": 0.2, "cuts": [1, 2]}, "give two times"),
         ({"test": 0.2, "seed": -1}, "seed is -1"),
     ],
@@ -484,3 +484,10 @@ def test_equal_times_that_miss_the_share_are_noted() -> None:
         "The test part has 60% of the rows and 30% were asked for: rows of equal time "
         "stay together."
     ) in fit.notes
+
+
+@pytest.mark.parametrize("name", ["group", "time", "column"])
+def test_an_array_that_splits_belongs_in_the_frame(name: str) -> None:
+    told = f"{name} is of type ndarray: give the name of a column as text; values that"
+    with pytest.raises(gl.UsageError, match=told):
+        gl.Split(**{name: np.arange(5), "test": 0.2})
