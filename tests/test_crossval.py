@@ -357,3 +357,14 @@ def test_one_fold_of_time_and_one_column_of_targets() -> None:
     assert np.isnan(found.standard_error).all()
     column = gl.cross_validate(frame[FEATURES].to_numpy(), frame[["y"]].to_numpy())
     assert column.targets == ("y",)
+
+
+def test_json_has_the_curve() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 3))
+    y = X @ [1.0, 2.0, 0.0] + random.normal(size=60)
+    found = gl.cross_validate(X, y, penalty="ridge")
+    curve = found.to_dict()["curve"]
+    assert curve["alpha"] == found.alphas.tolist()
+    assert curve["mean"] == found.mean[:, 0].tolist()
+    assert curve["standard_error"] == found.standard_error[:, 0].tolist()
