@@ -219,6 +219,17 @@ class CrossValidation:
         }
 
     def to_dict(self) -> dict[str, Any]:
+        """What was chosen for the first target, and its errors by alpha, for JSON."""
+        mean, error = self.mean[:, 0], self.standard_error[:, 0]
+        columns = {"alpha": self.alphas, "mean": mean, "standard_error": error}
+        return self.choice() | {
+            "curve": {
+                name: [float(v) if np.isfinite(v) else None for v in values]
+                for name, values in columns.items()
+            }
+        }
+
+    def choice(self) -> dict[str, Any]:
         """What was chosen for the first target, for JSON."""
         several = self.errors.shape[1] > 1
         return {

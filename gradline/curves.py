@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradline.data import Array
+from gradline.spaces import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,14 @@ class _Curve:
     def validation_spread(self) -> Array:
         """The standard deviation over the folds, (points,); NaN of one fold."""
         return _spread(self.validation_errors)
+
+
+def _listed(values: Array) -> list[Any]:
+    """An array as JSON has it: what is not finite as None."""
+    return [
+        _listed(v) if np.ndim(v) else (float(v) if np.isfinite(v) else None)
+        for v in values
+    ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,6 +95,19 @@ class LearningCurve(_Curve):
             y_name=f"error of {self.target} (RMSE)",
         )
         return saved(figure, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it; an error that is infinite is None."""
+        return {
+            "rows": _listed(self.rows),
+            "terms": self.terms,
+            "target": self.target,
+            "how": self.how,
+            "train_rmse": _listed(self.train_rmse),
+            "validation_rmse": _listed(self.validation_rmse),
+            "train_errors": _listed(self.train_errors),
+            "validation_errors": _listed(self.validation_errors),
+        }
 
     def __repr__(self) -> str:
         return f"<LearningCurve of {self.target!r}, {len(self.rows)} sizes, {self.how}>"
@@ -145,6 +167,20 @@ class ValidationCurve(_Curve):
         )
         return saved(figure, path)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it; an error that is infinite is None."""
+        return {
+            "parameter": self.parameter,
+            "values": [plain(v) for v in self.values],
+            "best": plain(self.best),
+            "target": self.target,
+            "how": self.how,
+            "train_rmse": _listed(self.train_rmse),
+            "validation_rmse": _listed(self.validation_rmse),
+            "train_errors": _listed(self.train_errors),
+            "validation_errors": _listed(self.validation_errors),
+        }
+
     def __repr__(self) -> str:
         return (
             f"<ValidationCurve of {self.target!r} over {len(self.values)} values of "
@@ -176,14 +212,24 @@ def _table(head: str, name: str, shown: list[str], curve: _Curve, best: Any) -> 
     known = not np.isnan(spread).all()
     columns = [
         [name, *shown],
-        ["training", *(f"{v:#.5g}" for v in curve.train_rmse)],
-        ["validation", *(f"{v:#.5g}" for v in curve.validation_rmse)],
+        ["training", *(_error_text(v) for v in curve.train_rmse)],
+        ["validation", *(_error_text(v) for v in curve.validation_rmse)],
     ]
     if known:
-        columns.append(["±", *(f"{v:.0f}" if v >= 100 else f"{v:.2g}" for v in spread)])
+        columns.append(["±", *(_spread_text(v) for v in spread)])
     wide = [max(map(len, column)) for column in columns]
     lines = [f"{head}; root mean squared errors", ""]
     for place, cells in enumerate(zip(*columns, strict=True)):
         row = "  ".join(c.rjust(w) for c, w in zip(cells, wide, strict=True))
         lines.append(f"  {row}{'  best' if best == place - 1 else ''}")
     return "\n".join(lines)
+
+
+def _error_text(value: float) -> str:
+    return f"{value:#.5g}" if np.isfinite(value) else "diverged"
+
+
+def _spread_text(value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"

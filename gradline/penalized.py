@@ -127,7 +127,7 @@ def penalized_fit(
         "standardize": penalty.standardize if shrinks else None,
         "alpha_rule": None if curve is None else curve.rule,
         "folds": None if curve is None else curve.folds,
-        "cross_validation": None if curve is None else curve.to_dict(),
+        "cross_validation": None if curve is None else curve.choice(),
         "bounds": _bounds_by_term(survey, bounds),
         "how": _how(penalty, bounds, slopes, curve),
         "no_inference": _NO_INFERENCE_BOUNDS if bounds.given else why_not,

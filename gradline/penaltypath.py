@@ -6,6 +6,7 @@ slopes are 0 and goes down; see shrinkage.py.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -84,11 +85,53 @@ class RegularizationPath:
 
         return saved(draw_path(self), path)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        r2 = [float(v) if np.isfinite(v) else None for v in self.r2]
+        return {
+            "target": self.target,
+            "rows": self.rows,
+            "penalty": self.penalty,
+            "l1_ratio": self.l1_ratio,
+            "standardize": self.standardize,
+            "terms": list(self.terms),
+            "alphas": self.alphas.tolist(),
+            "intercepts": self.intercepts.tolist(),
+            "slopes": self.slopes.tolist(),
+            "nonzero": self.nonzero.tolist(),
+            "r2": r2,
+            "gaps": self.gaps.tolist(),
+        }
+
     def __repr__(self) -> str:
+        alphas, terms = len(self.alphas), len(self.terms)
         return (
             f"<RegularizationPath of {self.target!r}: {self.penalty}, "
-            f"{len(self.alphas)} alphas, {len(self.terms)} terms>"
+            f"{alphas} alpha{'' if alphas == 1 else 's'}, "
+            f"{terms} term{'' if terms == 1 else 's'}>"
         )
+
+    def __str__(self) -> str:
+        count = len(self.alphas)
+        alphas = f"{count:,} alpha{'' if count == 1 else 's'}"
+        head = f"{self.target}, {self.penalty}, {alphas}, {self.rows:,} rows"
+        places = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round())
+        entered, last = self.entered, np.inf
+        lines = [head, "", "       alpha  slopes      R²  terms that enter"]
+        for k in places.astype(int).tolist():
+            alpha = float(self.alphas[k])
+            new = [n for n, first in entered.items() if alpha <= first < last]
+            new = [n for n in new if entered[n] > 0 or alpha == 0]
+            more = f" and {len(new) - NAMES} more" if len(new) > NAMES else ""
+            names = textwrap.shorten(", ".join(new[:NAMES]), 48, placeholder=" …")
+            row = f"  {alpha:10.4g}  {int(self.nonzero[k]):6}  {self.r2[k]:6.4f}"
+            lines.append(f"{row}  {names}{more}".rstrip())
+            last = alpha
+        return "\n".join(lines)
+
+
+#: So many alphas of a path are printed, and so many of the terms that enter at one.
+SHOWN, NAMES = 12, 3
 
 
 def regularization_path(

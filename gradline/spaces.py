@@ -170,6 +170,48 @@ def settings_of(space: Space) -> list[dict[str, Any]] | None:
     return [dict(zip(space, row, strict=True)) for row in itertools.product(*lists)]
 
 
+def at_the_end(name: str, values: Choice | Range, value: Any) -> str | None:
+    """Whether a value is the "least" or the "largest" searched, and might be passed.
+
+    Numbers alone, three at least in a list; of a range the last hundredth is its end.
+    """
+    if isinstance(values, Choice):
+        known = [v for v in values.values if _is_number(v)]
+        if len(known) < max(3, len(values.values)):
+            return None
+        low, high, air = min(known), max(known), 0.0
+    else:
+        low, high = values.low, values.high
+        air = 0.0 if values.whole else 0.01
+    if not _is_number(value):
+        return None
+    least, most = _ENDS.get(name, (0, math.inf))
+    share = (value - low) / (high - low)
+    if getattr(values, "log", False):
+        share = math.log(value / low) / math.log(high / low)
+    if share <= air and low > least:
+        return "least"
+    return "largest" if share >= 1 - air and high < most else None
+
+
+#: Beyond these no value means anything; 0 and no end unless told.
+_ENDS: dict[str, tuple[float, float]] = {
+    "degree": (1, 30),
+    "epochs": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "folds": (2, math.inf),
+    "early_stopping": (1, math.inf),
+    "l1_ratio": (0, 1),
+    "momentum": (0, 1),
+    "dampening": (0, 1),
+    "seed": (math.inf, -math.inf),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: what is no number, text or list of such, as text."""
     if value is None or isinstance(value, bool | str):

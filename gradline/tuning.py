@@ -36,6 +36,7 @@ from gradline.spaces import (
     Range,
     Space,
     as_space,
+    at_the_end,
     check_name,
     plain,
 )
@@ -209,6 +210,12 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
             notes += [f"{test.note[:1].upper()}{test.note[1:]}."] if test.note else []
         own = Prepared(table.source, found.design, table.source, learned)
         found.examined(own, {} if test is None else {"test": test})
+    for name, value in chosen.params.items():
+        if end := at_the_end(name, run.plan.space[name], value):
+            notes.append(
+                f"The chosen {name} is at the end of what was searched, the {end}: a "
+                f"{'smaller' if end == 'least' else 'larger'} one may be better."
+            )
     if run.plan.exhausted:
         notes.append(
             f"The search has {run.plan.trials:,} different "

@@ -21,6 +21,7 @@ from gradline.checks import real, whole
 from gradline.crossval import held_out_error
 from gradline.curves import ValidationCurve
 from gradline.data import Array, Batch, Progress, Source
+from gradline.effects import descends
 from gradline.errors import DivergenceError, UsageError, did_you_mean
 from gradline.fitting import fit
 from gradline.folds import Folds, as_folds
@@ -116,6 +117,11 @@ def validation_curve(
     param_range=...).
     """
     tried = _checked(parameter, values, arguments)
+    if parameter == "seed" and not descends(arguments):
+        raise UsageError(
+            "seed is tried and an exact fit has no random start: give what it goes "
+            "with, a descent (method='gd', lr or epochs)"
+        )
     cut = None
     if split is None or folds is not None:
         cut = as_folds(folds)

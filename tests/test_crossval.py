@@ -375,3 +375,14 @@ def test_many_targets_and_a_formula() -> None:
     dotted = given | {"formula": "~ ."}
     found = gl.cross_validate(PENGUINS, target=["body_mass_g", "year"], **dotted)
     assert "year" not in found.terms
+
+
+def test_json_has_the_curve() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 3))
+    y = X @ [1.0, 2.0, 0.0] + random.normal(size=60)
+    found = gl.cross_validate(X, y, penalty="ridge")
+    curve = found.to_dict()["curve"]
+    assert curve["alpha"] == found.alphas.tolist()
+    assert curve["mean"] == found.mean[:, 0].tolist()
+    assert curve["standard_error"] == found.standard_error[:, 0].tolist()

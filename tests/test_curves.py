@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -385,3 +386,37 @@ def test_an_interrupted_descent_is_no_score(monkeypatch: pytest.MonkeyPatch) -> 
         gl.validation_curve(
             X, y, parameter="lr", values=[0.01, 0.02], method="sgd", epochs=2
         )
+
+
+def test_words_are_points_and_a_lost_value_is_marked() -> None:
+    x, y = wavy()
+    frame = {"x": x, "z": np.cos(3 * x), "y": y}
+    curve = gl.validation_curve(
+        frame, target="y", parameter="features", values=[["x"], ["z"], ["x", "z"]]
+    )
+    (ax,) = curve.plot().axes
+    assert {line.get_linestyle() for line in ax.get_lines()} == {"None"}
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == ["x", "z", "x, z"]
+    wild = gl.validation_curve(x, y, parameter="lr", values=[0.01, 1e6], epochs=5)
+    (ax,) = wild.plot().axes
+    assert [line.get_label() for line in ax.get_lines()].count("diverged") == 1
+    assert "diverged" in str(wild)
+    assert "nan" not in str(wild)
+
+
+def test_curves_survive_json() -> None:
+    x, y = wavy()
+    wild = gl.validation_curve(x, y, parameter="lr", values=[0.01, 1e6], epochs=5)
+    found = json.loads(json.dumps(wild.to_dict(), allow_nan=False))
+    assert found["values"] == [0.01, 1e6]
+    assert found["validation_rmse"][1] is None
+    assert found["best"] == 0.01
+    rows = json.loads(json.dumps(gl.learning_curve(x, y).to_dict(), allow_nan=False))
+    assert len(rows["rows"]) == len(rows["train_rmse"])
+
+
+def test_a_seed_without_a_random_start_is_refused() -> None:
+    x, y = wavy()
+    with pytest.raises(gl.UsageError, match="an exact fit has no random start"):
+        gl.validation_curve(x, y, parameter="seed", values=[1, 2])

@@ -313,7 +313,9 @@ def test_the_picture_of_a_path(tmp_path: Path) -> None:
     figure = found.plot(tmp_path / "path.png")
     assert (tmp_path / "path.png").stat().st_size > 5_000
     (ax,) = figure.axes
-    assert len(ax.texts) == 10  # the largest are named, the others grey
+    named = len(ax.texts)  # the largest that have room; the others are grey
+    assert 3 <= named <= 10
+    assert ax.get_title(loc="left").startswith(f"Grey: {14 - named} more terms")
     assert ax.get_xlim()[0] > ax.get_xlim()[1]
     with pytest.raises(DataError, match="one alpha is no path"):
         gl.regularization_path(X, y, alphas=[1]).plot()
@@ -377,3 +379,23 @@ def test_no_more_digits_are_promised_than_there_are(seed: int, penalty: Any) -> 
         worst = float(max(abs(error) for error in errors))
     assert fit.certificate.digits <= -np.log10(max(worst, 1e-16))
     assert fit.certificate.digits >= 3
+
+
+def test_a_path_is_a_table_and_json() -> None:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(80, 3))
+    y = X @ [3.0, 0.0, -1.0] + random.normal(size=80)
+    path = gl.regularization_path(X, y, n_alphas=30)
+    text = str(path).split("\n")
+    assert text[0] == "y, lasso, 30 alphas, 80 rows"
+    assert text[2].split() == ["alpha", "slopes", "R²", "terms", "that", "enter"]
+    assert len(text) == 3 + 12
+    for name, alpha in path.entered.items():
+        assert sum(name in line.split() or f"{name}," in line for line in text) == (
+            alpha > 0
+        )
+    found = json.loads(json.dumps(path.to_dict(), allow_nan=False))
+    assert found["nonzero"] == path.nonzero.tolist()
+    one = gl.regularization_path(X, y, alphas=[0.1])
+    assert "1 alpha," in str(one)
+    assert "1 alpha," in repr(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -734,3 +735,47 @@ def test_pictures(tmp_path: Path) -> None:
     one = gl.tune(table(), target="y", search={"lr": [0.001], "epochs": [2]})
     with pytest.raises(gl.DataError, match="one setting and no curve"):
         one.plot()
+
+
+def test_each_combination_of_words_has_a_line_of_its_own() -> None:
+    search = {"penalty": ["ridge", "lasso"], "alpha": (1e-3, 10.0, "log")}
+    found = gl.tune(table(), target="y", search=search, trials=20)
+    (ax,) = found.plot(params=["alpha"]).axes
+    known = {
+        name: {t.params["alpha"] for t in found.trials if t.params["penalty"] == name}
+        for name in ("ridge", "lasso")
+    }
+    drawn = [
+        {*line.get_xdata()} for line in ax.get_lines() if len(line.get_xdata()) > 2
+    ]
+    assert len(drawn) == 4
+    assert all(places in known.values() for places in drawn)
+
+
+def test_long_names_of_ticks_differ() -> None:
+    from gradline.plots.words import names_of
+
+    same = "body_mass_g ~ sex + species + "
+    texts = [f"{same}flipper_length_mm", f"{same}bill_length_mm", f"{same}year"]
+    assert len({*names_of(texts)}) == 3
+    middles = [f"aaaaaaaaaaaaaaa{n}{'b' * 30}" for n in range(3)]
+    assert len({*names_of(middles)}) == 3
+    assert all(len(name) <= 30 for name in names_of(middles))
+    assert names_of(["a", "b c"]) == ["a", "b c"]
+
+
+@pytest.mark.parametrize(
+    ("search", "text"),
+    [
+        ({"alpha": [1e-9, 1.0, 10.0]}, "chosen alpha is at the end .* the least: a sm"),
+        ({"alpha": [0, 1.0, 10.0]}, None),
+        ({"alpha": [1e-9, 1.0]}, None),
+        ({"alpha": (1e3, 1e4)}, "the least: a smaller one may be better"),
+        ({"degree": (1, 2), "alpha": [0]}, "chosen degree is .* the largest: a larger"),
+    ],
+)
+def test_a_best_value_at_the_end_is_noted(search: Any, text: str | None) -> None:
+    found = gl.tune(table(), target="y", search=search, penalty="ridge", trials=99)
+    notes = [note for note in found.notes if "at the end" in note]
+    assert bool(notes) == (text is not None)
+    assert text is None or re.search(text, notes[0])

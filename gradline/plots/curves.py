@@ -25,8 +25,8 @@ from gradline.plots.style import (
     set_head,
     styled,
 )
-from gradline.plots.ticks import log_ticks
-from gradline.plots.words import clean
+from gradline.plots.ticks import log_ticks, turn_names
+from gradline.plots.words import names_of, shown_text, wrapped
 
 #: Values that span so many times their least are drawn on a logarithmic axis.
 WIDE = 30.0
@@ -71,16 +71,32 @@ def curve_figure(
             (training, BLUE, "training"),
             (validation, ORANGE, "validation"),
         ):
-            _draw_error(ax, xs[order], error[order], spread[order], color, name)
+            draw = _draw_error if numeric else _draw_bars
+            draw(ax, xs[order], error[order], spread[order], color, name)
         height = _height(training, validation)
+        lost = ~np.isfinite(validation[0])
+        for place in np.flatnonzero(lost).tolist():
+            ax.plot(
+                [xs[place]],
+                [height[1] - 0.04 * (height[1] - height[0])],
+                "x",
+                color=RED,
+                markersize=9,
+                markeredgewidth=2.5,
+                zorder=6,
+                label="diverged" if place == int(np.argmax(lost)) else None,
+            )
         if best is not None and math.isfinite(validation[0][best]):
-            label = f"best: {clean(_name(values[best]))}"
-            draw_chosen(ax, xs[best], validation[0][best], label)
+            label = wrapped(f"best: {shown_text(values[best])}", 40)
+            beside = 0.0 if numeric else 0.06
+            draw_chosen(ax, xs[best] + beside, validation[0][best], label)
         wide = limits_of(xs, margin=0.04 if numeric else 0.2)
         set_frame(ax, wide, height, x_name, y_name)
         if not numeric:
             ax.xaxis.set_major_locator(FixedLocator(xs.tolist()))
-            ax.set_xticks(xs.tolist(), [clean(_name(v)) for v in values])
+            names = names_of([shown_text(v) for v in values])
+            ax.set_xticks(xs.tolist(), names)
+            turn_names(ax, names)
         elif xs.min() > 0 and xs.max() > (2 if log else WIDE) * xs.min():
             air = (xs.max() / xs.min()) ** 0.03
             ax.set_xscale("log")
@@ -160,6 +176,27 @@ def _draw_error(
     )
 
 
+def _draw_bars(
+    ax: Axes, xs: Array, error: Array, spread: Array, color: str, name: str
+) -> None:
+    """Points with their spread: between words there is nothing to draw a line over."""
+    seen = np.isfinite(error)
+    shift = -0.06 if name == "training" else 0.06
+    ax.errorbar(
+        xs[seen] + shift,
+        error[seen],
+        yerr=np.where(np.isfinite(spread), spread, 0.0)[seen],
+        color=color,
+        marker="o",
+        markersize=7,
+        linestyle="none",
+        capsize=4,
+        elinewidth=1.5,
+        zorder=3,
+        label=name,
+    )
+
+
 def _height(*curves: tuple[Array, Array]) -> tuple[float, float]:
     """From the least to the largest that is drawn, wild ones left out."""
     ends = []
@@ -171,7 +208,3 @@ def _height(*curves: tuple[Array, Array]) -> tuple[float, float]:
     if len(shown):
         shown = shown[shown <= TALL * np.median(shown)]
     return limits_of(np.maximum(shown, 0.0), margin=0.06)
-
-
-def _name(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -30,7 +30,8 @@ from gradline.plots.words import clean
 if TYPE_CHECKING:
     from gradline.penaltypath import RegularizationPath
 
-#: So many terms are named, those with the largest slopes; the others are drawn grey.
+#: At most so many terms are named, those with the largest slopes, and only where there
+#: is room beside the end of the line; the others are drawn grey, and counted.
 NAMED = 10
 
 _COLOURS = (BLUE, RED, ORANGE, DEEP, PURPLE)
@@ -52,7 +53,10 @@ def draw_path(found: RegularizationPath) -> Figure:
     alphas = found.alphas[shown]
     sizes = found.slopes[shown] * found.scale  # (A, d)
     order = np.argsort(-np.abs(sizes).max(axis=0), kind="stable")
-    named = [int(j) for j in order[:NAMED] if sizes[:, j].any()]
+    heights = limits_of(np.append(sizes.ravel(), 0.0), margin=0.06)
+    largest = [int(j) for j in order[:NAMED] if sizes[:, j].any()]
+    placed = places_of(sizes[-1, largest], heights)
+    named = [j for j, at in zip(largest, placed, strict=True) if at is not None]
     with styled():
         figure, (ax,) = panels()
         there = np.maximum.accumulate(sizes != 0, axis=0)
@@ -69,56 +73,61 @@ def draw_path(found: RegularizationPath) -> Figure:
         ax.axhline(0, color=INK, linewidth=0.8, zorder=2)
         x_name = f"alpha of the {found.penalty} penalty, from large to small"
         y_name = f"slope × standard deviation, in units of {clean(found.target)}"
-        heights = limits_of(np.append(sizes.ravel(), 0.0), margin=0.06)
         set_frame(ax, (0.0, 1.0), heights, x_name, y_name)
         low, high = float(alphas.min()), float(alphas.max())
         ax.set_xscale("log")
         ax.set_xlim(high, low)
         log_ticks(ax.xaxis, low, high)
-        _name_lines(ax, [found.terms[j] for j in named], sizes[-1, named], heights)
-        set_head(ax, None)
+        places = np.array([at for at in placed if at is not None])
+        _name_lines(ax, [found.terms[j] for j in named], sizes[-1, named], places)
+        rest = int(np.count_nonzero(sizes.any(axis=0))) - len(named)
+        plural = "" if rest == 1 else "s"
+        set_head(ax, f"Grey: {rest:,} more term{plural}" if rest else None)
     return figure
 
 
-def _name_lines(
-    ax: Axes, names: list[str], ends: Array, heights: tuple[float, float]
-) -> None:
-    """Each name beside the end of its line, moved as far as names would overlap."""
-    low, high = heights
-    least = 0.052 * (high - low)
-    order = np.argsort(ends, kind="stable")
-    at = spread_out(ends[order], least, low, high)
-    for place, height in zip(order.tolist(), at.tolist(), strict=True):
+def _name_lines(ax: Axes, names: list[str], ends: Array, places: Array) -> None:
+    """Each name beside the end of its line; a thin leader where it had to move."""
+    for place, (end, at) in enumerate(zip(ends.tolist(), places.tolist(), strict=True)):
         name = clean(names[place])
+        colour = _COLOURS[place % len(_COLOURS)]
         ax.annotate(
-            name if len(name) <= 24 else name[:23] + "…",
-            (1.0, height),
+            name if len(name) <= 24 else f"{name[:11]}…{name[-12:]}",
+            (1.0, end),
             xycoords=ax.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
+            xytext=(1.025, at),
+            textcoords=ax.get_yaxis_transform(),
             va="center",
             fontsize=11,
-            color=_COLOURS[place % len(_COLOURS)],
+            color=colour,
             annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.7,
+                "relpos": (0, 0.5),
+            },
         )
 
 
-def spread_out(wanted: Array, least: float, low: float, high: float) -> Array:
-    """Heights in the same order, at least so far apart, near those wanted.
+def places_of(wanted: Array, heights: tuple[float, float]) -> list[float | None]:
+    """Where names stand, the first at their own height; None where there is no room.
 
     Args:
-        wanted: ascending, (m,).
-        least: the distance between neighbours.
-        low: no height is below it, if there is room.
-        high: nor above it.
+        wanted: the heights of the lines' ends, the most important first, (m,).
+        heights: of the picture.
     """
-    at = wanted.astype(np.float64).copy()
-    for _ in range(200):
-        apart = np.diff(at)
-        close = np.maximum(least - apart, 0.0) / 2
-        if close.max(initial=0.0) < 1e-3 * least:
-            break
-        at[:-1] -= close
-        at[1:] += close
-        at = np.clip(at, low, high)
-    return at
+    low, high = heights
+    least = 0.052 * (high - low)
+    taken: list[float] = []
+    found: list[float | None] = []
+    for end in wanted.tolist():
+        tried = [end + least * step for step in (0, 0.5, -0.5, 1, -1, 1.5, -1.5)]
+        free = [
+            at
+            for at in tried
+            if low <= at <= high and all(abs(at - t) >= 0.999 * least for t in taken)
+        ]
+        found.append(free[0] if free else None)
+        taken += free[:1]
+    return found

@@ -103,3 +103,10 @@ def fix_ticks(axis: Axis, ticks: list[float], labels: list[str]) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FixedFormatter(labels))
     axis.set_minor_locator(NullLocator())
+
+
+def turn_names(ax: Axes, names: Sequence[str]) -> None:
+    """Turn the names below an axis where they would run into one another."""
+    if len(names) * max(map(len, names), default=0) > 44:
+        for label in ax.get_xticklabels():
+            label.set(rotation=30, ha="right", rotation_mode="anchor")

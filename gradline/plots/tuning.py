@@ -16,15 +16,24 @@ from gradline.data import Array
 from gradline.errors import DataError, UsageError, listed
 from gradline.plots.geometry import Limits, limits_of
 from gradline.plots.marks import draw_chosen
-from gradline.plots.style import BLUE, ORANGE, panels, set_frame, set_head, styled
-from gradline.plots.ticks import fix_ticks, log_ticks
-from gradline.plots.words import clean, number, wrapped
+from gradline.plots.style import BLUE, INK, ORANGE, panels, set_frame, set_head, styled
+from gradline.plots.ticks import fix_ticks, log_ticks, turn_names
+from gradline.plots.words import clean, names_of, number, shown_text, wrapped
 
 if TYPE_CHECKING:
     from gradline.trials import Trial, Tuning  # which load torch; no picture needs it
 
 #: So many panels have room beside one another.
 MOST_PANELS = 4
+
+#: So many lines, one for each combination of words, can be told apart in a panel.
+MOST_LINES = 4
+
+_DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2))]
+_MARKERS = ("o", "s", "^", "v")
+
+#: Places of trials, (k,).
+Places = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
 
 #: An argument with at most so many values is drawn as a curve of the best at each.
 CURVE = 60
@@ -134,13 +143,15 @@ def _draw(
     training = np.array(
         [math.nan if t.train_score is None else t.train_score for t in trials]
     )
+    groups = _groups(tuning, trials, name)
     better = np.argmax if tuning.score == "r2" else np.argmin
-    ends, where, best = np.unique(seen.places), seen.places, []
-    if len(ends) <= CURVE:
-        for end in ends:
-            same = np.flatnonzero(where == end)
-            best.append(same[int(better(validation[same]))])
-    alone = len(best) == len(trials)
+    where, best = (
+        seen.places,
+        [_best(seen.places, validation, g, better) for g in groups],
+    )
+    chosen = [np.concatenate(best)] if len(groups) > MOST_LINES else best
+    joined = not seen.labels and len(groups) <= MOST_LINES and len(chosen[0]) > 0
+    alone = sum(map(len, chosen)) == len(trials)
     for values, color, label in (
         (training, BLUE, "training"),
         (validation, ORANGE, "validation"),
@@ -155,22 +166,67 @@ def _draw(
                 alpha=max(0.15, min(0.6, 40 / len(where))),
                 markeredgewidth=0,
                 zorder=2,
-                label=None if best else label,
+                label=None if joined or seen.labels else label,
             )
-        if best:
+        for place, rows in enumerate(chosen if joined or seen.labels else []):
             ax.plot(
-                ends,
-                values[best],
+                where[rows],
+                values[rows],
                 color=color,
-                marker="o" if len(ends) <= 30 else "none",
+                marker=_MARKERS[place] if len(rows) <= 30 else "none",
                 markersize=6,
-                linestyle="none" if seen.labels else "-",
+                linestyle=_DASHES[place] if joined else "none",
                 zorder=3,
-                label=label if alone else f"{label}, best at each",
+                label=None if place else label if alone else f"{label}, best at each",
+            )
+    if joined and len(groups) > 1:
+        for place, rows in enumerate(groups):
+            said = ", ".join(
+                shown_text(v) for v in _kind(tuning, trials[rows[0]], name)
+            )
+            ax.plot(
+                [],
+                [],
+                color=INK,
+                marker=_MARKERS[place],
+                markersize=6,
+                linestyle=_DASHES[place],
+                label=clean(said),
             )
     if name in tuning.chosen.params:
         _mark(ax, tuning, seen, trials)
     _frame(ax, seen, heights, _TITLES[tuning.score])
+
+
+def _kind(tuning: Tuning, trial: Trial, name: str) -> tuple[Any, ...]:
+    """The values of the other arguments that are chosen from a list of words."""
+    return tuple(
+        trial.params.get(other)
+        for other, values in tuning.space.items()
+        if other != name
+        and not all(_is_number(v) for v in getattr(values, "values", ()))
+    )
+
+
+def _groups(tuning: Tuning, trials: list[Trial], name: str) -> list[Places]:
+    """The trials by those values, each a line of its own: (k,) places in each."""
+    found: dict[str, list[int]] = {}
+    for place, trial in enumerate(trials):
+        found.setdefault(repr(_kind(tuning, trial, name)), []).append(place)
+    return [np.array(places) for places in found.values()]
+
+
+def _best(where: Array, scores: Array, rows: Places, better: Any) -> Places:
+    """The best trial at each value, by value; none of many values."""
+    ends = np.unique(where[rows])
+    if len(ends) > CURVE:
+        return np.zeros(0, np.intp)
+    at = [rows[where[rows] == end] for end in ends]
+    return np.array([r[int(better(scores[r]))] for r in at], np.intp)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _mark(ax: Axes, tuning: Tuning, seen: Searched, trials: list[Trial]) -> None:
@@ -188,10 +244,7 @@ def _mark(ax: Axes, tuning: Tuning, seen: Searched, trials: list[Trial]) -> None
 
 def _searched(name: str, values: list[Any]) -> Searched:
     """Where the values of an argument stand on its axis."""
-    numeric = all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
-        for v in values
-    )
+    numeric = all(_is_number(v) and math.isfinite(v) for v in values)
     if numeric:
         places = np.array(values, np.float64)
         positive = bool(places.min() > 0)
@@ -200,7 +253,7 @@ def _searched(name: str, values: list[Any]) -> Searched:
         )
     known = list(dict.fromkeys(str(v) for v in values))
     places = np.array([known.index(str(v)) for v in values], np.float64)
-    return Searched(name, places, [wrapped(clean(k), 14) for k in known], False)
+    return Searched(name, places, names_of(known), False)
 
 
 def _head(ax: Axes, heights: Heights, *, first: bool) -> None:
@@ -211,7 +264,8 @@ def _head(ax: Axes, heights: Heights, *, first: bool) -> None:
         title = f"{many} far off {'are' if heights.outside > 1 else 'is'} not shown"
     if not first:
         for line in ax.get_lines():
-            if not str(line.get_label()).startswith("chosen"):
+            told = line.get_color() == INK or str(line.get_label())[:6] == "chosen"
+            if not told:
                 line.set_label("_")
         title = " " if heights.outside else None
     set_head(ax, title)
@@ -242,6 +296,7 @@ def _frame(ax: Axes, seen: Searched, heights: Heights, title: str) -> None:
     if seen.labels is not None:
         set_frame(ax, (-0.5, len(seen.labels) - 0.5), heights.limits, seen.name, title)
         fix_ticks(ax.xaxis, [float(i) for i in range(len(seen.labels))], seen.labels)
+        turn_names(ax, seen.labels)
     elif seen.log:
         low, high = float(places.min()), float(places.max())
         air = (high / low) ** 0.04

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import font_manager
 
@@ -27,6 +29,45 @@ def clean(text: str) -> str:
 def wrapped(text: str, width: int) -> str:
     """A text on at most two lines; what does not fit becomes an ellipsis."""
     return textwrap.fill(clean(text), width, max_lines=2, placeholder=" …")
+
+
+def shown_text(value: Any) -> str:
+    """A value of a setting as text: none, ridge, a, b."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def names_of(texts: Sequence[str], width: int = 24) -> list[str]:
+    """Names for ticks: cut in the middle, so that those that differ still do.
+
+    What all long ones begin with is left out; where that is not enough they are
+    numbered.
+    """
+    texts = [clean(text.strip("[]")).replace("'", "") for text in texts]
+    if all(len(text) <= width for text in texts):
+        return texts
+    start = _alike(texts)
+    texts = [f"…{text[start:]}" if start > 3 else text for text in texts]
+    half = width // 2
+    short = [t if len(t) <= width else f"{t[: half - 1]}…{t[-half:]}" for t in texts]
+    if len(set(short)) == len(set(texts)):
+        return short
+    return [f"{place + 1}: {text}" for place, text in enumerate(short)]
+
+
+def _alike(texts: Sequence[str]) -> int:
+    """How many letters all begin with, up to the last blank among them."""
+    if len(texts) < 2:
+        return 0
+    start = 0
+    while all(t[: start + 1] == texts[0][: start + 1] for t in texts):
+        if start >= min(map(len, texts)):
+            break
+        start += 1
+    return texts[0].rfind(" ", 0, start) + 1
 
 
 def number(value: float, digits: int = 3, *, trim: bool = False) -> str:
