@@ -760,3 +760,14 @@ def test_a_users_own_style_changes_nothing(tmp_path: Path) -> None:
     }
     with matplotlib.rc_context(loud):
         assert png("loud.png") == plain
+
+
+def test_a_first_loss_does_not_press_validation_into_a_stripe() -> None:
+    from gradline.plots import loss_figure
+
+    epochs = np.arange(12)
+    training = np.append(2000.0, 300 + np.arange(11) % 3)
+    figure = loss_figure(epochs, training, optimum=299.0, validation=training + 5)
+    low, high = figure.axes[0].get_ylim()
+    assert low < 299
+    assert 307 < high < 400

@@ -95,7 +95,7 @@ def draw_loss(
         seen = np.isfinite(validation)
         _loss_line(ax, epochs[seen], validation[seen], color=ORANGE)
         ax.lines[-1].set_label("validation")
-        shown = np.concatenate([shown, validation[seen]])
+        shown = _readable(shown, validation[seen])
     if optimum is not None and math.isfinite(optimum):
         _optimum_line(ax, losses[finite], optimum)
     if not finite.all():
@@ -110,6 +110,21 @@ def draw_loss(
     _log_epochs(ax, epochs)
     _log_losses(ax, shown, optimum)
     ax.yaxis.set_label_text("loss")
+
+
+def _readable(training: Array, validation: Array) -> Array:
+    """What the height is made for: both curves, or what follows a fall far above them.
+
+    Where the first losses would press all later ones into a stripe, in which the two
+    cannot be told apart, they run off the upper edge.
+    """
+    both = np.concatenate([training, validation])
+    skip = max(1, len(training) // 10)
+    late = np.concatenate([training[skip:], validation[skip:]])
+    if len(late) < 4 or both.min() <= 0:
+        return both
+    narrow = math.log(late.max() / late.min()) < 0.1 * math.log(both.max() / both.min())
+    return late if narrow else both
 
 
 def _loss_line(ax: Axes, epochs: Array, values: Array, *, color: str) -> None:
