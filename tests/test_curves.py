@@ -371,3 +371,12 @@ def test_learning_refusals(options: dict[str, Any], error: Any, message: str) ->
     table = pd.DataFrame({"x": x, "z": x**2, "y": y})
     with pytest.raises(error, match=message):
         gl.learning_curve(table, target="y", **options)
+
+
+def test_the_table_says_what_the_spread_is() -> None:
+    x = np.arange(80.0)
+    y = x + np.sin(x)
+    shown = " ".join(str(gl.learning_curve(x, y)).split())
+    assert "errors, ± their standard deviation over folds" in shown
+    split = gl.Split(validation=0.3)
+    assert "±" not in str(gl.learning_curve(x, y, split=split))
