@@ -10,6 +10,7 @@ Training far below validation: it is too free for so many rows, it overfits.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,7 +219,10 @@ def _table(head: str, name: str, shown: list[str], curve: _Curve, best: Any) -> 
     if known:
         columns.append(["±", *(_spread_text(v) for v in spread)])
     wide = [max(map(len, column)) for column in columns]
-    lines = [f"{head}; root mean squared errors", ""]
+    said = "; root mean squared errors"
+    if known:
+        said += ", ± their standard deviation over folds"
+    lines = [*textwrap.wrap(head + said, 88), ""]
     for place, cells in enumerate(zip(*columns, strict=True)):
         row = "  ".join(c.rjust(w) for c, w in zip(cells, wide, strict=True))
         lines.append(f"  {row}{'  best' if best == place - 1 else ''}")

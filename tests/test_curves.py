@@ -420,3 +420,12 @@ def test_a_seed_without_a_random_start_is_refused() -> None:
     x, y = wavy()
     with pytest.raises(gl.UsageError, match="an exact fit has no random start"):
         gl.validation_curve(x, y, parameter="seed", values=[1, 2])
+
+
+def test_the_table_says_what_the_spread_is() -> None:
+    x = np.arange(80.0)
+    y = x + np.sin(x)
+    shown = " ".join(str(gl.learning_curve(x, y)).split())
+    assert "errors, ± their standard deviation over folds" in shown
+    split = gl.Split(validation=0.3)
+    assert "±" not in str(gl.learning_curve(x, y, split=split))
