@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from gradline.data import Progress
-from gradline.errors import GradlineError
+from gradline.errors import DataError, GradlineError
 from gradline.fitting import fit
 from gradline.intake import Table
 from gradline.parts import KnownSource
@@ -153,7 +153,15 @@ class Board:
         train = take_survey(prepared.source, prepared.design, self._progress, refuse)
         rows = prepared.validation
         assert rows is not None
-        seen = take_survey(rows, prepared.design, self._progress)
+        try:
+            seen = take_survey(rows, prepared.design, self._progress)
+        except DataError as error:
+            if "has one row" not in str(error):
+                raise
+            raise DataError(
+                "the validation part has one row that can be scored: give it a larger "
+                "share (--validation 0.2), or rows of levels that training has"
+            ) from error
         if isinstance(rows, KnownSource):
             self.unseen = max(self.unseen, rows.unseen)
         self.rows = {"train": train.tally.rows, "validation": seen.tally.rows}

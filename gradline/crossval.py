@@ -261,7 +261,8 @@ class CrossValidation:
     def __repr__(self) -> str:
         return (
             f"<CrossValidation of {len(self.targets)} target"
-            f"{'' if len(self.targets) == 1 else 's'} at {len(self.alphas)} alphas, "
+            f"{'' if len(self.targets) == 1 else 's'} at {len(self.alphas)} alpha"
+            f"{'' if len(self.alphas) == 1 else 's'}, "
             f"{self.folds}>"
         )
 

@@ -55,7 +55,11 @@ def given(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.items()
-        if name not in DEFAULTS or same(value) != same(DEFAULTS[name])
+        if name not in DEFAULTS
+        or not (
+            same(value) == same(DEFAULTS[name])
+            or (value is None and name in ("categories", "exclude"))
+        )
     }
 
 

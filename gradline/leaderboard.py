@@ -118,6 +118,10 @@ def _chosen_lines(tuning: Tuning) -> list[str]:
     if tuning.fit is None:
         return lines
     lines.append(f"Learned again from both parts, {tuning.fit.rows:,} rows")
+    known = tuning.fit.settings.get("cross_validation")
+    if known is not None and "alpha" in known:
+        alpha = number(float(known["alpha"]), 4)
+        lines.append(f"alpha {alpha} was found in those by {known['folds']}")
     if tuning.test is None:
         text = (
             "There is no test part, so nothing says how well it will do: give a share "

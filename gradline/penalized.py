@@ -318,8 +318,8 @@ def _how(
     else:
         parts.append("least squares")
     if bounds.given:
-        at = int(bounds.at(slopes).sum())
-        parts.append(f"{at} slope{'' if at == 1 else 's'} at a bound")
+        at = int(bounds.at(slopes).sum()) or "no"
+        parts.append(f"{at} slope{'' if at in (1, 'no') else 's'} at a bound")
     if penalty.l1_ratio and penalty.alpha:
         parts.append(f"{kept} of {d} slopes kept")
     return ", ".join(parts)

@@ -779,3 +779,20 @@ def test_a_best_value_at_the_end_is_noted(search: Any, text: str | None) -> None
     notes = [note for note in found.notes if "at the end" in note]
     assert bool(notes) == (text is not None)
     assert text is None or re.search(text, notes[0])
+
+
+def test_none_is_the_default_and_a_found_alpha_is_shown() -> None:
+    search = {"categories": [["kind"], None], "penalty": ["ridge"]}
+    found = gl.tune(table(), target="y", search=search)
+    assert found.count("failed") == 0
+    assert found.fit is not None
+    alpha = found.fit.settings["cross_validation"]["alpha"]
+    said = str(found).partition("\nalpha ")[2].split()[0]
+    assert float(said.replace(",", "")) == pytest.approx(alpha, rel=1e-3)
+
+
+def test_one_row_to_validate_by_is_too_few() -> None:
+    frame = table(40)
+    frame["part"] = ["train"] * 39 + ["validation"]
+    with pytest.raises(gl.DataError, match="validation part has one row that can be"):
+        gl.tune(frame, target="y", features=["x0"], split=gl.Split(column="part"))
