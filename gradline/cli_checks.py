@@ -92,7 +92,7 @@ def check_use(arguments: argparse.Namespace) -> None:
     ways = {
         f"--loss {arguments.loss}": loss,
         f"--penalty {arguments.penalty}": arguments.penalty is not None,
-        "--nonnegative": arguments.nonnegative is not None,
+        "--nonnegative": bool(arguments.nonnegative or arguments.nonnegative_terms),
         "--bound": arguments.bound is not None,
     }
     way = next((name for name, is_given in ways.items() if is_given), None)

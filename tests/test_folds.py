@@ -227,7 +227,7 @@ def test_data_that_cannot_be_cut() -> None:
         read(ready, gl.GroupKFold("town"))
     with pytest.raises(gl.ColumnError, match="no column 'whom'"):
         read(ready, gl.GroupKFold("whom"))
-    with pytest.raises(gl.DataError, match="has no row, or none of a weight"):
+    with pytest.raises(gl.DataError, match="has no row left, or none of a weight"):
         read(ready, gl.KFold(31))
     gaps = frame.assign(who=frame["who"].where(frame["day"] != 0))
     row = int(np.flatnonzero(frame["day"] == 0)[0]) + 1
