@@ -137,12 +137,12 @@ def _refuse_clash(source: Source, name: str, what: str) -> None:
         )
 
 
-def _refuse_many(what: str) -> None:
-    """Refuse several targets, where one is fitted."""
+def _refuse_many(what: str, shape: str) -> None:
+    """Refuse several targets, where one is fitted; `shape` says what they are."""
     if what == "y":
         raise ShapeError(
-            "y has several columns and one target is fitted here: give one column, or "
-            "fit many targets at once with gl.cross_validate"
+            f"y has {shape} and one target is fitted here: give one column, or fit "
+            "many targets at once with gl.cross_validate"
         )
 
 
@@ -157,7 +157,7 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
 
         source = open_source(values)
         if len(source.columns) != 1:
-            _refuse_many(what)
+            _refuse_many(what, f"{len(source.columns)} columns")
             raise ShapeError(
                 f"{what} has {len(source.columns)} columns: give one value per row"
             )
@@ -174,7 +174,7 @@ def _one_value_per_row(values: Any, what: str, data: Any) -> tuple[str | None, A
             f" and x has shape {shape_text(data)}" if hasattr(data, "shape") else ""
         )
         if array.ndim == 2 and array.shape[1] > 1:
-            _refuse_many(what)
+            _refuse_many(what, f"shape {shape_text(array)}")
         rows, hint = f"({array.shape[0]},)", f"{what}.reshape(-1)"
         if array.ndim == 2 and array.shape[1] != 1:
             hint = f"one column, {what}[:, 0]"
