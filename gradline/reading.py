@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -104,6 +104,26 @@ class Beside(Protocol):
 B = TypeVar("B", bound=Beside)
 
 
+class _Gathering(Generic[B]):
+    """Batches, handed on to a state as chunks."""
+
+    def __init__(self, design: Design, state: B) -> None:
+        self._design = design
+        self.state = state
+
+    def take(self, start: int, batch: Batch) -> None:
+        """Take in a batch, before which `start` rows came."""
+        for part in self._design.pieces(batch):
+            found = self._design.chunk(part, start)
+            if found is not None:
+                self.state.take(start, found[0])
+            start += part.rows
+
+    def merge(self, other: Self) -> None:
+        """Take in what another has read."""
+        self.state.merge(other.state)
+
+
 def gather(
     source: Source,
     design: Design,
@@ -124,18 +144,16 @@ def gather(
         DataError: as `Design.chunks`.
     """
     shared = share_cores(source, design)
-    shown = progress(title, source.rows) if progress else nullcontext(int)
-    with blas_threads(shared.blas), shown as advance:
-
-        def take(state: B, placed: tuple[int, Batch]) -> None:
-            found = design.chunk(placed[1], placed[0])
-            if found is not None:
-                state.take(placed[0], found[0])
-            advance(placed[1].rows)
-
-        return map_merge(
-            lambda: stretches(source, design), make, take, workers=shared.readers
+    with blas_threads(shared.blas):
+        found: _Gathering[B] = read_into(
+            lambda: _Gathering(design, make()),
+            source,
+            design,
+            progress,
+            readers=shared.readers,
+            title=title,
         )
+    return found.state
 
 
 class Reading:
