@@ -269,6 +269,12 @@ def _tune(arguments: argparse.Namespace) -> int:
     return found.code
 
 
+def _lab(arguments: argparse.Namespace) -> int:
+    from gradline.cli_lab import lab_command
+
+    return lab_command(arguments, _teller(arguments))
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "sample": _sample,
@@ -276,4 +282,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "predict": _predict,
     "evaluate": _evaluate,
     "tune": _tune,
+    "lab": _lab,
 }

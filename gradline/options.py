@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_evaluate(commands)
     _add_tune(commands)
+    _add_lab(commands)
     return found
 
 
@@ -201,6 +202,14 @@ def _add_tune(commands: Any) -> None:
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file of the chosen setting")
     add("--plot", metavar="FILE", help="draw the validation curve: .png, .svg or .pdf")
+
+
+def _add_lab(commands: Any) -> None:
+    parser = _command(commands, "lab", "a web page on which you watch it learn")
+    add = parser.add_argument
+    add("--no-browser", action="store_true", help="only say the address")
+    add("--port", type=int, default=8080, help="where to listen (8080; 0: any)")
+    add("--host", default="127.0.0.1", help="on which address (127.0.0.1)")
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:

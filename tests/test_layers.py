@@ -151,6 +151,8 @@ ROWS = [
     "cli_checks",
     "cli_fit",
     "cli_tune",
+    "lab",
+    "cli_lab",
     "cli",
 ]
 
