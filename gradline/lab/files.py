@@ -14,6 +14,7 @@ Whoever computes asks for the source, and needs no more:
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -106,7 +107,6 @@ class Opened:
 def open_data(
     path: str | Path,
     *,
-    title: str | None = None,
     target: str | None = None,
     features: Sequence[str] | None = None,
     **reading: Any,
@@ -115,7 +115,6 @@ def open_data(
 
     Args:
         path: of it, or anything else that readers.open_source takes.
-        title: what pages call it; its own name unless told.
         target: the column to predict; found out if None.
         features: the columns to predict from; one is found out if None.
         **reading: delimiter, encoding, decimal of a CSV file.
@@ -124,7 +123,7 @@ def open_data(
         GradlineError: it cannot be read, or holds nothing to draw a line through.
     """
     source = open_source(path, **reading)
-    title = title or source.name
+    title = source.name
     columns = source.columns
     if len(columns) < 2:
         raise DataError(
@@ -264,8 +263,8 @@ class Files:
                 f"this page has {MOST_FILES} files open: reload it to begin anew"
             )
 
-    def add(self, opened: Opened, path: Path) -> str:
-        """Take a file; it is deleted with the page. Returns its name.
+    def add(self, opened: Opened, folder: Path) -> str:
+        """Take a file; its folder is deleted with the page. Returns its name.
 
         Raises:
             UsageError: the page is closed, or has too many.
@@ -276,7 +275,7 @@ class Files:
             self.check_room()
             name = f"file:{self._next}"
             self._next += 1
-            self._opened[name], self._own[name] = opened, path
+            self._opened[name], self._own[name] = opened, folder
         return name
 
     def close(self) -> None:
@@ -284,6 +283,5 @@ class Files:
         with self._lock:
             self._closed = True
             own, self._own, self._opened = self._own, {}, {}
-        for path in own.values():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        for folder in own.values():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -14,13 +14,16 @@ import uvicorn
 from gradline.errors import UsageError
 from gradline.lab.app import make_app
 from gradline.lab.files import Files
-from gradline.lab.rooms import Rooms
+from gradline.lab.rooms import MOST_PAGES, Rooms
 from gradline.lab.session import Session
-from gradline.lab.talk import MOST_MESSAGE
+from gradline.lab.talk import MOST_BYTES
 
 #: The first port that is tried where none is given, and how many after it.
 FIRST_PORT = 8080
 TRIED_PORTS = 100
+
+#: Connections at one time: a page needs a few.
+MOST_CONNECTIONS = 8 * MOST_PAGES
 
 #: Seconds between two pings, and for the answer to one: a page that is gone without a
 #: word (a laptop closed, a cable pulled) is let go of after both.
@@ -63,8 +66,10 @@ class _Server(uvicorn.Server):
                 make_app(host, rooms),
                 log_level="error",
                 access_log=False,
+                http="h11",  # what is tested, whatever else is installed
+                loop="asyncio",
                 ws="websockets-sansio",
-                ws_max_size=MOST_MESSAGE,
+                ws_max_size=MOST_BYTES,
                 ws_ping_interval=PING,
                 ws_ping_timeout=PING,
                 # On one machine, packing takes longer than sending (docs/lab.md).
@@ -72,6 +77,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 lifespan="off",
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=1,
             )
         )
@@ -135,14 +141,6 @@ def address_of(listener: socket.socket, host: str) -> str:
         if ipaddress.ip_address(host).is_unspecified:
             host = "::1" if ":" in host else "127.0.0.1"
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def is_open(host: str) -> bool:
-    """Whether other machines can reach what listens there."""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 def open_browser(address: str) -> None:

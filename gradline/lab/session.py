@@ -85,7 +85,7 @@ class Session:
             "certificate": self._certificate,
             "describe": self._describe,
         }
-        if kind not in handlers:
+        if not isinstance(kind, str) or kind not in handlers:
             raise UsageError(f"there is no message {kind!r:.40}")
         with self._lock:
             self._job = Job() if job is None else job

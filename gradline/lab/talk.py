@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -26,8 +27,10 @@ from gradline.lab.rooms import MOST_PAGES, Rooms
 from gradline.lab.session import Session
 from gradline.save import strict_json
 
-#: Bytes that a message may have: a thousand points moved by hand take 60 kB.
-MOST_MESSAGE = 262_144
+#: Letters that a message may have: a thousand points moved by hand take 60,000. Beyond
+#: MOST_BYTES the connection is closed before the message is there.
+MOST_MESSAGE = 250_000
+MOST_BYTES = 4_000_000
 
 #: Messages of one page that may wait, besides one setting.
 MOST_WAITING = 64
@@ -160,7 +163,8 @@ class _Page:
 
     def _tell(self, progress: dict[str, Any]) -> None:
         """Progress, from the thread that works: the newest one counts."""
-        in_loop(self._put_progress, {"id": None, **progress})
+        with suppress(RuntimeError):  # the lab is closed, and nobody listens
+            in_loop(self._put_progress, {"id": None, **progress})
 
     def _put_progress(self, progress: dict[str, Any]) -> None:
         self._progress = progress
@@ -198,6 +202,10 @@ def _parsed(text: str | None) -> dict[str, Any]:
     """A message as an object."""
     if text is None:
         raise UsageError("the message is binary: send JSON as text")
+    if len(text) > MOST_MESSAGE:
+        raise UsageError(
+            f"the message has {len(text):,} letters: {MOST_MESSAGE:,} are the most"
+        )
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):

@@ -31,6 +31,10 @@ SUFFIXES = (
     *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".npy"),
 )
 
+#: Letters of a name, each of up to four bytes; some systems take none of the odd ones.
+MOST_LETTERS = 60
+ODD = '<>:"|?*'
+
 #: Bytes of the disk that stay free.
 SPARE = 200_000_000
 
@@ -72,11 +76,12 @@ def clean_name(name: str) -> str:
         UsageError: it is no file that gradline reads.
     """
     last = re.split(r"[/\\]", name)[-1]
-    last = "".join(c for c in last if c.isprintable()).strip()[-100:]
-    if not last.lower().endswith(SUFFIXES) or last.startswith("."):
+    last = "".join(c if c.isprintable() and c not in ODD else "_" for c in last)
+    last = last.strip()[-MOST_LETTERS:].lstrip(".")
+    if not last.lower().endswith(SUFFIXES):
         raise UsageError(
-            f"the name {last!r:.60} is no data file's: give a CSV, TSV, Parquet, Arrow "
-            "or .npy file"
+            f"{last!r:.80} is no file of data by its name: give a CSV, TSV, Parquet, "
+            "Arrow or .npy file"
         )
     return last
 
@@ -86,26 +91,21 @@ async def _taken(
 ) -> dict[str, Any]:
     files.check_room()
     _check_length(request, rooms)
-    lower = title.lower()
-    suffix = next(
-        s for s in sorted(SUFFIXES, key=len, reverse=True) if lower.endswith(s)
-    )
-    path = rooms.folder() / (secrets.token_hex(8) + suffix)
+    folder = rooms.folder() / secrets.token_hex(8)
+    path = folder / title  # so that messages say the name that the page knows
     kept = False
     try:
+        folder.mkdir()
         with _made(path) as file:
             async for block in _blocks(request, rooms.most_upload):
                 await to_thread.run_sync(_write, file, block, limiter=threads)
-        opened = await to_thread.run_sync(
-            lambda: open_data(path, title=title), limiter=threads
-        )
-        name = files.add(opened, path)
+        opened = await to_thread.run_sync(open_data, path, limiter=threads)
+        name = files.add(opened, folder)
         kept = True
         return files.describe(name)
     finally:
         if not kept:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _made(path: Path) -> Any:
