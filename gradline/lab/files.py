@@ -17,8 +17,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,12 @@ import numpy as np
 from gradline.data import Batch, Column, Source, column_of
 from gradline.errors import DataError, UsageError
 from gradline.readers import open_source
+
+#: Names of files that are taken; what is in them decides how they are read.
+SUFFIXES = (
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
+    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".npy"),
+)
 
 #: Files that a page may have uploaded at one time.
 MOST_FILES = 8
@@ -231,6 +237,7 @@ class Files:
         self._opened: dict[str, Opened] = {} if given is None else {"file:1": given}
         self._own: dict[str, Path] = {}
         self._next = 2
+        self._coming = 0
         self._closed = False
         self._lock = threading.Lock()
 
@@ -252,31 +259,46 @@ class Files:
         """A file for a page, its name in `data`."""
         return {"data": name, **self[name].to_dict()}
 
-    def check_room(self) -> None:
-        """Refuse one file more than a page may have.
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Room for one more file, while it comes.
 
         Raises:
             UsageError: there are so many.
         """
-        if len(self._own) >= MOST_FILES:
-            raise UsageError(
-                f"this page has {MOST_FILES} files open: reload it to begin anew"
-            )
+        with self._lock:
+            if len(self._own) + self._coming >= MOST_FILES:
+                raise UsageError(
+                    f"this page has {MOST_FILES} files open: reload it to begin anew"
+                )
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= 1
 
     def add(self, opened: Opened, folder: Path) -> str:
         """Take a file; its folder is deleted with the page. Returns its name.
 
         Raises:
-            UsageError: the page is closed, or has too many.
+            UsageError: the page is closed.
         """
         with self._lock:
-            if self._closed:
-                raise UsageError("the page is closed")
-            self.check_room()
+            self.check_open()
             name = f"file:{self._next}"
             self._next += 1
             self._opened[name], self._own[name] = opened, folder
         return name
+
+    def check_open(self) -> None:
+        """Refuse work for a page that is gone.
+
+        Raises:
+            UsageError: it is.
+        """
+        if self._closed:
+            raise UsageError("the page is closed")
 
     def close(self) -> None:
         """Forget all files, and delete those of the page."""

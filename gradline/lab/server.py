@@ -52,19 +52,25 @@ def serve(
     listener = _listener(host, port)
     try:
         warm_up(rooms)
-        _Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
+        Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
     finally:
         listener.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which says when it accepts connections."""
+class Server(uvicorn.Server):
+    """uvicorn, which says when it accepts connections.
+
+    Args:
+        host: where it listens.
+        rooms: its pages.
+        ready: is called then.
+    """
 
     def __init__(self, host: str, rooms: Rooms, ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 make_app(host, rooms),
-                log_level="error",
+                log_level="critical",  # faults are told by guard.py and talk.py
                 access_log=False,
                 http="h11",  # what is tested, whatever else is installed
                 loop="asyncio",
@@ -101,18 +107,23 @@ def warm_up(rooms: Rooms) -> None:
 
 def _listener(host: str, port: int | None) -> socket.socket:
     if port is not None:
-        return _bound(host, port)
+        return bound(host, port)
     for tried in range(FIRST_PORT, FIRST_PORT + TRIED_PORTS):
         with suppress(_BusyError):
-            return _bound(host, tried)
-    return _bound(host, 0)
+            return bound(host, tried)
+    return bound(host, 0)
 
 
 class _BusyError(UsageError):
     """Somebody else listens there."""
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     if sys.platform != "win32":  # where it would share a port that is in use
