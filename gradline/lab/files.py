@@ -191,7 +191,7 @@ def _example(column: Column, batch: Batch) -> str:
     return ""
 
 
-def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch | None) -> str:
+def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch) -> str:
     """The column of numbers that goes best with the target in the first rows.
 
     By Pearson's correlation; where there are no numbers, the first category.
