@@ -246,6 +246,11 @@ def test_every_file_of_the_page_is_served_with_its_type(lab: Lab) -> None:
             assert headers["content-type"] == f"{kinds[file.suffix]}; charset=utf-8"
 
 
+def test_nothing_waits_for_an_acknowledgement() -> None:
+    with bound("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # so asyncio sets TCP_NODELAY
+
+
 def test_other_methods_are_refused_in_a_sentence(lab: Lab) -> None:
     status, headers, body = lab.ask("POST", "/", b"x")
     assert (status, body) == (405, b"This can only be read.")
