@@ -6,6 +6,7 @@ import { Store } from "./store.js";
 import { CodeView } from "./views/code.js";
 import { CurveView } from "./views/curve.js";
 import { DataView } from "./views/data.js";
+import { Stage } from "./views/stage.js";
 import { SurfaceView } from "./views/surface.js";
 
 const socket = new Socket({
@@ -17,10 +18,11 @@ const store = new Store(socket);
 const player = new Player(store);
 
 const at = (id) => document.getElementById(id);
-new DataView(at("data-view"), store);
-new SurfaceView(at("surface-view"), store);
-new CurveView(at("curve-view"), store);
-new CodeView(at("code-view"), store);
+const stage = new Stage(store, player);
+stage.add(new DataView(at("data-view"), store, player));
+stage.add(new SurfaceView(at("surface-view"), store, player));
+stage.add(new CurveView(at("curve-view"), store, player));
+stage.add(new CodeView(at("code-view"), store, player));
 
 at("play").addEventListener("click", () =>
   store.playing ? player.pause() : player.play(),
@@ -29,10 +31,7 @@ at("lr").addEventListener("input", (event) =>
   store.change({ lr: 10 ** Number(event.target.value) }),
 );
 
-let last = performance.now();
-function tick(now) {
-  player.tick(Math.min(0.1, (now - last) / 1000));
-  last = now;
-  requestAnimationFrame(tick);
-}
-requestAnimationFrame(tick);
+stage.start();
+
+// For tests and measurements: stage.frames counts the pictures drawn.
+window.gradlineLab = { store, player, stage };
