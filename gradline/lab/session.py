@@ -102,11 +102,19 @@ class Session:
             "data": data,
             "closed": run.closed,
             "total": run.total,
+            "per_epoch": 1,
             "diverged": run.diverged,
+            "message": None,
+            "converged": None,
+            "needed": None,
+            "mistake": None,
             "frames": frames.to_dict(),
             "limits": limits(bench.survey, setting),
             "optimum": {
                 "parameters": optimum,
+                "inner": losses[setting.standardize]
+                .inward(bench.survey.optimum)
+                .numpy(),
                 "loss": bench.survey.optimum_loss,
                 "validation": None if held is None else held.losses(optimum[None])[0],
             },
@@ -117,6 +125,7 @@ class Session:
             "surface": {
                 "axes": axes,
                 "names": [names[i] for i in axes],
+                "grid": None,
                 "raw": surface(losses[False], axes),
                 "standardised": surface(losses[True], axes),
             },
