@@ -164,32 +164,26 @@ export class CurveView {
     c.font = canvas.font(11, 500);
     c.textBaseline = "alphabetic";
     if (series.optimum !== null && plot.y(series.optimum) > plot.top) {
-      c.textAlign = "left";
+      // At the right and below: there the curve is above it, or on it.
+      c.textAlign = "right";
       c.fillStyle = canvas.colour("optimum");
       const y = plot.y(series.optimum);
+      const below = y + 16 < plot.bottom;
       if (y < plot.bottom + 1) {
-        c.fillText(`optimum ${short(series.optimum)}`, plot.left + 6, y > plot.top + 16 ? y - 5 : y + 13);
+        c.fillText(`optimum ${short(series.optimum)}`, plot.right - 4, below ? y + 13 : y - 6);
       }
     }
     const labels = [[series.training, "training", "line"]];
     if (series.validation) labels.push([series.validation, "validation", "held"]);
     else labels[0][1] = "";
-    const at = 0.62;
-    const places = [];
-    for (const [values, text, colour] of labels) {
-      if (!text) continue;
-      const i = this.placeAt(at);
-      const value = values[i];
-      if (!Number.isFinite(value)) continue;
-      places.push({ text, colour, y: plot.y(value), x: this.xOf(series.steps[i]) });
-    }
-    places.sort((a, b) => a.y - b.y);
-    places.forEach((p, k) => {
-      const upper = k === 0;
-      const y = clamp(upper ? p.y - 7 : p.y + 15, plot.top + 10, plot.bottom - 5);
+    labels.forEach(([values, text, colour], k) => {
+      const i = this.placeAt(k ? 0.72 : 0.45); // apart, however close the lines are
+      if (!text || !Number.isFinite(values[i])) return;
+      const y = plot.y(values[i]);
+      if (y < plot.top + 4) return;
       c.textAlign = "left";
-      c.fillStyle = canvas.colour(p.colour);
-      c.fillText(p.text, p.x, y);
+      c.fillStyle = canvas.colour(colour);
+      c.fillText(text, this.xOf(series.steps[i]), Math.max(y - 7, plot.top + 10));
     });
     if (run.diverged !== null && run.diverged !== undefined) this.drawDiverged(c);
     this.drawBest(c);
@@ -238,7 +232,7 @@ export class CurveView {
     c.font = canvas.font(11, 500);
     c.textAlign = x > (plot.left + plot.right) / 2 ? "right" : "left";
     const epoch = plain(Math.round((10 * series.steps[i]) / this.perEpoch) / 10);
-    c.fillText(`best at ${epoch}`, x, clamp(y + 18, plot.top + 10, plot.bottom - 4));
+    c.fillText(`best at ${epoch}`, x, clamp(y - 10, plot.top + 10, plot.bottom - 4));
   }
 
   drawWalked() {
@@ -288,7 +282,7 @@ export class CurveView {
     const wide = c.measureText(text).width;
     const right = x + wide + 16 < plot.right;
     const left = right ? x + 9 : x - 9 - wide;
-    const top = clamp(at - 11, plot.top + 8, plot.bottom - 8);
+    const top = at < plot.top + 18 ? at + 16 : at - 11;
     c.textAlign = "left";
     c.textBaseline = "middle";
     c.lineJoin = "round";
