@@ -1,6 +1,6 @@
 /* The small switches on the pictures, and the theme. */
 
-import { at, h, say } from "../dom.js";
+import { at, say } from "../dom.js";
 
 export function switches(store) {
   const box = (id, change) =>
@@ -26,17 +26,13 @@ export function switches(store) {
     at("undo-edits").hidden = !(added.length + deleted.length + Object.keys(moved).length);
   }
 
-  function axes() {
-    const names = store.run?.surface?.names;
-    const title = at("title-surface");
-    title.replaceChildren("Loss surface");
-    if (names) title.append(h("span", {}, ` over ${names[0]} and ${names[1]}`));
+  function title() {
     const few = store.data;
     if (few) say(at("title-data"), `${few.target} by ${few.features.length > 1 ? `${few.features.length} features` : few.features[0]}`);
   }
 
   store.on("view setting", draw);
-  store.on("run", axes);
+  store.on("run", title);
   draw();
 }
 
