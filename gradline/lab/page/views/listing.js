@@ -1,6 +1,6 @@
 /* The run as PyTorch code: what stands above the loop, and the five steps. Pure. */
 
-import { short } from "./ticks.js";
+import { plain, short } from "./ticks.js";
 
 const LOSSES = {
   squared: "nn.MSELoss()",
@@ -69,21 +69,27 @@ export function listing(setting, run, data) {
    gradient: (d + 1) or null; wide: whether there is room for whole names */
 export function remarks({ now, after, terms, gradient, wide }) {
   const d = terms.length;
-  const digits = wide ? 4 : 3;
-  const grads = gradient ? gradients(gradient, d, wide, digits) : "";
+  const grads = gradient ? gradients(gradient, d, wide) : "";
   const names = d > 1 ? [`weight of ${brief(terms[0])}`] : wide ? ["weight", "bias"] : ["w", "b"];
   const move = (name, i) => {
-    const before = `${name} ${short(now.inner[i], digits)}`;
-    return after ? `${before} → ${short(after.inner[i], digits)}` : before;
+    const before = `${name} ${compact(now.inner[i])}`;
+    return after ? `${before} → ${compact(after.inner[i])}` : before;
   };
   const moved = names.map(move).join("  ") + (d > 1 ? " …" : "");
   return ["", `loss ${short(now.loss)}`, "", grads, moved];
 }
 
-function gradients(gradient, d, wide, digits) {
-  if (d > 1) return `gradient ${short(Math.hypot(...gradient), digits)} long`;
+function gradients(gradient, d, wide) {
+  if (d > 1) return `gradient ${compact(Math.hypot(...gradient))} long`;
   const [w, b] = wide ? ["weight.grad", "bias.grad"] : ["∂w", "∂b"];
-  return `${w} ${short(gradient[0], digits)}  ${b} ${short(gradient[1], digits)}`;
+  return `${w} ${compact(gradient[0])}  ${b} ${compact(gradient[1])}`;
+}
+
+/* Four digits that count, but no more than four behind the point. */
+function compact(value) {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return short(value, 3);
+  return size < 0.1 ? plain(value, 4) : short(value, 4);
 }
 
 const brief = (name) => (name.length > 10 ? `${name.slice(0, 9)}…` : name);
