@@ -27,8 +27,8 @@ export function dataPanel(store) {
     share,
     words,
   );
-  const columns = h("section", { class: "dialog-body columns-part", hidden: true });
-  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, columns, h("h3", {}, "Ready made"), sets);
+  const columns = h("section", { class: "columns-part", hidden: true });
+  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, h("h3", {}, "Ready made"), sets, columns);
 
   at("open-data").addEventListener("click", () => {
     drawSets();
@@ -167,6 +167,7 @@ export function dataPanel(store) {
     }
     select.addEventListener("change", fill);
     columns.replaceChildren(
+      h("h3", {}, "Columns"),
       h("div", { class: "field" }, h("label", { for: "target" }, "Predict"), h("span", { class: "wide" }, select)),
       h("div", { class: "row" }, h("span", {}, "from"), list.length > MANY ? search : null),
       boxes,
