@@ -13,7 +13,12 @@ export class CodeView {
     this.dirty = true;
     this.rows = [];
     this.key = "";
+    this.wide = true;
     element.classList.add("code-view");
+    new ResizeObserver(() => {
+      this.wide = element.clientWidth > 600;
+      this.dirty = true;
+    }).observe(element);
     store.on("run setting", () => (this.dirty = true));
     store.on("pose", () => (this.dirty = true));
   }
@@ -52,13 +57,13 @@ export class CodeView {
     if (!run || !data || !player.pose) return false;
     this.write();
     const kind = setting.standardize ? "standardised" : "raw";
-    const names = [...data.terms.map((t) => (data.terms.length > 1 ? `w[${t}]` : "weight")), "bias"];
     const { step } = this.store;
     const last = player.line === 4 && !this.store.playing;
     const now = player.frames.get(last ? step - 1 : step) ?? player.pose;
     const after = player.frames.get(now.step + 1);
     const numbers = remarks({
-      names,
+      terms: data.terms,
+      wide: this.wide,
       gradient: now.gradient,
       now: { loss: now.loss, inner: inward(now.parameters, run.inner[kind]) },
       after: after ? { inner: inward(after.parameters, run.inner[kind]) } : null,

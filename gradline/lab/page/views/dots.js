@@ -27,7 +27,7 @@ export function makePicture(data, run, axis) {
   const count = data.y.length;
   const common = { kind, count, at, moving: kind !== "curve" };
   if (kind === "curve") {
-    const xs = data.X.map((row) => row[0]);
+    const xs = data.x ?? acrossOf(data);
     const place = (_, i) => {
       at[0] = xs[i];
       at[1] = data.y[i];
@@ -89,6 +89,16 @@ export function makePicture(data, run, axis) {
       return [xLimits[0], value(xLimits[0]), xLimits[1], value(xLimits[1])];
     },
   };
+}
+
+/* The feature itself, where the first term is a multiple of it and a constant: the first
+   of a polynomial's terms is. */
+function acrossOf({ X, curve }) {
+  const last = curve.x.length - 1;
+  const first = curve.terms[0][0];
+  const slope = (curve.x[last] - curve.x[0]) / (curve.terms[last][0] - first);
+  if (slope === 1) return X.map((row) => row[0]);
+  return X.map((row) => curve.x[0] + (row[0] - first) * slope);
 }
 
 /* At most MOST_MOVING places among `count`, evenly spread. */
