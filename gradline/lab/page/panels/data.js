@@ -22,7 +22,7 @@ export function dataPanel(store) {
   const drop = h(
     "div",
     { class: "drop", id: "drop" },
-    h("button", { type: "button", class: "strong", id: "open-file", onclick: () => chooser.click() }, "Open a file"),
+    h("button", { type: "button", class: "strong", id: "open-file", autofocus: true, onclick: () => chooser.click() }, "Open a file"),
     h("span", { class: "quiet" }, "or drop a CSV or Parquet file on this page. It stays on this machine."),
     share,
     words,
