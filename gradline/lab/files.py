@@ -166,19 +166,19 @@ def open_data(
     )
 
 
-def _first_batch(source: Source, names: list[str]) -> Batch | None:
+def _first_batch(source: Source, names: list[str]) -> Batch:
     batches: Any = source.batches(names)
     with closing(batches):
         for batch in batches:
             if batch.rows:
                 found: Batch = batch
                 return found
-    return None
+    raise DataError(f"{source.name} has no rows: give a table with two at least")
 
 
-def _example(column: Column, batch: Batch | None) -> str:
+def _example(column: Column, batch: Batch) -> str:
     """A value of a column, as text; "" where none is at hand."""
-    if batch is None or column.kind == "other":
+    if column.kind == "other":
         return ""
     with suppress(DataError):
         if column.kind == "number":
@@ -191,7 +191,7 @@ def _example(column: Column, batch: Batch | None) -> str:
     return ""
 
 
-def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch | None) -> str:
+def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch) -> str:
     """The column of numbers that goes best with the target in the first rows.
 
     By Pearson's correlation; where there are no numbers, the first category.
@@ -205,8 +205,6 @@ def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch | None)
         )
     if not numbers:
         return others[0].name
-    if batch is None:
-        return numbers[0]
     strengths = [_strength(batch, name, target) for name in numbers]
     return numbers[int(np.argmax(strengths))]
 

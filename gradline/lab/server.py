@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import subprocess
@@ -49,7 +50,7 @@ def serve(
         UsageError: the address cannot be had.
         KeyboardInterrupt: Ctrl-C has ended it.
     """
-    listener = _listener(host, port)
+    listener = listening(host, port)
     try:
         warm_up(rooms)
         Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
@@ -105,7 +106,12 @@ def warm_up(rooms: Rooms) -> None:
     session.close()
 
 
-def _listener(host: str, port: int | None) -> socket.socket:
+def listening(host: str, port: int | None) -> socket.socket:
+    """A socket on a port, or on 8080 or the next free one.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
     if port is not None:
         return bound(host, port)
     for tried in range(FIRST_PORT, FIRST_PORT + TRIED_PORTS):
@@ -133,12 +139,13 @@ def bound(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise UsageError(
                 f"--host is {host!r:.80}, which is no address of this machine: give "
                 "127.0.0.1, or 0.0.0.0 for all of them"
             ) from None
-        raise _BusyError(
+        kind = _BusyError if error.errno == errno.EADDRINUSE else UsageError
+        raise kind(
             f"cannot listen on {host}:{port} ({error.strerror}): give another --port, "
             "or --port 0 for any that is free"
         ) from None
