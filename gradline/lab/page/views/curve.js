@@ -12,6 +12,7 @@ import { lossLimits, lowest, seriesOf } from "./losses.js";
 import { plain, short } from "./ticks.js";
 
 const TITLES = { linear: "loss", log: "loss", gap: "loss above the optimum" };
+const GROW = 300; // ms between two looks at how far a loop has walked
 const FAR = 1e4; // px, beyond which a line needs no precision
 
 export class CurveView {
@@ -33,7 +34,9 @@ export class CurveView {
     const { run, view, data } = this.store;
     if (!run) return;
     const mode = TITLES[view.curve] ? view.curve : "log";
-    this.series = seriesOf(run, mode);
+    this.series = seriesOf(run, mode, this.player.history());
+    this.version = this.player.version;
+    this.since = performance.now();
     const name = `${data?.title}|${data?.target}|${mode}`;
     this.limits.aim(this.wanted(lossLimits(this.series, run.diverged)), {
       jump: name !== this.name,
@@ -56,6 +59,7 @@ export class CurveView {
       canvas.clear();
       return false;
     }
+    if (this.grown(now)) this.take();
     const moving = this.limits.move(now);
     if (moving || this.fresh || canvas.stale) this.drawLayers();
     canvas.clear();
@@ -63,6 +67,14 @@ export class CurveView {
     this.drawWalked();
     this.drawNow();
     return moving;
+  }
+
+  /* Whether a loop has walked on beyond what is drawn; looked at now and then. */
+  grown(now) {
+    const { known, version } = this.player;
+    const { steps } = this.series;
+    if (version === this.version || now - this.since < GROW) return false;
+    return known[known.length - 1] > steps[steps.length - 1];
   }
 
   xOf(step) {
@@ -130,12 +142,11 @@ export class CurveView {
   /* What each step itself saw: the loss of its minibatch. */
   drawSeen(c) {
     const { series, plot, canvas } = this;
-    const { seen } = this.store.run.frames;
+    const { seen } = series;
     if (!seen) return;
     c.fillStyle = canvas.colour("line");
     c.globalAlpha = 0.25;
-    seen.forEach((loss, i) => {
-      const value = loss === null ? NaN : series.shown(loss);
+    seen.forEach((value, i) => {
       if (Number.isFinite(value)) {
         c.fillRect(this.xOf(series.steps[i]) - 1, plot.y(value) - 1, 2, 2);
       }

@@ -4,11 +4,12 @@ import { extent } from "../maths.js";
 
 const FAR = 100; // times the first loss: more than that leaves the top of a log picture
 
-/* {mode, x: steps, training, validation, floor, optimum}: what is drawn, as drawn.
+/* {mode, steps, training, validation, floor, optimum}: what is drawn, as drawn.
 
+   frames: those that came with the run, or more: {steps, losses, validation, seen}
    mode: "linear", "log" or "gap" (to the optimum, on a logarithmic axis) */
-export function seriesOf(run, mode) {
-  const { steps, losses, validation } = run.frames;
+export function seriesOf(run, mode, frames = run.frames) {
+  const { steps, losses, validation, seen } = frames;
   const best = run.optimum.loss;
   const tiny = Math.max(Math.abs(best) * 1e-15, 1e-300);
   const shown = (loss) => {
@@ -22,6 +23,7 @@ export function seriesOf(run, mode) {
     steps,
     training: losses.map(shown),
     validation: validation && mode !== "gap" ? validation.map(shown) : null,
+    seen: seen ? seen.map((loss) => (loss === null ? NaN : shown(loss))) : null,
     optimum: mode === "gap" ? null : best,
     shown,
   };
