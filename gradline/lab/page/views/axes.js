@@ -30,8 +30,7 @@ export function scale([low, high], [from, to], log = false) {
    An axis is {limits: [low, high], title, log, labels}; labels false leaves them out. */
 export function layOut(canvas, xAxis, yAxis, { square = false, headroom = 0, room = 0 } = {}) {
   const { width, height, context } = canvas;
-  const small = width < 420;
-  const size = small ? 11 : 12;
+  const size = width < 420 ? 11 : width < 700 ? 12 : 13;
   const top = 30 + headroom;
   const bottom = height - 42;
   const right = width - 16;

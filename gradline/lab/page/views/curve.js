@@ -8,7 +8,7 @@ import { clamp, countUpTo } from "../maths.js";
 import { drawAxes, inside, layOut } from "./axes.js";
 import { Canvas } from "./canvas.js";
 import { Glide } from "./glide.js";
-import { lossLimits, lowest, seriesOf } from "./losses.js";
+import { early, lossLimits, lowest, seriesOf } from "./losses.js";
 import { plain, short } from "./ticks.js";
 
 const TITLES = { linear: "loss", log: "loss", gap: "loss above the optimum" };
@@ -83,9 +83,9 @@ export class CurveView {
 
   drawLayers() {
     const { canvas, faint, strong, series } = this;
-    const { run, view } = this.store;
+    const { run } = this.store;
     canvas.stale = this.fresh = false;
-    this.logX = Boolean(view.logx);
+    this.logX = early(series, run.total);
     const end = Math.max(1, run.total) / this.perEpoch;
     const limits = series.log ? this.limits.now.map((v) => 10 ** v) : this.limits.now;
     this.plot = layOut(
@@ -93,7 +93,7 @@ export class CurveView {
       {
         limits: this.logX ? [0.5 / this.perEpoch, end] : [0, end],
         log: this.logX,
-        title: "epoch",
+        title: this.logX ? "epoch, logarithmic" : "epoch",
       },
       { limits, title: TITLES[series.mode], log: series.log },
     );

@@ -58,6 +58,16 @@ function rounded(value, side) {
   return power * (share >= 5 ? 5 : share >= 2 ? 2 : 1);
 }
 
+/* Whether all that happens does so in the first hundredth of a long run: then a linear
+   axis of steps would show a wall and a floor. */
+export function early({ steps, training }, total) {
+  if (total < 1000) return false;
+  const logs = training.map((v) => (v > 0 ? Math.log(v) : NaN));
+  const [low, high] = extent(logs);
+  const at = logs.findIndex((v) => v < low + 0.1 * (high - low));
+  return at >= 0 && steps[at] < total / 100;
+}
+
 /* Place of the least finite value; null where there is none. */
 export function lowest(values) {
   let best = null;
