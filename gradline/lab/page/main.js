@@ -2,6 +2,7 @@
 
 import { keys } from "./controls/keys.js";
 import { options } from "./controls/options.js";
+import { picture } from "./controls/picture.js";
 import { switches, theme } from "./controls/switches.js";
 import { transport } from "./controls/transport.js";
 import { at, say, settle } from "./dom.js";
@@ -34,6 +35,7 @@ const stage = new Stage(store, player);
 theme(store);
 options(store, at("controls"));
 switches(store);
+picture(store);
 transport(store, player);
 keys(store, player);
 status(store);

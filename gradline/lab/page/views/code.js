@@ -13,10 +13,12 @@ export class CodeView {
     this.dirty = true;
     this.rows = [];
     this.key = "";
-    this.wide = true;
+    this.wide = true; // room for whole names beside the code
+    this.room = 62; // letters in a line
     element.classList.add("code-view");
     new ResizeObserver(() => {
       this.wide = element.clientWidth > 600;
+      this.room = Math.floor(element.clientWidth / 8.2) - 2;
       this.dirty = true;
     }).observe(element);
     store.on("run setting", () => (this.dirty = true));
@@ -26,7 +28,7 @@ export class CodeView {
   /* Write the lines; again only where one of them reads differently. */
   write() {
     const { setting, run, data } = this.store;
-    const lines = listing(setting, run, data);
+    const lines = listing(setting, run, data, this.room);
     const wrong = run.mistake?.wrong ?? null;
     const key = JSON.stringify([lines, wrong]);
     if (key === this.key) return;

@@ -195,7 +195,7 @@ export class CurveView {
     const wide = c.measureText(text).width;
     let first = null;
     for (const [x, y] of places) {
-      for (const line of [y - 6, y + 14]) {
+      for (const line of [y - 6, y + 14, y - 20, y - 34]) {
         const box = [Math.min(x, plot.right - wide), line - 10, wide, 13];
         first ??= box;
         if (line < plot.top + 8 || line > plot.bottom - 3 || this.covers(box)) continue;

@@ -1,8 +1,8 @@
 /* Which picture the data view shows, and where its dots are. Pure.
 
    One feature: the feature across, the target up, and the curve.
-   Several: "predicted", what the model says against what is so; or one term, by its
-   name, across, and up what the other terms leave of the target (each taken less its
+   Several: "predicted" (axis 0), what the model says against what is so; or one term
+   (axis 1, 2, ...) across, and up what the other terms leave of the target (each taken less its
    mean, so that the picture stays in place while they change).
 
    makePicture(data, run, axis) -> {
@@ -18,7 +18,7 @@ export const MOST_MOVING = 1500; // dots that are drawn anew for each picture
 export function kindOf(data, axis) {
   if (data.curve && data.terms.length >= 1) return "curve";
   if (data.terms.length === 1) return "term";
-  return axis && data.terms.includes(axis) ? "term" : "predicted";
+  return axis >= 1 && axis <= data.terms.length ? "term" : "predicted";
 }
 
 export function makePicture(data, run, axis) {
@@ -59,7 +59,7 @@ export function makePicture(data, run, axis) {
       ends: () => [limits[0], limits[0], limits[1], limits[1]],
     };
   }
-  const j = Math.max(0, data.terms.indexOf(axis));
+  const j = Math.max(0, (axis || 1) - 1);
   const d = data.terms.length;
   const means = data.terms.map((_, k) => mean(data.X, k));
   const place = (parameters, i) => {

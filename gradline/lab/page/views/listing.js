@@ -8,8 +8,6 @@ const LOSSES = {
   absolute: "nn.L1Loss()",
 };
 
-const WIDE = 62; // letters, beyond which a call takes two lines
-
 export const STEPS = [
   ["prediction = model(x)", "forward: predict with the parameters as they are"],
   ["loss = loss_fn(prediction, y)", "loss: how far off, as one number"],
@@ -36,8 +34,8 @@ export function optimizerOf(setting) {
   return `torch.optim.${setting.optimizer}(model.parameters(), ${given.join(", ")})`;
 }
 
-/* Lines of code: [{text, indent, step: 0 to 4 or null}]. */
-export function listing(setting, run, data) {
+/* Lines of code: [{text, indent, step: 0 to 4 or null}]; room: letters in a line. */
+export function listing(setting, run, data, room = 62) {
   const d = data.terms.length;
   const lines = [];
   const add = (text, indent = 0, step = null) => lines.push({ text, indent, step });
@@ -45,7 +43,7 @@ export function listing(setting, run, data) {
   add(`model = nn.Linear(${d}, 1)`);
   add(`loss_fn = ${LOSSES[setting.loss] ?? LOSSES.squared}`);
   const optimizer = `optimizer = ${optimizerOf(setting)}`;
-  if (optimizer.length <= WIDE) add(optimizer);
+  if (optimizer.length <= room) add(optimizer);
   else {
     const [call, rest] = optimizer.split("(model.parameters(), ");
     add(`${call}(`);
