@@ -71,6 +71,7 @@ const linked = restore();
 
 store.on("run", () => {
   at("nothing").hidden = true;
+  if (linked && store.run.run === 1 && store.run.mistake) side.show("gallery");
   if (wanted !== null) {
     player.seek(wanted);
     wanted = null;

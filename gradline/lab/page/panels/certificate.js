@@ -22,9 +22,11 @@ export function certificate(store) {
       return h("div", {}, h("dt", {}, label), cells[name]);
     }),
   );
-  const result = h("span", { id: "proof-words", class: "quiet", role: "status" });
+  const note = h("p", { class: "note quiet", hidden: true });
+  const result = h("p", { id: "proof-words", class: "note quiet", role: "status" });
   const prove = h("button", { type: "button", class: "textual", id: "proof", onclick: check }, "Check with PyTorch");
-  at("certificate").querySelector(".words").append(h("p", { class: "proof" }, prove, result));
+  at("certificate").querySelector(".words").append(note, result);
+  at("certificate").querySelector(".title").append(prove);
 
   let asking = false;
   const ask = throttle(200, async () => {
@@ -75,6 +77,8 @@ export function certificate(store) {
     say(cells.digits, show(c?.digits));
     say(cells.validation, frame.validation === null ? "–" : show(frame.validation, 4));
     const [word, tone, text] = verdict(store, relative);
+    note.hidden = !run.message || run.message === text;
+    say(note, run.message ?? "");
     const badge = at("certificate-badge");
     say(badge, word);
     badge.dataset.tone = tone;

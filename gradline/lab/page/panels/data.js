@@ -100,7 +100,7 @@ export function dataPanel(store) {
             onclick: async () => {
               if (d.pick) return d.pick();
               dialog.close();
-              await store.choose(d.name, d.drawn ? {} : { standardize: true, lr: 0.1 });
+              await store.choose(d.name, d.name === "line" ? {} : { standardize: true, lr: 0.1 });
             },
           },
           h("b", {}, d.title),

@@ -38,8 +38,6 @@ export function status(store) {
       const { what, rows } = store.progress;
       return ["progress", rows ? `${what}: ${whole(rows)} rows` : `${what}…`];
     }
-    const { run } = store;
-    if (run?.message && !diverges(run)) return ["note", run.message];
     return null;
   }
 
