@@ -93,6 +93,7 @@ export class CurveView {
       {
         limits: this.logX ? [0.5 / this.perEpoch, end] : [0, end],
         log: this.logX,
+        whole: true,
         title: this.logX ? "epoch, logarithmic" : "epoch",
       },
       { limits, title: TITLES[series.mode], log: series.log },
@@ -251,7 +252,10 @@ export class CurveView {
     const { series, plot, canvas } = this;
     const i = series.training.findIndex((v) => Number.isFinite(v) && plot.y(v) < plot.top);
     if (i < 0) return;
-    const x = clamp(this.xOf(series.steps[i]), plot.left + 8, plot.right - 8);
+    const [x1, x2] = [Math.max(0, i - 1), i].map((k) => this.xOf(series.steps[k]));
+    const [y1, y2] = [Math.max(0, i - 1), i].map((k) => plot.y(series.training[k]));
+    const over = x1 + ((x2 - x1) * (plot.top - y1)) / (y2 - y1 || 1);
+    const x = clamp(over, plot.left + 8, plot.right - 8);
     c.fillStyle = canvas.colour("bad");
     c.beginPath();
     c.moveTo(x, plot.top - 8);
