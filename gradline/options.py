@@ -27,6 +27,7 @@ _EPILOG = """examples:
   gradline predict model.safetensors new.csv         predictions.csv
   gradline evaluate model.safetensors test.csv       R², RMSE, MAE
   gradline tune flights.csv --target delay           search settings, test the best
+  gradline report flights.csv --target delay         one HTML file to send or print
 
 gradline COMMAND --help says more."""
 
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_evaluate(commands)
     _add_tune(commands)
+    _add_report(commands)
     return found
 
 
@@ -111,14 +113,7 @@ def _add_fit(commands: Any) -> None:
     add_batches(parser)
     add_loss(parser)
     add_penalty(parser)
-    add(
-        "--cov",
-        type=_cov,
-        default="classic",
-        metavar="KIND",
-        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
-        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
-    )
+    _add_cov(parser)
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
@@ -201,6 +196,50 @@ def _add_tune(commands: Any) -> None:
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file of the chosen setting")
     add("--plot", metavar="FILE", help="draw the validation curve: .png, .svg or .pdf")
+
+
+def _add_report(commands: Any) -> None:
+    parser = _command(
+        commands, "report", "all there is to know of a fit, in one HTML file"
+    )
+    add = parser.add_argument
+    add(
+        "data",
+        metavar="MODEL|DATA",
+        help=f"a model file that fit saved (.safetensors), or data to fit: {_DATA}",
+    )
+    add(
+        "--data",
+        metavar="FILE",
+        dest="rows",
+        help="with a model: the rows it was fitted on, for the pictures of residuals",
+    )
+    add_columns(parser)
+    _add_method(parser)
+    add_split(parser)
+    add(
+        "--score-test",
+        action="store_true",
+        help="score the test part too: once, for the fit that you have settled on",
+    )
+    add_descent(parser)
+    add_batches(parser)
+    add_loss(parser)
+    add_penalty(parser)
+    _add_cov(parser)
+    _add_reading(parser)
+    _add_output(parser, "report.html", "the report")
+
+
+def _add_cov(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cov",
+        type=_cov,
+        default="classic",
+        metavar="KIND",
+        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
+        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
+    )
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:

@@ -143,6 +143,7 @@ ROWS = [
     "terminal",
     "leaderboard",
     "plots",
+    "report",
     "lesson",
     "demo",
     "fitflags",
@@ -151,6 +152,7 @@ ROWS = [
     "cli_checks",
     "cli_fit",
     "cli_tune",
+    "cli_report",
     "cli",
 ]
 
@@ -162,6 +164,7 @@ LAZY_UPWARD = {
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("faces", "plots"),
+    ("faces", "report"),
     ("faces", "retrace"),
     ("faces", "save"),
     ("faces", "surface"),
