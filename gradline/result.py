@@ -450,7 +450,8 @@ class Fit(Faces):
         known = {} if self._exam is None else self._exam.known
         train = self.metrics.named("train")
         train.origin = not self.design.intercept
-        return {"train": train} | known | self.__dict__.get("_told", {})
+        told: dict[str, Scores] = self.__dict__.get("_told", {})
+        return {"train": train} | known | told
 
     def _scores_of(self, part: str | None, y: Any, reading: dict[str, Any]) -> Scores:
         """The scores of a part of the fit's own data."""

@@ -6,15 +6,16 @@ are put together in pairs until it does not. So the counts are those of the rows
 themselves, and the same however the rows are cut and in whatever order they come.
 
 `smooth` draws a trend through such cells: at each place a straight line is fitted to
-the nearest two thirds of the rows, weighted by Cleveland's tricube, as R's lowess
-without its robustness steps.
+the nearest two thirds of the rows, weighted by Cleveland's tricube, and three times
+again with less weight on cells far from the trend, as R's lowess.
 
-Source: Cleveland, "Robust locally weighted regression and smoothing scatterplots", 1979.
+Source: Cleveland, "Robust locally weighted regression", 1979.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,9 @@ class Axis:
         self.power, self.first = 0, 0
 
     def stretch(self, values: Array) -> tuple[int, int]:
-        """Make room for values; returns by how many powers, and how many cells, older
-        counts move: cell i becomes cell ((i + old first) >> powers) - new first.
+        """Make room for values; returns the powers that cells grow by, and `first`.
+
+        Cell i becomes cell ((i + old first) >> powers) - new first.
         """
         before, first, seen = self.power, self.first, self.high >= self.low
         if len(values):
@@ -73,8 +75,9 @@ class Axis:
     def edges(self) -> Array:
         """Where cells begin, and the last one ends, (most + 1,)."""
         if self.fixed:
-            return np.arange(self.most + 1) - 0.5
-        return np.ldexp(np.arange(self.most + 1.0) + self.first, self.power)
+            return np.arange(self.most + 1.0) - 0.5
+        edges: Array = np.ldexp(np.arange(self.most + 1.0) + self.first, self.power)
+        return edges
 
 
 class Grid:
@@ -90,7 +93,7 @@ class Grid:
 
     def add(self, x: Array, y: Array) -> None:
         """Count rows, (rows,) each."""
-        old = self.counts
+        old: Any = self.counts
         for side, (axis, values) in enumerate(((self.x, x), (self.y, y))):
             first = axis.first
             powers, _ = axis.stretch(values)
@@ -122,7 +125,7 @@ class Line:
 
     @property
     def filled(self) -> Array:
-        """Cells with rows: count, mean of x, and means of the values, (2 + k, cells)."""
+        """Cells with rows: count, mean of x, means of the values: (2 + k, cells)."""
         found = self.sums[:, self.sums[0] > 0]
         found = np.concatenate([found[:1], found[1:] / found[0]])
         return np.asarray(found)
@@ -133,10 +136,10 @@ class Line:
         edges = self.x.edges
         total = np.concatenate([[0.0], np.cumsum(count)])
         found = np.interp(shares * total[-1], total, edges)
-        return np.clip(found, self.x.low, self.x.high)
+        return np.asarray(np.clip(found, self.x.low, self.x.high))
 
 
-def _moved(old: Array, side: int, first: int, powers: int, now: int) -> Array:
+def _moved(old: Any, side: int, first: int, powers: int, now: int) -> Any:
     """Counts by the new cells of one side."""
     if powers == 0 and first == now:
         return old
@@ -152,36 +155,63 @@ def _moved(old: Array, side: int, first: int, powers: int, now: int) -> Array:
     return new
 
 
-def smooth(
-    count: Array, x: Array, y: Array, at: Array, share: float = 2 / 3
-) -> Array:
+def smooth(count: Array, x: Array, y: Array, at: Array, share: float = 2 / 3) -> Array:
     """A trend through cells, or through points of count 1, at these places.
 
     Args:
         count: rows of each, (m,).
         x: their mean x, (m,), ascending.
         y: their mean y, (m,).
-        at: where, (k,).
+        at: where, (k,), ascending.
         share: of the rows that each place looks at.
 
     Returns:
         (k,).
     """
-    wanted = min(count.sum(), max(share * count.sum(), 3.0))
+    found = _local(count, x, y, at, share)
+    for _ in range(3):  # rows far from the trend count less and less
+        off = np.abs(y - np.interp(x, at, found))
+        middle = _median(off, count)
+        if middle <= 1e-12 * max(float(off.max()), 1e-300):
+            break
+        weight = np.square(np.clip(1 - np.square(off / (6 * middle)), 0, None))
+        found = _local(count, x, y, at, share, weight)
+    return found
+
+
+def _median(values: Array, count: Array) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(count[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _local(
+    count: Array,
+    x: Array,
+    y: Array,
+    at: Array,
+    share: float,
+    trust: Array | None = None,
+) -> Array:
+    """Straight lines through the nearest rows, at each place."""
+    total = float(count.sum())
+    wanted = min(total, max(share * total, 3.0)) * (1 - 1e-12)
+    trusted = count if trust is None else count * trust
     found = np.empty(len(at))
     for i, place in enumerate(at):
         off = np.abs(x - place)
         order = np.argsort(off, kind="stable")
-        reach = int(np.searchsorted(np.cumsum(count[order]), wanted * (1 - 1e-12)))
-        h = off[order[min(reach, len(x) - 1)]] * (1 + 1e-9)
-        if h <= 0:
-            near = off <= 0
-            found[i] = np.average(y[near], weights=count[near])
-            continue
-        w = count * np.clip(1 - (off / h) ** 3, 0, None) ** 3
-        total = w.sum()
-        xm, ym = w @ x / total, w @ y / total
-        spread = w @ (x - xm) ** 2
-        slope = w @ ((x - xm) * (y - ym)) / spread if spread > 1e-12 * total * h * h else 0
+        reach = int(np.searchsorted(np.cumsum(count[order]), wanted))
+        h = float(off[order[min(reach, len(x) - 1)]]) * (1 + 1e-9)
+        near = np.clip(1 - (off / h) ** 3, 0, None) ** 3 if h > 0 else 1.0 * (off <= 0)
+        w = trusted * near
+        if not w.any():
+            w = count * near
+        mass = w.sum()
+        xm, ym = w @ x / mass, w @ y / mass
+        spread = w @ np.square(x - xm)
+        slope = 0.0
+        if spread > 1e-12 * mass * h * h:
+            slope = w @ ((x - xm) * (y - ym)) / spread
         found[i] = ym + slope * (place - xm)
     return found

@@ -26,7 +26,7 @@ from gradline.report.residuals import (
     STANDARD,
     Seen,
 )
-from gradline.report.svg import Frame, limits
+from gradline.report.svg import LARGE, Frame, limits
 from gradline.report.ticks import said
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def fit_picture(fit: Fit, seen: Seen) -> Picture:
     x, y = _range(seen.picture.x), _range(seen.picture.y)
     if numeric:
         name = seen.panels[0].name
-        frame = Frame(x, y, (name, target))
+        frame = Frame(x, y, (name, target), size=LARGE)
         known = None if seen.rows is None else seen.values[0][0]
         _rows(frame, seen.picture, known, _column(seen, ACTUAL))
         at = np.linspace(*x, 240)
@@ -70,11 +70,13 @@ def fit_picture(fit: Fit, seen: Seen) -> Picture:
         if drawn is not None:
             frame.line(at, drawn, "fit")
         title = "The fit"
-        caption = f"The line is the prediction of {short(target)} at each {short(name)}."
+        caption = (
+            f"The line is the prediction of {short(target)} at each {short(name)}."
+        )
         about = f"{seen.count:,} rows of {target} against {name}, and the fitted line."
         return Picture(frame.svg(title, about, "fit"), title, caption + _many(seen))
     both = min(x[0], y[0]), max(x[1], y[1])
-    frame = Frame(both, both, (f"predicted {target}", f"actual {target}"))
+    frame = Frame(both, both, (f"predicted {target}", f"actual {target}"), size=LARGE)
     _rows(frame, seen.picture, _column(seen, FITTED), _column(seen, ACTUAL))
     frame.line(np.array(both), np.array(both), "known")
     title = "Actual against predicted"
@@ -165,7 +167,8 @@ def _scale(fit: Fit, seen: Seen) -> Picture:
     frame.line(at, trend, "trend")
     title = "Scale-location"
     about = (
-        f"The trend of the size of the residuals goes from {said(float(trend.min()), 3)}"
+        "The trend of the size of the residuals goes from "
+        f"{said(float(trend.min()), 3)}"
         f" to {said(float(trend.max()), 3)}."
     )
     caption = (
@@ -191,7 +194,7 @@ def _leverage(seen: Seen) -> Picture:
         if inside.any():
             i = int(np.flatnonzero(inside)[-1])
             frame.say(float(h[i]), float(edge[i]), f"{distance:g}", "tag cook")
-    at, trend = _trend(seen.by_lever, 2)
+    at, trend = _trend(seen.by_lever, 2, 0.03)
     frame.line(at, trend, "trend")
     _name_rows(frame, seen, LEVERAGE, STANDARD, COOK)
     title = "Residuals against leverage"
@@ -255,11 +258,9 @@ def _strips(
         there = x >= 0
         # Golden steps: as even as a grid and without its rows.
         beside = (np.arange(len(x)) * 0.6180339887) % 1 - 0.5
-        frame.points(
-            x[there] + 0.56 * beside[there], y[there], "dot" + size_of(len(x))
-        )
+        frame.points(x[there] + 0.56 * beside[there], y[there], "dot" + size_of(len(x)))
     else:
-        frame.density(grid)
+        frame.density(grid, narrower=0.24)
     for _, at, component, mean in cells.T:
         ends = np.array([at - 0.36, at + 0.36])
         if own:
@@ -302,10 +303,18 @@ def _range(axis: object) -> tuple[float, float]:
     return limits(np.array([axis.low, axis.high]))  # type: ignore[attr-defined]
 
 
-def _trend(line: Line, which: int) -> tuple[Array, Array]:
-    """The trend of a sum's mean over x."""
+def _trend(line: Line, which: int, spare: float = 0.0) -> tuple[Array, Array]:
+    """The trend of a sum's mean over x, where there are rows enough for one.
+
+    It ends before the outermost rows, which alone would turn it.
+    """
     cells = line.filled
-    at = np.linspace(cells[1, 0], cells[1, -1], TREND)
+    total = float(cells[0].sum())
+    ends = np.array([0.0, 1.0])
+    if total > 20:
+        ends = np.array([max(2 / total, spare / 10), 1 - max(2 / total, spare)])
+    low, high = line.quantiles(ends)
+    at = np.linspace(low, high, TREND) if high > low else cells[1, [0, -1]]
     return at, smooth(cells[0], cells[1], cells[which], at)
 
 

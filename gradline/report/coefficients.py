@@ -61,9 +61,7 @@ def effects(fit: Fit, X: Array) -> Effects:
     return Effects(size, np.argsort(-moved, kind="stable").tolist())
 
 
-def coefficient_table(
-    fit: Fit, inference: Inference | None, found: Effects
-) -> Markup:
+def coefficient_table(fit: Fit, inference: Inference | None, found: Effects) -> Markup:
     """The table; more terms than MOST are cut to those of the largest effect."""
     terms = list(fit.coefficients)
     shown = sorted(found.order[:MOST])
@@ -76,12 +74,22 @@ def coefficient_table(
     heads = ["term", "coefficient"]
     if inference is not None:
         heads += ["std. error", "t", "p", f"{100 * inference.level:g}% interval"]
-    head = [el("th", h, scope="col", class_=None if i == 0 else "n") for i, h in enumerate(heads)]
+    head = [
+        el("th", h, scope="col", class_=None if i == 0 else "n")
+        for i, h in enumerate(heads)
+    ]
     if drawn.fine:
         head.append(el("th", drawn.head(), scope="col", class_="drawn"))
     rows = []
     for name, value, place in zip(names, values, places, strict=True):
-        cells = [el("th", short(name, 40), scope="row", title=name if len(name) > 40 and len(name) < 200 else None)]
+        cells = [
+            el(
+                "th",
+                short(name, 40),
+                scope="row",
+                title=name if len(name) > 40 and len(name) < 200 else None,
+            )
+        ]
         cells.append(el("td", said(float(value), 5), class_="n"))
         if inference is not None:
             low, high = inference.intervals[name]
@@ -89,14 +97,22 @@ def coefficient_table(
             cells += [
                 el("td", said(inference.standard_errors[name], 3), class_="n"),
                 el("td", t_value(inference.t[name]).replace("-", "−"), class_="n"),
-                el("td", p_value(p), " ", el("span", stars(p), class_="stars"), class_="n"),
+                el(
+                    "td",
+                    p_value(p),
+                    " ",
+                    el("span", stars(p), class_="stars"),
+                    class_="n",
+                ),
                 el("td", f"{said(low, 4)} to {said(high, 4)}", class_="n"),
             ]
         if drawn.fine:
             cells.append(el("td", drawn.row(name, place), class_="drawn"))
         rows.append(el("tr", *cells))
     caption = _caption(fit, inference, len(terms) - len(shown), drawn)
-    table = el("table", el("thead", el("tr", *head)), el("tbody", *rows), class_="terms")
+    table = el(
+        "table", el("thead", el("tr", *head)), el("tbody", *rows), class_="terms"
+    )
     return el("div", table, el("p", *caption, class_="note"), class_="wide")
 
 
@@ -162,7 +178,13 @@ class _Scale:
         return el(
             "span",
             el("span", name, class_="what"),
-            el("svg", *words, viewBox=f"0 0 {WIDE} 18", aria_hidden="true", class_="row"),
+            el(
+                "svg",
+                *words,
+                viewBox=f"0 0 {WIDE} 18",
+                aria_hidden="true",
+                class_="row",
+            ),
         )
 
     def row(self, name: str, place: int) -> Markup:
@@ -177,7 +199,9 @@ class _Scale:
             if len(ends) == 3:
                 a, b = (f"{self.at(v):.1f}" for v in (ends[0], ends[2]))
                 about += f", {said(ends[0], 3)} to {said(ends[2], 3)}"
-                parts.append(el("line", x1=a, x2=b, y1=TALL / 2, y2=TALL / 2, class_="bar"))
+                parts.append(
+                    el("line", x1=a, x2=b, y1=TALL / 2, y2=TALL / 2, class_="bar")
+                )
             parts.append(el("circle", cx=f"{self.at(middle):.1f}", cy=TALL / 2, r=3.2))
         if place < 0:
             return Markup("")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradline.data import Array
+from gradline.data import Array, Codes
 from gradline.errors import GradlineError
 from gradline.paraboloid import LossSurface, rise
 from gradline.report.charts import Picture
 from gradline.report.markup import short
-from gradline.report.svg import Frame, limits
+from gradline.report.svg import LARGE, Frame, limits
 from gradline.report.ticks import said
 
 if TYPE_CHECKING:
@@ -67,20 +67,26 @@ def loss_pictures(fit: Fit) -> list[Picture]:
     if fit.certificate.bound == "exact" and fine.sum() > 2:
         low, high = float(gap[fine].min()), float(gap[fine].max())
         frame = Frame(
-            (0.0, last), (low / 1.5, high * 1.5), ("epoch", "above the optimum"), log=True
+            (0.0, last),
+            (low / 1.5, high * 1.5),
+            ("epoch", "above the optimum"),
+            log=True,
         )
         frame.line(epochs[fine], gap[fine], "fit")
         title = "Gap to the optimum"
         about = f"From {said(high, 3)} to {said(low, 3)} above the smallest loss."
-        caption = "How far above the smallest loss there is. A straight line: each epoch takes the same share of the gap."
+        caption = (
+            "How far above the smallest loss there is. A straight line: each "
+            "epoch takes the same share of the gap."
+        )
         found.append(Picture(frame.svg(title, about, "gap"), title, caption))
     return found
 
 
-def _some(count: int) -> Array:
+def _some(count: int) -> Codes:
     """Which epochs are drawn."""
     if count <= 2 * EPOCHS:
-        return np.arange(count)
+        return np.arange(count, dtype=np.int64)
     even = np.linspace(0, count - 1, EPOCHS)
     early = np.geomspace(1, count - 1, EPOCHS)
     return np.unique(np.rint(np.concatenate([even, early])).astype(np.int64))
@@ -94,7 +100,7 @@ def surface_picture(fit: Fit, pair: tuple[str, str]) -> Picture | None:
         return None
     x, y = _ends(surface.x), _ends(surface.y)
     names = [_axis(name) for name in surface.names]
-    frame = Frame(x, y, (names[0], names[1]), size=(560, 400))
+    frame = Frame(x, y, (names[0], names[1]), size=LARGE)
     rings = _rings(surface)
     drawn = len(rings)
     for place, gap in enumerate(reversed(rings)):
@@ -118,7 +124,8 @@ def surface_picture(fit: Fit, pair: tuple[str, str]) -> Picture | None:
     caption += "Long, narrow rings make descent slow; the condition number says how."
     a, b = surface.centre
     about = (
-        f"The loss over {short(pair[0])} and {short(pair[1])} is least at {said(a)} and "
+        f"The loss over {short(pair[0])} and {short(pair[1])} is least at "
+        f"{said(a)} and "
         f"{said(b)}."
     )
     return Picture(frame.svg(title, about, "surface"), title, caption)
@@ -131,7 +138,9 @@ def _axis(name: str) -> str:
 def _ends(values: Array) -> tuple[float, float]:
     low, high = float(values[0]), float(values[-1])
     air = 1e-10 * max(abs(low), abs(high))
-    return (low, high) if high - low > air else (low - air - 1e-300, high + air + 1e-300)
+    return (
+        (low, high) if high - low > air else (low - air - 1e-300, high + air + 1e-300)
+    )
 
 
 def _rings(surface: LossSurface) -> list[float]:

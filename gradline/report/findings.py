@@ -34,7 +34,7 @@ from gradline.distributions import t_two_sided
 from gradline.errors import Status
 from gradline.report.markup import short
 from gradline.report.panels import owners
-from gradline.report.residuals import COOK, FITTED, PLACE, RESIDUAL, STANDARD, Seen
+from gradline.report.residuals import COOK, PLACE, STANDARD, Seen
 from gradline.report.ticks import said
 
 if TYPE_CHECKING:
@@ -118,7 +118,10 @@ def _design(fit: Fit) -> list[Finding]:
         found.append(Finding("few_rows", "know", text, advice))
     every = fit.rows + fit.dropped
     if fit.dropped > 0.05 * every:
-        text = f"{fit.dropped:,} of {every:,} rows ({fit.dropped / every:.0%}) were incomplete and are left out."
+        text = (
+            f"{fit.dropped:,} of {every:,} rows ({fit.dropped / every:.0%}) were "
+            "incomplete and are left out."
+        )
         advice = "Ask why they are: rows that are missing for a reason bend the answer."
         found.append(Finding("rows_left_out", "know", text, advice))
     if fit.no_inference is None and c.rank == c.columns and len(fit.coefficients) > 1:
@@ -129,15 +132,24 @@ def _design(fit: Fit) -> list[Finding]:
 def _collinear(fit: Fit) -> list[Finding]:
     """Terms that others explain; those of one feature, or of products, are meant to."""
     of = owners(fit.design)
-    single = [i for i, columns in enumerate(of) if sum(set(columns) <= set(o) or set(o) <= set(columns) for o in of) == 1]
+    single = [
+        i
+        for i, columns in enumerate(of)
+        if sum(set(columns) <= set(o) or set(o) <= set(columns) for o in of) == 1
+    ]
     vif = inflation(fit)
     high = sorted((i for i in single if vif[i] > 10), key=lambda i: -vif[i])
     condition = fit.certificate.condition
     if not high and not (condition > 30 and len(single) == len(of)):
         return []
     names = list(fit.coefficients)
-    told = ", ".join(f"{short(names[i])} (VIF {said(float(vif[i]), 3)})" for i in high[:4])
-    text = f"Features say nearly the same: condition {said(condition, 3)}, from 30 on it hurts"
+    told = ", ".join(
+        f"{short(names[i])} (VIF {said(float(vif[i]), 3)})" for i in high[:4]
+    )
+    text = (
+        f"Features say nearly the same: condition {said(condition, 3)}, from 30 "
+        "on it hurts"
+    )
     text += f"; {told}" if told else ""
     advice = (
         "Leave out one of them, or read them together: their coefficients trade off "
@@ -174,12 +186,24 @@ def _influence(seen: Seen) -> list[Finding]:
     if len(pulling) and seen.df > 1:
         pulling = pulling[np.argsort(-pulling[:, COOK])]
         told = _named(pulling)
-        text = f"{told}: Cook's distance {said(float(pulling[0, COOK]), 3)}, over 1. Without such a row the coefficients are others."
-        advice = "Check it for a mistake; fit without it and compare; or loss='huber' (--loss huber)."
+        text = (
+            f"{told}: Cook's distance {said(float(pulling[0, COOK]), 3)}, over 1. "
+            "Without such a row the coefficients are others."
+        )
+        advice = (
+            "Check it for a mistake; fit without it and compare; or loss='huber' "
+            "(--loss huber)."
+        )
         found.append(Finding("influential", "act", text, advice))
     if seen.alone:
-        text = f"{seen.alone:,} row{'s' * (seen.alone > 1)} with leverage 1: each determines a coefficient alone, such as the only row of a level."
-        advice = "Put rare levels together, or leave those rows out: nothing is learned from them about the rest."
+        text = (
+            f"{seen.alone:,} row{'s' * (seen.alone > 1)} with leverage 1: each "
+            "determines a coefficient alone, such as the only row of a level."
+        )
+        advice = (
+            "Put rare levels together, or leave those rows out: nothing is "
+            "learned from them about the rest."
+        )
         found.append(Finding("alone", "look", text, advice))
     if seen.df > 2 and seen.moments[0] > 0:
         z = rows[:, STANDARD]
@@ -189,8 +213,15 @@ def _influence(seen: Seen) -> list[Finding]:
         out = rows[p < 0.01]
         if len(out):
             out = out[np.argsort(-np.abs(out[:, STANDARD]))]
-            text = f"{_named(out)}: further from the line than chance allows ({said(float(abs(out[0, STANDARD])), 3)} standard errors; p below 0.01 for the largest of {seen.count:,})."
-            advice = "Look at those rows first: a slip of the pen, another unit, another kind of case?"
+            text = (
+                f"{_named(out)}: further from the line than chance allows "
+                f"({said(float(abs(out[0, STANDARD])), 3)} standard errors; p "
+                f"below 0.01 for the largest of {seen.count:,})."
+            )
+            advice = (
+                "Look at those rows first: a slip of the pen, another unit, "
+                "another kind of case?"
+            )
             found.append(Finding("outlier", "look", text, advice))
     return found
 
@@ -218,13 +249,26 @@ def _bends(seen: Seen) -> list[Finding]:
         first = named[0]
         name = short(first.name or "")
         also = ", ".join(short(b.name or "") for b in named[1:4])
-        text = f"The residuals bend with {name}: its square would take away {first.share:.0%} of the residual sum of squares (from 2% on, p < 0.001)"
+        text = (
+            f"The residuals bend with {name}: its square would take away "
+            f"{first.share:.0%} of the residual sum of squares (from 2% on, p < "
+            "0.001)"
+        )
         text += f"; also with {also}." if also else "."
-        advice = f"Let it bend: degree=2 (--degree 2), or a formula with poly({name}, 2) or log({name})."
+        advice = (
+            f"Let it bend: degree=2 (--degree 2), or a formula with poly({name}, "
+            f"2) or log({name})."
+        )
         return [Finding("curvature", "look", text, advice)]
     if found:
-        text = f"The residuals bend with the prediction: its square would take away {found[0].share:.0%} of the residual sum of squares (from 2% on, p < 0.001)."
-        advice = "Try the logarithm of the target, interactions, or degree=2 (--degree 2)."
+        text = (
+            "The residuals bend with the prediction: its square would take away "
+            f"{found[0].share:.0%} of the residual sum of squares (from 2% on, p "
+            "< 0.001)."
+        )
+        advice = (
+            "Try the logarithm of the target, interactions, or degree=2 (--degree 2)."
+        )
         return [Finding("curvature", "look", text, advice)]
     return []
 
@@ -263,8 +307,15 @@ def _growing(seen: Seen) -> list[Finding]:
     if p >= SURE or ratio < 1.5:
         return []
     where = "greatest" if grows else "least"
-    text = f"The noise is not equal: residuals spread {said(ratio, 2)} times as wide among the fifth of rows with the {where} predictions as at the other end (from 1.5 on, p < 0.001)."
-    advice = "Take standard errors that allow for it: fit.inference('HC3') (--cov HC3); or predict the logarithm of the target."
+    text = (
+        f"The noise is not equal: residuals spread {said(ratio, 2)} times as wide "
+        f"among the fifth of rows with the {where} predictions as at the other "
+        "end (from 1.5 on, p < 0.001)."
+    )
+    advice = (
+        "Take standard errors that allow for it: fit.inference('HC3') (--cov "
+        "HC3); or predict the logarithm of the target."
+    )
     return [Finding("heteroscedastic", "look", text, advice)]
 
 
@@ -286,8 +337,15 @@ def _tails(seen: Seen) -> list[Finding]:
     if p >= SURE or (abs(skew) <= 1 and excess <= 2):
         return []
     beyond = seen.beyond / seen.count
-    text = f"The residuals are not normal: skewness {said(skew, 2)}, excess kurtosis {said(excess, 2)} (over 1, or over 2, p < 0.001); {beyond:.2%} lie beyond three standard errors, and normal noise has 0.27% there."
-    advice = "Coefficients bear it where rows are many; prediction intervals do not. Try log(target), or loss='huber' (--loss huber)."
+    text = (
+        f"The residuals are not normal: skewness {said(skew, 2)}, excess kurtosis "
+        f"{said(excess, 2)} (over 1, or over 2, p < 0.001); {beyond:.2%} lie "
+        "beyond three standard errors, and normal noise has 0.27% there."
+    )
+    advice = (
+        "Coefficients bear it where rows are many; prediction intervals do not. "
+        "Try log(target), or loss='huber' (--loss huber)."
+    )
     return [Finding("tails", "look" if seen.count < 500 else "know", text, advice)]
 
 
@@ -297,18 +355,36 @@ def _neighbours(seen: Seen) -> list[Finding]:
     alike = 1 - seen.steps / seen.squares / 2
     if alike <= 0.2 or alike * math.sqrt(seen.count) <= 4:
         return []
-    text = f"Rows that follow one another have residuals alike: correlation {said(alike, 2)} (over 0.2; 0 for independent rows), Durbin-Watson {said(2 * (1 - alike), 3)}."
-    advice = "Standard errors are too small where rows belong together: --cov cluster:COLUMN; rows in order of time want --split-time; or a feature that tells the groups apart."
+    text = (
+        "Rows that follow one another have residuals alike: correlation "
+        f"{said(alike, 2)} (over 0.2; 0 for independent rows), Durbin-Watson "
+        f"{said(2 * (1 - alike), 3)}."
+    )
+    advice = (
+        "Standard errors are too small where rows belong together: --cov "
+        "cluster:COLUMN; rows in order of time want --split-time; or a feature "
+        "that tells the groups apart."
+    )
     return [Finding("neighbours_alike", "look", text, advice)]
 
 
 def _notes(fit: Fit, found: list[Finding]) -> list[Finding]:
     """What the fit itself said."""
     said_already = {f.advice for f in found}
-    notes = [n for n in fit.notes if n not in said_already and "rows were dropped" not in n and "row was dropped" not in n]
+    notes = [
+        n
+        for n in fit.notes
+        if n not in said_already
+        and "rows were dropped" not in n
+        and "row was dropped" not in n
+    ]
     notes += [s.note for s in fit.scores.values() if s.note]
-    result = [Finding("note", "know", short(n[:1].upper() + n[1:], 600), "") for n in notes]
+    result = [
+        Finding("note", "know", short(n[:1].upper() + n[1:], 600), "") for n in notes
+    ]
     c = fit.certificate
-    if c.status in (Status.EXACT, Status.CONVERGED) and not c.advice.startswith("Nothing"):
+    if c.status in (Status.EXACT, Status.CONVERGED) and not c.advice.startswith(
+        "Nothing"
+    ):
         result.append(Finding("digits", "look", short(c.advice, 400), ""))
     return result

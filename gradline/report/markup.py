@@ -14,7 +14,9 @@ from html import escape
 from gradline.layout import printable
 
 #: Elements that have no end.
-_VOID = frozenset(["meta", "br", "path", "line", "circle", "rect", "ellipse", "polyline"])
+_VOID = frozenset(
+    ["meta", "br", "path", "line", "circle", "rect", "ellipse", "polyline"]
+)
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]*\Z")
 
 

@@ -156,8 +156,10 @@ def _title(fit: Fit) -> str:
 def _residuals(fit: Fit, seen: Seen | None) -> list[Any]:
     if seen is None or seen.scale <= 1e-13 * max(abs(fit.level or 0.0), 1e-300):
         return []
-    return [] if not seen.standard.x.high > seen.standard.x.low else residual_pictures(
-        fit, seen
+    return (
+        []
+        if not seen.standard.x.high > seen.standard.x.low
+        else residual_pictures(fit, seen)
     )
 
 

@@ -18,16 +18,18 @@ def python_lines(fit: Fit, data: str | None) -> str:
         fit: the fit.
         data: the path of its data; None where they were in memory.
     """
-    given = _arguments(fit, data)
-    first = repr(data) if data is not None else "data  # the rows of this fit"
+    given = _arguments(fit)
     head = "import gradline as gl\n\n"
     if fit._network is not None:
-        head = f"import gradline as gl\n\n# model: a {fit.settings.get('module')} like the one that was trained\n"
+        head = (
+            f"import gradline as gl\n\n# model: a {fit.settings.get('module')} "
+            "like the one that was trained\n"
+        )
         given["model"] = Bare("model")
     if data is None:
         lines = [f"    data,  # the rows of this fit: {fit.settings.get('data')!s:.60}"]
     else:
-        lines = [f"    {first},"]
+        lines = [f"    {data!r},"]
     lines += [f"    {name}={value!r}," for name, value in given.items()]
     return f"{head}fit = gl.fit(\n" + "\n".join(lines) + "\n)\n"
 
@@ -41,7 +43,7 @@ class Bare(str):
         return str(self)
 
 
-def _arguments(fit: Fit, data: str | None) -> dict[str, Any]:
+def _arguments(fit: Fit) -> dict[str, Any]:
     design, s = fit.design, fit.settings
     found: dict[str, Any] = {}
     encoding = design.encoding

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradline.data import Array, Chunk, Progress, Source, row_places
+from gradline.data import Array, Chunk, Codes, Progress, Source, row_places
 from gradline.errors import DataError
 from gradline.evidence import centred, perfect, sure, whitened
 from gradline.report.bins import Grid, Line
@@ -171,7 +171,6 @@ class _View:
             scale = math.sqrt(c.loss * self.known.weight / df)
             self.exact = perfect(self.line, self.known)
         self.seen = Seen(panels, self.known is not None, scale, k, df)
-        X, y = (None, None) if fit.sample is None else fit.sample
         self.level = fit.level if math.isfinite(fit.level) else 0.0
         self.size = abs(self.level) + scale
         self.spread = scale
@@ -184,7 +183,7 @@ class _View:
         self._start_bends()
 
     def add(
-        self, chunk: Chunk, places: Array, values: list[Array]
+        self, chunk: Chunk, places: Codes, values: list[Array]
     ) -> tuple[float, float]:
         """Look at some rows; returns Σ w r² and Σ w."""
         seen, fit = self.seen, self.fit

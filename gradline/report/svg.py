@@ -20,7 +20,8 @@ from gradline.report.ticks import Ticks, log_ticks
 
 #: The size of a picture, in its own units; text is 11 of them high.
 WIDE, TALL = 380, 280
-LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 42
+LARGE = (600, 400)
+RIGHT, TOP, BOTTOM = 12, 12, 42
 #: How many tints a density has.
 TINTS = 5
 
@@ -46,19 +47,33 @@ class Frame:
         ticks: Sequence[tuple[float, str]] | None = None,
         size: tuple[int, int] = (WIDE, TALL),
     ) -> None:
-        self.x, self.y, self.log = x, y, log
+        self.log = log
         self.wide, self.tall = size
         self.names = [short(name, 46) for name in names]
         self.marks: list[Markup] = []
-        self._ticks = ticks
+        self.x, self.y = (float(x[0]), float(x[1])), (float(y[0]), float(y[1]))
+        self._grid = ticks is None  # strips have no lines between them
+        self._across = list(ticks) if ticks is not None else self._ticks(0, self.x)
+        if log:
+            self._up = list(zip(*log_ticks(*self.y), strict=True))
+        else:
+            self._up = self._ticks(1, self.y)
+        wide = max((len(label) for _, label in self._up), default=1)
+        self.left = round(30 + 6.1 * wide)  # where the axes begin
+
+    def _ticks(self, axis: int, ends: tuple[float, float]) -> list[tuple[float, str]]:
+        """Round numbers; what is taken from them goes into the name of the axis."""
+        found = Ticks(*ends)
+        self.names[axis] += found.suffix
+        return list(zip(found.values, found.labels, strict=True))
 
     # From values to units.
 
     def across(self, values: Array) -> Array:
         """Where values of x lie, in units."""
         low, high = self.x
-        room = self.wide - LEFT - RIGHT
-        return np.asarray(LEFT + (np.asarray(values) - low) / (high - low) * room)
+        room = self.wide - self.left - RIGHT
+        return np.asarray(self.left + (np.asarray(values) - low) / (high - low) * room)
 
     def up(self, values: Array) -> Array:
         """Where values of y lie, in units from the top."""
@@ -79,7 +94,9 @@ class Frame:
 
     def points(self, x: Array, y: Array, kind: str = "dot", **more: object) -> None:
         """Dots, one for each pair; those outside are left out."""
-        inside = (x >= self.x[0]) & (x <= self.x[1]) & (y >= self.y[0]) & (y <= self.y[1])
+        inside = (
+            (x >= self.x[0]) & (x <= self.x[1]) & (y >= self.y[0]) & (y <= self.y[1])
+        )
         at = self._tenths(x[inside], y[inside])
         if len(at):
             self._path("".join(f"m{a} {b}h0" for a, b in _steps(at)), kind, **more)
@@ -103,12 +120,18 @@ class Frame:
         if y is not None and self.y[0] <= y <= self.y[1]:
             self.line(np.array(self.x), np.array([y, y]), "rule")
 
-    def density(self, grid: Grid) -> None:
-        """The rows of a grid, as tints: each says how many rows a cell of it holds."""
+    def density(self, grid: Grid, narrower: float = 0.0) -> None:
+        """The rows of a grid, as tints: each says how many rows a cell of it holds.
+
+        Args:
+            grid: the counts.
+            narrower: by what share strips are, so that there is room between them.
+        """
         counts, most = grid.counts, max(int(grid.counts.max()), 1)
         bounds = np.unique(np.rint(np.geomspace(1, most + 1, TINTS + 1)).astype(int))
         xs, ys = grid.x.edges, grid.y.edges
         left = np.rint(self.across(xs) * 10).astype(int)
+        aside = round(narrower / 2 * float(left[1] - left[0]))
         top = np.rint(self.up(ys) * 10).astype(int)
         tall = max(abs(int(top[0] - top[1])), 1)
         for place, low in enumerate(bounds[:-1]):
@@ -121,15 +144,25 @@ class Frame:
                 starts, ends = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
                 middle = int(top[j] + top[j + 1]) // 2
                 for a, b in zip(starts, ends, strict=True):
-                    d.append(f"M{left[a]} {middle}h{left[b] - left[a]}")
+                    for i, k in (
+                        [(a, b)]
+                        if not aside
+                        else zip(range(a, b), range(a + 1, b + 1), strict=True)
+                    ):
+                        wide = left[k] - left[i] - 2 * aside
+                        d.append(f"M{left[i] + aside} {middle}h{wide}")
             rows = f"{low:,}" if low == high else f"{low:,} to {high:,}"
             self._path(
                 "".join(d), f"cell d{tint}", stroke_width=tall, data_rows=f"{rows} rows"
             )
 
     def ellipse(
-        self, centre: tuple[float, float], radii: tuple[float, float], turn: float,
-        kind: str, **more: object,
+        self,
+        centre: tuple[float, float],
+        radii: tuple[float, float],
+        turn: float,
+        kind: str,
+        **more: object,
     ) -> None:
         """An ellipse in tenths of a unit: centre, half-axes, degrees clockwise."""
         cx, cy = (round(10 * v) for v in centre)
@@ -143,15 +176,24 @@ class Frame:
         ((a, b),) = self._tenths(np.array([x]), np.array([y]))
         self._path(f"M{a - 55} {b}h110M{a} {b - 55}v110", kind)
 
-    def say(self, x: float, y: float, text: str, kind: str = "tag", **more: object) -> None:
+    def say(
+        self, x: float, y: float, text: str, kind: str = "tag", **more: object
+    ) -> None:
         """A word beside a place, kept within the frame."""
         ((a, b),) = self._tenths(np.array([x]), np.array([y])) / 10
         after = a < self.wide * 0.62
         a, b = a + (6 if after else -6), min(max(b, TOP + 9), self.tall - BOTTOM - 4)
         anchor = None if after else "end"
         self.marks.append(
-            el("text", short(text, 30), x=f"{a:.0f}", y=f"{b:.0f}", class_=kind,
-               text_anchor=anchor, **more)
+            el(
+                "text",
+                short(text, 30),
+                x=f"{a:.0f}",
+                y=f"{b:.0f}",
+                class_=kind,
+                text_anchor=anchor,
+                **more,
+            )
         )
 
     # The whole.
@@ -165,9 +207,15 @@ class Frame:
             key: that no other picture of the page has.
         """
         right, bottom = self.wide - RIGHT, self.tall - BOTTOM
-        box = {"x": LEFT, "y": TOP, "width": right - LEFT, "height": bottom - TOP}
+        box = {
+            "x": self.left,
+            "y": TOP,
+            "width": right - self.left,
+            "height": bottom - TOP,
+        }
         clip = el("clipPath", el("rect", **box), id=f"clip-{key}")
-        drawn, words = [], []
+        drawn: list[Markup] = []
+        words: list[Markup] = []
         for mark in self.marks:
             (words if mark.startswith("<text") else drawn).append(mark)
         scaled = el("g", *drawn, transform="scale(.1)")
@@ -183,7 +231,7 @@ class Frame:
             role="img",
             aria_labelledby=f"title-{key} about-{key}",
             class_="plot",
-            data_x=f"{LEFT} {right} {self.x[0]!r} {self.x[1]!r}",
+            data_x=f"{self.left} {right} {self.x[0]!r} {self.x[1]!r}",
             data_y=f"{bottom} {TOP} {self.y[0]!r} {self.y[1]!r}" + " log" * self.log,
             data_names=f"{self.names[0]}\t{self.names[1]}",
         )
@@ -191,44 +239,49 @@ class Frame:
     def _axes(self) -> Markup:
         """Ticks, their labels and thin lines, and the names of both axes."""
         right, bottom = self.wide - RIGHT, self.tall - BOTTOM
-        names = list(self.names)
-        if self._ticks is None:
-            found = Ticks(*self.x)
-            xs = list(zip(found.values, found.labels, strict=True))
-            names[0] += found.suffix
-        else:
-            xs = list(self._ticks)
-        if self.log:
-            ys = list(zip(*log_ticks(*self.y), strict=True))
-        else:
-            found = Ticks(*self.y)
-            ys = list(zip(found.values, found.labels, strict=True))
-            names[1] += found.suffix
         grid, words = [], []
-        for value, label in xs:
+        for value, label in self._across:
             at = float(self.across(np.array(value)))
-            if self._ticks is None:
+            if self._grid:
                 grid.append(f"M{at:.1f} {TOP}V{bottom}")
             words.append(el("text", label, x=f"{at:.1f}", y=bottom + 15, class_="mid"))
-        for value, label in ys:
+        for value, label in self._up:
             at = float(self.up(np.array(value)))
-            grid.append(f"M{LEFT} {at:.1f}H{right}")
-            words.append(el("text", label, x=LEFT - 6, y=f"{at + 3.8:.1f}", class_="end"))
+            grid.append(f"M{self.left} {at:.1f}H{right}")
+            words.append(
+                el("text", label, x=self.left - 6, y=f"{at + 3.8:.1f}", class_="end")
+            )
         middle = (TOP + bottom) / 2
         words.append(
-            el("text", names[0], x=(LEFT + right) / 2, y=self.tall - 7, class_="mid name")
+            el(
+                "text",
+                self.names[0],
+                x=(self.left + right) / 2,
+                y=self.tall - 7,
+                class_="mid name",
+            )
         )
         words.append(
-            el("text", names[1], x=0, y=0, class_="mid name",
-               transform=f"translate(11 {middle:.0f}) rotate(-90)")
+            el(
+                "text",
+                self.names[1],
+                x=0,
+                y=0,
+                class_="mid name",
+                transform=f"translate(11 {middle:.0f}) rotate(-90)",
+            )
         )
-        return el("g", el("path", d="".join(grid), class_="grid"), *words, class_="axes")
+        return el(
+            "g", el("path", d="".join(grid), class_="grid"), *words, class_="axes"
+        )
 
 
 def limits(values: Array, air: float = 0.04) -> tuple[float, float]:
     """From the least to the greatest value, and a little air."""
     values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    low, high = (
+        (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    )
     room = air * (high - low)
     if room <= 1e-12 * max(abs(low), abs(high)):
         room = 0.05 * max(abs(low), abs(high)) or 1.0

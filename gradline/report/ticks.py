@@ -12,9 +12,13 @@ STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 def said(value: float, digits: int = 4) -> str:
     """A number as people write it: 12,300, 0.998, −3.2e-07."""
-    if math.isfinite(value) and 1e4 <= abs(value) < 1e9:
-        return f"{value:,.0f}".replace("-", "−")
-    return plain(value, digits).replace("-", "−").replace("e−", "e-")
+    size = abs(value)
+    if not 1e-4 <= size < 1e9:  # 0, the undefined and the infinite among them
+        return plain(value, digits).replace("-", "−").replace("e−", "e-")
+    places = max(0, digits - 1 - math.floor(math.log10(size)))
+    text = f"{value:,.{places}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text.replace("-", "−")
 
 
 class Ticks:
@@ -69,7 +73,7 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
         if len(values) < 2:
             values = [v for v in Ticks(low, high, 4).values if v > 0]
         return values, [said(v, 3) for v in values]
-    plainly = -4 < first and last < 6
+    plainly = first > -4 and last < 6
     return values, [
         said(v) if plainly else power_of_ten(round(math.log10(v))) for v in values
     ]
