@@ -19,7 +19,7 @@ from gradline.options import build_parser, reading_options
 
 if TYPE_CHECKING:
     from gradline.inference import Inference
-    from gradline.report import Report
+    from gradline.reported import Report
     from gradline.result import Fit
 
 #: What belongs to the command itself, not to the fit that it makes.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gradline.data import Progress
     from gradline.inference import Inference
     from gradline.paraboloid import LossSurface
-    from gradline.report import Report
+    from gradline.reported import Report
 
 
 class Faces:

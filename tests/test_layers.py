@@ -72,6 +72,7 @@ ROWS = [
     "sandwich",
     "inference",
     "scores",
+    "reported",
     "faces",
     "predicting",
     "exam",

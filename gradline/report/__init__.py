@@ -2,12 +2,11 @@
 
     report_of       a Fit, with its rows where there are some, into a file
     write_report    the same, once the rows are found
-    Report          what was written: its file, its weight, what it warns of
 
 Nothing in it has to run and nothing is fetched: pictures are SVG, written here. A small
 script shows values where the pointer is. Every name from the data is escaped.
 """
 
-from gradline.report.page import Report, report_of, write_report
+from gradline.report.page import report_of, write_report
 
-__all__ = ["Report", "report_of", "write_report"]
+__all__ = ["report_of", "write_report"]

@@ -25,7 +25,7 @@ thresholds and where they come from:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,30 +36,13 @@ from gradline.report.markup import short
 from gradline.report.panels import owners
 from gradline.report.residuals import COOK, PLACE, STANDARD, Seen
 from gradline.report.ticks import said
+from gradline.reported import Finding
 
 if TYPE_CHECKING:
     from gradline.result import Fit
 
 #: A p-value below this is no chance.
 SURE = 1e-3
-
-Grade = Literal["act", "look", "know"]
-
-
-class Finding(NamedTuple):
-    """Something to know about a fit.
-
-    Attributes:
-        name: a word for it, as in --json.
-        grade: "act" before using the fit, "look" at it, or only "know" it.
-        text: what was seen, and by what threshold.
-        advice: what to do.
-    """
-
-    name: str
-    grade: Grade
-    text: str
-    advice: str
 
 
 def findings(fit: Fit, seen: Seen | None) -> list[Finding]:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -22,47 +21,18 @@ from gradline.inference import Inference
 from gradline.report.charts import fit_picture, partial_pictures, residual_pictures
 from gradline.report.coefficients import Effects, effects
 from gradline.report.descent import loss_pictures, surface_picture
-from gradline.report.findings import Finding, findings
+from gradline.report.findings import findings
 from gradline.report.markup import Markup, clean, short
 from gradline.report.panels import MOST_PANELS, panels_of, some_terms
 from gradline.report.residuals import PLACE, Seen, look
 from gradline.report.sections import Content, body
+from gradline.reported import Finding, Report
 
 if TYPE_CHECKING:
     from gradline.result import Fit
 
 #: No report weighs more, in bytes.
 MOST_BYTES = 300_000
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was written.
-
-    Attributes:
-        file: where.
-        bytes: its weight.
-        findings: what it warns of.
-        rows: rows its pictures are of; 0 where there were none to draw.
-        pictures: how many it has.
-    """
-
-    file: str
-    bytes: int
-    findings: tuple[Finding, ...]
-    rows: int
-    pictures: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        told = [finding._asdict() for finding in self.findings]
-        return {
-            "file": self.file,
-            "bytes": self.bytes,
-            "rows": self.rows,
-            "pictures": self.pictures,
-            "findings": told,
-        }
 
 
 def write_report(

@@ -125,7 +125,8 @@ def _loss(s: dict[str, Any]) -> Any:
     if name == "quantile" and "level" in s:
         return f"quantile:{s['level']:g}"
     if name == "huber" and "epsilon" in s:
-        return f"huber:{s['epsilon']:g}"
+        scale = s.get("scale")
+        return f"huber:{s['epsilon']!r}" + (f":{scale!r}" if scale else "")
     return name
 
 

@@ -12,11 +12,11 @@ from gradline.inference import Inference
 from gradline.layout import p_value
 from gradline.report.charts import Picture
 from gradline.report.coefficients import Effects, coefficient_table
-from gradline.report.findings import Finding
 from gradline.report.markup import Markup, el, join, short
 from gradline.report.reproduce import python_lines, versions
 from gradline.report.residuals import HOLD, Seen
 from gradline.report.ticks import said
+from gradline.reported import Finding
 from gradline.terminal import method_words
 
 if TYPE_CHECKING:
