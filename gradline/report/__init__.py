@@ -7,6 +7,6 @@ Nothing in it has to run and nothing is fetched: pictures are SVG, written here.
 script shows values where the pointer is. Every name from the data is escaped.
 """
 
-from gradline.report.page import report_of, write_report
+from gradline.report.writing import report_of, write_report
 
 __all__ = ["report_of", "write_report"]

@@ -11,7 +11,7 @@ thresholds and where they come from:
     a bend              Ramsey's RESET, and the squares of plain features: 2% or more
                         of the residual sum of squares explained (Ramsey 1969)
     tails               Jarque-Bera, and |skewness| > 1 or excess kurtosis > 2
-    an outlier          Bonferroni: p n < 0.01 for the studentised residual (Weisberg,
+    an outlier          Bonferroni: p n < 0.001 for the studentised residual (Weisberg,
                         Applied Linear Regression, 9.1.2)
     influence           Cook's distance > 1 (Cook & Weisberg 1982)
     collinear           condition > 30 (Belsley, Kuh & Welsch 1980); VIF > 10
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradline.certificate import FEW_DIGITS, NEARLY_DEPENDENT
 from gradline.data import Array
 from gradline.distributions import t_two_sided
 from gradline.errors import Status
@@ -177,7 +178,7 @@ def _influence(seen: Seen) -> list[Finding]:
             "Check it for a mistake; fit without it and compare; or loss='huber' "
             "(--loss huber)."
         )
-        found.append(Finding("influential", "act", text, advice))
+        found.append(Finding("influential", "look", text, advice))
     if seen.alone:
         text = (
             f"{seen.alone:,} row{'s' * (seen.alone > 1)} with leverage 1: each "
@@ -193,13 +194,13 @@ def _influence(seen: Seen) -> list[Finding]:
         left = np.clip(seen.df - z**2, 1e-12, None)
         t = z * np.sqrt((seen.df - 1) / left)
         p = t_two_sided(t, seen.df - 1) * seen.count
-        out = rows[p < 0.01]
+        out = rows[p < SURE]
         if len(out):
             out = out[np.argsort(-np.abs(out[:, STANDARD]))]
             text = (
                 f"{_named(out)}: further from the line than chance allows "
                 f"({said(float(abs(out[0, STANDARD])), 3)} standard errors; p "
-                f"below 0.01 for the largest of {seen.count:,})."
+                f"below 0.001 for the largest of {seen.count:,})."
             )
             advice = (
                 "Look at those rows first: a slip of the pen, another unit, "
@@ -366,8 +367,7 @@ def _notes(fit: Fit, found: list[Finding]) -> list[Finding]:
         Finding("note", "know", short(n[:1].upper() + n[1:], 600), "") for n in notes
     ]
     c = fit.certificate
-    if c.status in (Status.EXACT, Status.CONVERGED) and not c.advice.startswith(
-        "Nothing"
-    ):
+    unsure = c.digits < FEW_DIGITS or c.condition > NEARLY_DEPENDENT
+    if unsure and c.rank == c.columns and c.advice not in said_already:
         result.append(Finding("digits", "look", short(c.advice, 400), ""))
     return result

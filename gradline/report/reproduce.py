@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from gradline import __version__
+from gradline.objective import Absolute
 
 if TYPE_CHECKING:
     from gradline.result import Fit
@@ -82,14 +83,19 @@ def _way(fit: Fit, s: dict[str, Any]) -> dict[str, Any]:
     if fit.method == "penalized":
         return _penalty(s)
     found: dict[str, Any] = {}
-    if fit.method == "robust" or (fit.method == "sgd" and s.get("loss")):
+    if fit.method == "robust":
         found["loss"] = _loss(s)
+    elif fit.method == "sgd":
+        found["loss"] = _loss_of_title(fit.certificate.objective)
     if fit.method in ("gd", "sgd", "network"):
         found["method"] = fit.method if fit.method != "network" else None
         epochs = s.get("epochs")
         if s.get("early_stopping"):
             epochs = s["early_stopping"].get("epochs", epochs)
         found |= {"lr": s.get("lr"), "epochs": epochs}
+        plain = s.get("optimizer") == "SGD" and found.get("loss") is None
+        if s.get("lr_found") and not plain:
+            found["lr"] = None  # such a run begins elsewhere than one with a rate given
         found |= {n: s.get(n) for n in ("standardize", "seed", "momentum", "dampening")}
         found |= {"nesterov": s.get("nesterov"), "weight_decay": s.get("weight_decay")}
         found["optimizer"] = None if s.get("optimizer") == "SGD" else s.get("optimizer")
@@ -128,6 +134,18 @@ def _loss(s: dict[str, Any]) -> Any:
         scale = s.get("scale")
         return f"huber:{s['epsilon']!r}" + (f":{scale!r}" if scale else "")
     return name
+
+
+def _loss_of_title(title: str) -> str | None:
+    """The loss of minibatches, which know it by its title: see objective.py."""
+    if title == Absolute().title:
+        return "absolute"
+    kind, _, numbers = title.partition(" loss at ")
+    if kind == "quantile":
+        return f"quantile:{numbers}"
+    if kind == "Huber":
+        return f"huber:{numbers.replace(', scale ', ':')}"
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -65,7 +65,7 @@ class Ticks:
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """Powers of ten between two numbers, or 1, 2, 5 times them where they are few."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-    stride = max(1, math.ceil((last - first + 1) / 6))
+    stride = max(1, math.ceil((last - first + 1) / 8))
     values = [10.0**p for p in range(first, last + 1, stride)]
     if len(values) < 3:
         found = [m * 10.0**p for p in range(first - 1, last + 1) for m in (1, 2, 5)]
