@@ -79,7 +79,7 @@ def coefficient_table(fit: Fit, inference: Inference | None, found: Effects) -> 
         for i, h in enumerate(heads)
     ]
     if drawn.fine:
-        head.append(el("th", drawn.head(), scope="col", class_="drawn"))
+        head.insert(1, el("th", drawn.head(), scope="col", class_="drawn"))
     rows = []
     for name, value, place in zip(names, values, places, strict=True):
         cells = [
@@ -107,7 +107,7 @@ def coefficient_table(fit: Fit, inference: Inference | None, found: Effects) -> 
                 el("td", f"{said(low, 4)} to {said(high, 4)}", class_="n"),
             ]
         if drawn.fine:
-            cells.append(el("td", drawn.row(name, place), class_="drawn"))
+            cells.insert(1, el("td", drawn.row(name, place), class_="drawn"))
         rows.append(el("tr", *cells))
     caption = _caption(fit, inference, len(terms) - len(shown), drawn)
     table = el(

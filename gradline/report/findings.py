@@ -368,6 +368,7 @@ def _notes(fit: Fit, found: list[Finding]) -> list[Finding]:
     ]
     c = fit.certificate
     unsure = c.digits < FEW_DIGITS or c.condition > NEARLY_DEPENDENT
-    if unsure and c.rank == c.columns and c.advice not in said_already:
+    done = c.status in (Status.EXACT, Status.CONVERGED)
+    if unsure and done and c.advice not in said_already:
         result.append(Finding("digits", "look", short(c.advice, 400), ""))
     return result

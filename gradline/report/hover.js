@@ -50,13 +50,12 @@
   };
 
   const show = (svg, found, cell) => {
-    const [xn, yn] = svg.dataset.names.split("\t");
     const [x, y] = found.at;
     const lines = [];
     if (found.path && found.path.dataset.row !== undefined) lines.push("row " + rowOf(found.i).toLocaleString("en"));
     if (found.path && found.path.dataset.name) lines.push(found.path.dataset.name);
-    lines.push(xn + ": " + said(valueOf(svg.dataset.x, x), svg.dataset.x));
-    lines.push(yn + ": " + said(valueOf(svg.dataset.y, y), svg.dataset.y));
+    lines.push(svg.dataset.xName + ": " + said(valueOf(svg.dataset.x, x), svg.dataset.x));
+    lines.push(svg.dataset.yName + ": " + said(valueOf(svg.dataset.y, y), svg.dataset.y));
     if (cell) lines.push(cell);
     tip.textContent = lines.join("\n");
     tip.hidden = false;

@@ -233,7 +233,8 @@ class Frame:
             class_="plot",
             data_x=f"{self.left} {right} {self.x[0]!r} {self.x[1]!r}",
             data_y=f"{bottom} {TOP} {self.y[0]!r} {self.y[1]!r}" + " log" * self.log,
-            data_names=f"{self.names[0]}\t{self.names[1]}",
+            data_x_name=self.names[0],
+            data_y_name=self.names[1],
         )
 
     def _axes(self) -> Markup:
