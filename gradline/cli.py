@@ -272,7 +272,14 @@ def _tune(arguments: argparse.Namespace) -> int:
 def _lab(arguments: argparse.Namespace) -> int:
     from gradline.cli_lab import lab_command
 
-    return lab_command(arguments, _teller(arguments))
+    def show(facts: dict[str, Any], text: str) -> None:
+        _show(arguments, facts, text)
+        sys.stdout.flush()
+
+    def tell(text: str) -> None:
+        print(f"gradline: note: {text}", file=sys.stderr)
+
+    return lab_command(arguments, show, tell)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -7,6 +7,7 @@ that `gradline --help` is there at once.
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, NoReturn
 
 from gradline import __version__
@@ -207,9 +208,46 @@ def _add_tune(commands: Any) -> None:
 def _add_lab(commands: Any) -> None:
     parser = _command(commands, "lab", "a web page on which you watch it learn")
     add = parser.add_argument
+    add("data", metavar="DATA", nargs="?", help=_DATA + " (it can be opened there too)")
+    add("--target", metavar="COLUMN", help="the column to predict (found out)")
+    add(
+        "--features",
+        metavar="A,B",
+        action="append",
+        help="the columns to predict from, at first (default: the likeliest one)",
+    )
+    _add_reading(parser)
     add("--no-browser", action="store_true", help="only say the address")
-    add("--port", type=int, default=8080, help="where to listen (8080; 0: any)")
-    add("--host", default="127.0.0.1", help="on which address (127.0.0.1)")
+    add(
+        "--port",
+        type=_port,
+        help="where to listen (default: 8080, or the next free one; 0: any)",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="on which address (127.0.0.1: this machine alone; 0.0.0.0: for everyone)",
+    )
+    add(
+        "--max-upload",
+        type=_bytes,
+        default=2 * 10**9,
+        metavar="SIZE",
+        help="of a file that the page sends, such as 500MB (default: 2GB)",
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 to 65535")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,12}) ?([kmgt]?)b?", text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give 500MB or 2GB")
+    return int(found[1]) * int(1000 ** " kmgt".index(found[2] or " "))
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:

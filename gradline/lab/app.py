@@ -1,27 +1,23 @@
-"""The routes of the lab: the page, and one WebSocket for each page that is open."""
+"""The routes of the lab: the page, its uploads, a WebSocket for each open page."""
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
-from gradline.errors import GradlineError, UsageError
 from gradline.lab.guard import Guard
-from gradline.lab.session import Session
-from gradline.save import strict_json
-
-#: Bytes that a message may have.
-MOST_MESSAGE = 1_000_000
+from gradline.lab.rooms import MOST_PAGES, Rooms
+from gradline.lab.talk import talk
+from gradline.lab.uploads import upload
 
 _KINDS = {
     "html": "text/html; charset=utf-8",
@@ -30,27 +26,51 @@ _KINDS = {
     "svg": "image/svg+xml",
 }
 
+_SENTENCES = {
+    404: "There is nothing here; the lab is at /.",
+    405: "This can only be read.",
+}
 
-def make_app(host: str = "127.0.0.1") -> ASGIApp:
+
+def make_app(host: str = "127.0.0.1", rooms: Rooms | None = None) -> ASGIApp:
     """The lab as an ASGI application.
 
     Args:
         host: where it will listen.
+        rooms: its pages, and the file they share.
     """
-    pages = _pages()
+    files = _pages()
+    all_rooms = Rooms() if rooms is None else rooms
+    # Threads of the pages' own: one page's long run keeps no other one waiting.
+    working, reading = CapacityLimiter(MOST_PAGES), CapacityLimiter(MOST_PAGES)
 
     async def page(request: Request) -> Response:
         name = request.path_params.get("name", "") or "index.html"
-        if name not in pages:
+        if name not in files:
             raise HTTPException(404)
-        return Response(pages[name], media_type=_KINDS[name.rpartition(".")[2]])
+        return Response(files[name], media_type=_KINDS[name.rpartition(".")[2]])
+
+    async def take(request: Request) -> Response:
+        return await upload(request, all_rooms, reading)
+
+    async def converse(socket: WebSocket) -> None:
+        await talk(socket, all_rooms, working)
 
     routes = [
-        WebSocketRoute("/ws", _talk),
+        WebSocketRoute("/ws", converse),
+        Route("/files", take, methods=["PUT"]),
         Route("/", page),
         Route("/{name:path}", page),
     ]
-    return Guard(Starlette(routes=routes), host)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
+    return Guard(app, host)
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    """A refusal in a sentence."""
+    assert isinstance(error, HTTPException)
+    text = _SENTENCES.get(error.status_code, error.detail)
+    return PlainTextResponse(text, error.status_code, headers=error.headers)
 
 
 def _pages() -> dict[str, bytes]:
@@ -66,35 +86,3 @@ def _pages() -> dict[str, bytes]:
 
     walk(resources.files("gradline.lab").joinpath("page"), "")
     return found
-
-
-async def _talk(socket: WebSocket) -> None:
-    await socket.accept()
-    session = Session()
-    try:
-        while True:
-            text = await socket.receive_text()
-            answer = await to_thread.run_sync(_answer, session, text)
-            await socket.send_text(answer)
-    except WebSocketDisconnect:
-        pass
-    finally:
-        await to_thread.run_sync(session.close)
-
-
-def _answer(session: Session, text: str) -> str:
-    number = None
-    try:
-        if len(text) > MOST_MESSAGE:
-            raise UsageError("the message is too long")
-        try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
-            raise UsageError("the message is no JSON") from None
-        number = message.get("id") if isinstance(message, dict) else None
-        if not isinstance(number, int):
-            number = None
-        found = session.answer(message)
-    except GradlineError as error:
-        found = {"type": "error", "message": str(error)}
-    return strict_json({"id": number, **found})

@@ -64,6 +64,7 @@ class Bench:
         curve: x, (g,), and the terms there, (g, d), where one feature makes them all;
             else None.
         editable: whether points can be moved.
+        drawn: whether n and noise mean something to the data.
     """
 
     title: str
@@ -74,6 +75,7 @@ class Bench:
     dots: Dots
     curve: tuple[Array, Array] | None
     editable: bool
+    drawn: bool
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -93,7 +95,14 @@ class Bench:
             "target": design.response,
             "features": list(design.features),
             "terms": list(design.terms),
-            "columns": [c.name for c in self.prepared.whole.columns if c.name != PART],
+            "columns": [
+                {"name": c.name, "kind": c.kind}
+                for c in self.prepared.whole.columns
+                if c.name != PART
+            ],
+            "drawn": self.drawn,
+            "truth": None,
+            "sampled": self.survey.tally.rows > len(self.survey.sample.y),
             "rows": self.survey.tally.rows,
             "held_rows": int(self.dots.held.sum()) if self.held is not None else 0,
             "X": self.dots.X,
@@ -180,6 +189,7 @@ def make_bench(setting: Setting, progress: Progress | None = None) -> Bench:
         Dots(X, y, held_out, numbers[: len(y)]),
         _curve(prepared, table, features) if editable else None,
         editable,
+        ready.drawn,
     )
 
 

@@ -24,6 +24,7 @@ from gradline.lab.bench import Bench
 from gradline.lab.settings import MOST_LOOP_STEPS, Setting
 from gradline.model import LinearRegression
 from gradline.path import Path
+from gradline.quadratic import Quadratic
 from gradline.recurrence import Rule
 from gradline.survey import Survey
 
@@ -43,12 +44,16 @@ class Frames:
         parameters: raw slopes and intercept after each, (K, d + 1).
         losses: over all training rows, (K,).
         validation: over all rows held out, (K,), or None.
+        gradients: of the training loss, in the coordinates of the descent, (K, d + 1).
+        seen: the losses that the steps themselves saw, (K,); None for full batches.
     """
 
     steps: np.ndarray[Any, np.dtype[np.int64]]
     parameters: Array
     losses: Array
     validation: Array | None
+    gradients: Array
+    seen: Array | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain arrays."""
@@ -80,6 +85,7 @@ class ClosedRun:
     bench: Bench
     path: Path
     total: int
+    standardize: bool
     closed: bool = True
     diverged: int | None = None
 
@@ -104,7 +110,11 @@ class ClosedRun:
             losses, parameters = self.path.trace(steps)
         held = self.bench.held
         return Frames(
-            steps, parameters, losses, None if held is None else held.losses(parameters)
+            steps,
+            parameters,
+            losses,
+            None if held is None else held.losses(parameters),
+            gradients_at(self.bench.loss(self.standardize), parameters),
         )
 
 
@@ -121,6 +131,7 @@ class LoopRun:
     bench: Bench
     walk: Iterator[Array]
     total: int
+    standardize: bool
     closed: bool = False
     diverged: int | None = None
     _seen: list[Array] = field(default_factory=list)
@@ -148,7 +159,27 @@ class LoopRun:
             parameters,
             self.bench.loss(False).losses(parameters),
             None if held is None else held.losses(parameters),
+            gradients_at(self.bench.loss(self.standardize), parameters),
         )
+
+
+def gradients_at(loss: Quadratic, parameters: Array) -> Array:
+    """The gradient at raw slopes and intercept, in the coordinates of the descent.
+
+    Args:
+        loss: the quadratic, in those coordinates.
+        parameters: (K, d + 1).
+
+    Returns:
+        (K, d + 1).
+    """
+    J, target = loss.J.numpy(), loss.target.numpy()
+    scale, mean = loss.scale.numpy(), loss.mean.numpy()
+    slopes = parameters[:, :-1]
+    level = parameters[:, -1:] + slopes @ mean[:, None]
+    inner = np.hstack([slopes * scale, level])
+    found: Array = (inner @ J.T - target) @ J
+    return found
 
 
 def make_run(bench: Bench, setting: Setting) -> Run:
@@ -159,10 +190,16 @@ def make_run(bench: Bench, setting: Setting) -> Run:
     if plain and not setting.batch_size and not setting.mistake:
         bowl = survey.scaled_bowl if setting.standardize else survey.raw_bowl
         return ClosedRun(
-            bench, path_from(survey, bowl, rule_of(setting), start), setting.epochs
+            bench,
+            path_from(survey, bowl, rule_of(setting), start),
+            setting.epochs,
+            setting.standardize,
         )
     return LoopRun(
-        bench, _loop(bench, setting, start), min(setting.epochs, MOST_LOOP_STEPS)
+        bench,
+        _loop(bench, setting, start),
+        min(setting.epochs, MOST_LOOP_STEPS),
+        setting.standardize,
     )
 
 
@@ -242,6 +279,8 @@ def limits(survey: Survey, setting: Setting) -> dict[str, Any]:
         "limit": rule.limit(high),
         "best": rule.best_lr(high, low),
         "curvatures": [high, low],
+        "condition": high / low,
+        "note": None,
     }
 
 

@@ -5,6 +5,7 @@ A page sends {"id": n, "type": ...}; each is answered with the same id.
     {"type": "set", "setting": {...}}              -> run     (settings.py)
     {"type": "frames", "run": r, "steps": [...]}   -> frames
     {"type": "certificate", "run": r, "step": k}   -> certificate
+    {"type": "describe", "data": "file:2"}         -> describe (files.py)
     anything that cannot be done                   -> error   ("message": a sentence)
 
 A run is answered as
@@ -33,6 +34,8 @@ import numpy as np
 from gradline.design import INTERCEPT
 from gradline.errors import UsageError
 from gradline.lab.bench import Bench, axes_of, data_key, make_bench, surface
+from gradline.lab.files import Files
+from gradline.lab.jobs import Job
 from gradline.lab.runs import (
     Run,
     certificate_at,
@@ -47,9 +50,15 @@ MOST_FRAMES = 5_000
 
 
 class Session:
-    """The state behind one page."""
+    """The state behind one page.
 
-    def __init__(self) -> None:
+    Args:
+        files: what it has opened.
+    """
+
+    def __init__(self, files: Files | None = None) -> None:
+        self.files = Files() if files is None else files
+        self._job = Job()
         self._lock = threading.Lock()
         self._bench: Bench | None = None
         self._key: Any = None
@@ -59,8 +68,12 @@ class Session:
         self._wanted = 0
         self.closed = False
 
-    def answer(self, message: Any) -> dict[str, Any]:
+    def answer(self, message: Any, job: Job | None = None) -> dict[str, Any]:
         """What a message is answered with, but for its id.
+
+        Args:
+            message: as above.
+            job: stops it, and is told how it gets on; one at a time.
 
         Raises:
             GradlineError: it cannot be done; the text says why.
@@ -70,20 +83,25 @@ class Session:
             "set": self._set,
             "frames": self._frames,
             "certificate": self._certificate,
+            "describe": self._describe,
         }
-        if kind not in handlers:
+        if not isinstance(kind, str) or kind not in handlers:
             raise UsageError(f"there is no message {kind!r:.40}")
         with self._lock:
+            self._job = Job() if job is None else job
             return handlers[kind](message)
 
     def _go_on(self) -> bool:
-        return not self.closed
+        return not self.closed and self._job.go_on()
+
+    def _describe(self, message: Any) -> dict[str, Any]:
+        return {"type": "describe", **self.files.describe(message.get("data"))}
 
     def _set(self, message: Any) -> dict[str, Any]:
         setting = parse(message.get("setting"))
         key, data = data_key(setting), None
         if key != self._key or self._bench is None:
-            self._bench = make_bench(setting)
+            self._bench = make_bench(setting, self._job.progress)
             self._key = key
             data = self._bench.to_dict()
         bench = self._bench
@@ -102,11 +120,19 @@ class Session:
             "data": data,
             "closed": run.closed,
             "total": run.total,
+            "per_epoch": 1,
             "diverged": run.diverged,
+            "message": None,
+            "converged": None,
+            "needed": None,
+            "mistake": None,
             "frames": frames.to_dict(),
             "limits": limits(bench.survey, setting),
             "optimum": {
                 "parameters": optimum,
+                "inner": losses[setting.standardize]
+                .inward(bench.survey.optimum)
+                .numpy(),
                 "loss": bench.survey.optimum_loss,
                 "validation": None if held is None else held.losses(optimum[None])[0],
             },
@@ -117,6 +143,7 @@ class Session:
             "surface": {
                 "axes": axes,
                 "names": [names[i] for i in axes],
+                "grid": None,
                 "raw": surface(losses[False], axes),
                 "standardised": surface(losses[True], axes),
             },
@@ -164,6 +191,7 @@ class Session:
         self.closed = True
         with self._lock:
             self._bench = self._run = None
+        self.files.close()
 
 
 def _frame(loss: Any) -> dict[str, Any]:

@@ -1,38 +1,118 @@
-/* Puts the page together. */
+/* Puts the page together: what is said goes into the store, what is seen listens. */
 
+import { keys } from "./controls/keys.js";
+import { options } from "./controls/options.js";
+import { switches, theme } from "./controls/switches.js";
+import { transport } from "./controls/transport.js";
+import { at, say, settle } from "./dom.js";
+import { decode, encode } from "./link.js";
+import { certificate } from "./panels/certificate.js";
+import { dataPanel } from "./panels/data.js";
+import { exports } from "./panels/export.js";
+import { gallery } from "./panels/gallery.js";
+import { help } from "./panels/help.js";
+import { Side } from "./panels/side.js";
+import { status } from "./panels/status.js";
 import { Player } from "./player.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 import { CodeView } from "./views/code.js";
 import { CurveView } from "./views/curve.js";
 import { DataView } from "./views/data.js";
+import { Stage } from "./views/stage.js";
 import { SurfaceView } from "./views/surface.js";
 
-const socket = new Socket({
-  onstate: (state) => {
-    if (state === "open") store.change({}); // at first, and after a lost connection
-  },
-});
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+const socket = new Socket({ onstate, onpush });
 const store = new Store(socket);
 const player = new Player(store);
+const stage = new Stage(store, player);
 
-const at = (id) => document.getElementById(id);
-new DataView(at("data-view"), store);
-new SurfaceView(at("surface-view"), store);
-new CurveView(at("curve-view"), store);
-new CodeView(at("code-view"), store);
+theme(store);
+options(store, at("controls"));
+switches(store);
+transport(store, player);
+keys(store, player);
+status(store);
+certificate(store);
+dataPanel(store);
+exports(store);
+help(store);
+const side = new Side();
+gallery(store, side, at("open-gallery"), player);
 
-at("play").addEventListener("click", () =>
-  store.playing ? player.pause() : player.play(),
-);
-at("lr").addEventListener("input", (event) =>
-  store.change({ lr: 10 ** Number(event.target.value) }),
-);
+stage.add(new DataView(at("data-view"), store, player));
+stage.add(new SurfaceView(at("surface-view"), store, player));
+stage.add(new CurveView(at("curve-view"), store, player));
+stage.add(new CodeView(at("code-view"), store, player));
+stage.start();
 
-let last = performance.now();
-function tick(now) {
-  player.tick(Math.min(0.1, (now - last) / 1000));
-  last = now;
-  requestAnimationFrame(tick);
+/* What a link asks for; the step once there is a run. */
+let wanted = null;
+let autoplay = !calm.matches;
+
+function restore() {
+  const found = decode(location.hash);
+  if (!found) return false;
+  Object.assign(store.setting, found.setting);
+  store.show(found.view);
+  wanted = found.step;
+  autoplay = false;
+  return true;
 }
-requestAnimationFrame(tick);
+const linked = restore();
+
+store.on("run", () => {
+  at("nothing").hidden = true;
+  if (wanted !== null) {
+    player.seek(wanted);
+    wanted = null;
+  } else if (autoplay) {
+    autoplay = false;
+    player.play();
+  }
+});
+store.on("data", () => {
+  say(at("data-title"), store.data.title);
+  say(at("data-story"), store.data.story ?? "");
+});
+
+/* The address always holds the whole setting. */
+let written = location.hash;
+const write = settle(250, () => {
+  if (store.playing || !store.run) return;
+  const hash = encode(store);
+  if (hash === written) return;
+  written = hash;
+  history.replaceState(null, "", hash || location.pathname);
+});
+store.on("setting view run frame playing", write);
+addEventListener("hashchange", () => {
+  if (location.hash === written) return;
+  written = location.hash;
+  if (restore()) store.change({});
+});
+
+function onstate(state) {
+  store.connection = state;
+  store.tell("connection");
+  if (state === "open") store.change({});
+  else if (store.playing) player.pause();
+}
+
+function onpush(message) {
+  if (message.type === "hello") {
+    store.hello = message;
+    store.tell("hello");
+    const { file } = message;
+    if (file && !linked && store.setting.data === "line") {
+      store.choose(file.data, { target: file.target, features: file.features ?? [] });
+    }
+  } else if (message.type === "progress") {
+    store.progress = message.share === 1 ? null : message;
+    store.tell("progress");
+  }
+}
+
+window.gradlineLab = { store, player, socket, stage };

@@ -2,12 +2,14 @@
 
    ask(message) resolves to the answer, or rejects with an Error whose message is the
    server's sentence. A lost connection is tried again; `onstate` is told "open" or
-   "closed". */
+   "lost", `onpush` every message that answers nothing: hello, progress. */
+
+const LOST = "The connection to the lab was lost.";
 
 export class Socket {
   constructor({ onstate = () => {}, onpush = () => {} } = {}) {
     this.onstate = onstate;
-    this.onpush = onpush; // messages that answer nothing: progress
+    this.onpush = onpush;
     this.waiting = new Map();
     this.next = 1;
     this.tries = 0;
@@ -15,14 +17,12 @@ export class Socket {
   }
 
   connect() {
+    clearTimeout(this.timer);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.socket = new WebSocket(`${scheme}://${location.host}/ws`);
-    this.opened = new Promise((resolve) => {
-      this.socket.addEventListener("open", () => {
-        this.tries = 0;
-        resolve();
-        this.onstate("open");
-      });
+    this.socket.addEventListener("open", () => {
+      this.tries = 0;
+      this.onstate("open");
     });
     this.socket.addEventListener("message", (event) => this.receive(event.data));
     this.socket.addEventListener("close", () => this.lost());
@@ -41,17 +41,20 @@ export class Socket {
   }
 
   lost() {
-    for (const { reject } of this.waiting.values()) {
-      reject(new Error("The connection to the lab was lost."));
-    }
+    for (const { reject } of this.waiting.values()) reject(new Error(LOST));
     this.waiting.clear();
-    this.onstate("closed");
+    this.onstate("lost");
     const wait = Math.min(5000, 250 * 2 ** this.tries++);
-    setTimeout(() => this.connect(), wait);
+    this.timer = setTimeout(() => this.connect(), wait);
   }
 
-  async ask(message) {
-    await this.opened;
+  /* Try now rather than when the time has come. */
+  again() {
+    if (this.socket.readyState === WebSocket.CLOSED) this.connect();
+  }
+
+  ask(message) {
+    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(LOST));
     const id = this.next++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });

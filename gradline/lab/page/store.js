@@ -1,12 +1,16 @@
 /* The state of the page: one setting, one run, one step; whoever draws them listens.
 
+   hello     what the server offers (session.py), or null until it has said so
    setting   what was asked for (settings.py)
-   run       the server's answer (session.py), its `data` always filled in
+   run       the server's answer (session.py)
+   data      what to draw, kept from the last run that brought any
    step      where the scrubber stands, a whole number up to run.total
    frame     the numbers at `step`: {step, parameters, loss, validation}
-   kinds of change, as told to listeners: "setting", "run", "data", "frame",
-   "playing", "certificate", "error", "connection", "view" (what is drawn, not what
-   is computed: residuals, scale of the loss curve, theme) */
+   view      what is drawn, not what is computed: residuals, curve, equal, axis, theme
+
+   Kinds of change, as told to listeners: "hello", "setting", "run", "data", "frame",
+   "playing", "certificate", "error", "connection", "view", "busy", "progress", "edit";
+   the player tells "pose" and "total". */
 
 export const DEFAULTS = Object.freeze({
   data: "line",
@@ -36,8 +40,10 @@ export const DEFAULTS = Object.freeze({
 export class Store {
   constructor(socket) {
     this.socket = socket;
+    this.hello = null;
     this.setting = structuredClone(DEFAULTS);
-    this.view = { residuals: false, curve: "log", equal: true };
+    this.good = null; // the last setting that the server could do
+    this.view = { residuals: false, curve: "log", equal: true, axis: 0, theme: "auto" };
     this.run = null;
     this.data = null;
     this.step = 0;
@@ -45,6 +51,8 @@ export class Store {
     this.certificate = null;
     this.playing = false;
     this.error = "";
+    this.progress = null;
+    this.connection = "opening"; // "open", "lost"
     this.listeners = new Map();
     this.busy = false; // a "set" is under way
     this.dirty = false; // and the setting has changed since
@@ -66,32 +74,57 @@ export class Store {
     this.tell("view");
   }
 
+  /* Other data: what was said of the old ones no longer holds. */
+  choose(data, more = {}) {
+    return this.change({
+      data,
+      target: null,
+      features: [],
+      edits: structuredClone(DEFAULTS.edits),
+      start: [],
+      axes: [],
+      outliers: 0,
+      mistake: "",
+      ...more,
+    });
+  }
+
   /* Change the setting and ask for its run. While one is under way the last change
-     wins: nothing queues up behind a slider. */
+     wins: nothing queues up behind a slider. What the server cannot do is undone, and
+     its sentence shown. */
   async change(change) {
     Object.assign(this.setting, change);
     this.tell("setting");
-    if (this.busy) {
-      this.dirty = true;
-      return;
-    }
+    this.dirty = true;
+    if (this.busy || this.connection !== "open") return;
     this.busy = true;
+    this.tell("busy");
     try {
-      do {
+      while (this.dirty) {
         this.dirty = false;
         const setting = structuredClone(this.setting);
-        const answer = await this.socket.ask({ type: "set", setting });
-        this.take(answer);
-      } while (this.dirty);
-    } catch (error) {
-      this.fail(error.message);
+        try {
+          this.take(await this.socket.ask({ type: "set", setting }));
+          this.good = setting;
+        } catch (error) {
+          if (this.connection !== "open" || this.dirty) continue;
+          this.fail(error.message);
+          this.setting = structuredClone(this.good ?? DEFAULTS);
+          this.tell("setting");
+          if (this.good || this.hopeless) return;
+          this.hopeless = true; // a link that cannot be done: the usual setting, once
+          this.dirty = true;
+        }
+      }
     } finally {
       this.busy = false;
+      this.tell("busy");
     }
   }
 
   take(run) {
-    this.error = "";
+    if (this.good) this.clear();
+    this.progress = null;
     this.run = run;
     if (run.data) {
       this.data = run.data;
@@ -99,6 +132,10 @@ export class Store {
     }
     this.certificate = null;
     this.tell("run");
+  }
+
+  clear() {
+    if (this.error) this.fail("");
   }
 
   fail(message) {

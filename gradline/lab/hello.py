@@ -1,0 +1,42 @@
+"""What a page is told first: what there is to choose from, and how far it may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gradline import __version__
+from gradline.lab.datasets import READY
+from gradline.lab.files import Files
+from gradline.lab.settings import BOUNDS, CHOICES
+
+
+def hello(session: str, files: Files) -> dict[str, Any]:
+    """The first message to a page.
+
+    Args:
+        session: what its uploads have to show.
+        files: those it has.
+    """
+    return {
+        "type": "hello",
+        "id": None,
+        "session": session,
+        "version": __version__,
+        "torch": torch.__version__,
+        "datasets": [
+            {
+                "name": r.name,
+                "title": r.title,
+                "story": r.story,
+                "drawn": r.drawn,
+                "real": not r.drawn,
+            }
+            for r in READY.values()
+        ],
+        "mistakes": [],
+        "file": None if files.given is None else files.describe(files.given),
+        "bounds": {name: list(ends) for name, ends in BOUNDS.items()},
+        "choices": {name: list(names) for name, names in CHOICES.items()},
+    }

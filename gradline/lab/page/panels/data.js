@@ -1,0 +1,188 @@
+/* Which data: the ready-made sets, a file of one's own, its target and features. */
+
+import { at, h, say } from "../dom.js";
+import { plural, whole } from "../numbers.js";
+import { furnish } from "./dialogs.js";
+import { upload } from "./upload.js";
+
+const MANY = 12; // features before there is a search
+
+const FALLBACK = [
+  { name: "line", title: "A noisy line", story: "The lesson's own: y = x and noise.", drawn: true },
+  { name: "penguins", title: "Penguins", story: "Flippers and body mass.", drawn: false, real: true },
+];
+
+export function dataPanel(store) {
+  const dialog = at("data-dialog");
+  const files = new Map(); // "file:1" -> what the server said of it
+  const sets = h("ul", { class: "cards sets" });
+  const words = h("p", { role: "status", "aria-live": "polite" });
+  const share = h("progress", { hidden: true, "aria-label": "Reading the file" });
+  const chooser = h("input", { type: "file", id: "file", accept: ".csv,.tsv,.txt,.parquet,.gz", class: "unseen", tabindex: -1, "aria-label": "A file" });
+  const drop = h(
+    "div",
+    { class: "drop", id: "drop" },
+    h("button", { type: "button", class: "strong", id: "open-file", onclick: () => chooser.click() }, "Open a file"),
+    h("span", { class: "quiet" }, "or drop a CSV or Parquet file on this page. It stays on this machine."),
+    share,
+    words,
+  );
+  const columns = h("section", { class: "dialog-body columns-part", hidden: true });
+  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, columns, h("h3", {}, "Ready made"), sets);
+
+  at("open-data").addEventListener("click", () => {
+    drawSets();
+    drawColumns();
+    dialog.showModal();
+  });
+  chooser.addEventListener("change", () => chooser.files[0] && open(chooser.files[0]));
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    if (!dialog.open) at("open-data").click();
+    drop.toggleAttribute("data-over", true);
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) drop.removeAttribute("data-over");
+  });
+  addEventListener("drop", (event) => {
+    drop.removeAttribute("data-over");
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    open(event.dataTransfer.files[0]);
+  });
+
+  async function open(file) {
+    share.hidden = false;
+    words.className = "quiet";
+    say(words, `Reading ${file.name}…`);
+    try {
+      const found = await upload(file, store.hello?.session ?? "", (part) => {
+        if (part === null) share.removeAttribute("value");
+        else share.value = part;
+      });
+      files.set(found.data, found);
+      say(words, found.rows ? `${found.title}: ${plural(found.rows, "row")}` : found.title);
+      await choose(found);
+    } catch (error) {
+      words.className = "bad";
+      say(words, error.message);
+    } finally {
+      share.hidden = true;
+      chooser.value = "";
+    }
+  }
+
+  async function choose(found) {
+    await store.choose(found.data, { target: found.target, features: found.features ?? [], lr: 0.1, standardize: true, validation: 0, degree: 1 });
+    drawSets();
+    drawColumns();
+  }
+
+  function drawSets() {
+    const known = store.hello?.datasets ?? FALLBACK;
+    const own = [...files.values()].map((f) => ({
+      name: f.data,
+      title: f.title,
+      story: f.rows ? `Your file, ${plural(f.rows, "row")}.` : "Your file.",
+      pick: () => choose(f),
+    }));
+    const list = [...own, ...known];
+    sets.replaceChildren(
+      ...list.map((d) =>
+        h("li", {}, h(
+          "button",
+          {
+            type: "button",
+            class: "card",
+            "data-set": d.name,
+            "aria-pressed": String(store.setting.data === d.name),
+            onclick: async () => {
+              if (d.pick) return d.pick();
+              dialog.close();
+              await store.choose(d.name, d.drawn ? {} : { standardize: true, lr: 0.1 });
+            },
+          },
+          h("b", {}, d.title),
+          h("span", { class: "quiet" }, d.story ?? ""),
+        )),
+      ),
+    );
+  }
+
+  function known() {
+    const file = files.get(store.setting.data);
+    if (file) return file.columns;
+    return store.data?.columns?.map((c) => (typeof c === "string" ? { name: c, kind: "number" } : c)) ?? [];
+  }
+
+  function drawColumns() {
+    const list = known();
+    columns.hidden = list.length < 2 || !store.data;
+    if (columns.hidden) return;
+    const target = store.setting.target ?? store.data.target;
+    const chosen = new Set(store.setting.features.length ? store.setting.features : store.data.features);
+    const select = h("select", { id: "target" }, list.filter((c) => c.kind === "number" || c.name === target).map((c) => h("option", { value: c.name }, c.name)));
+    select.value = target;
+    const boxes = h("ul", { class: "columns", "aria-label": "Features" });
+    const count = h("span", { class: "quiet" });
+    const search = h("input", { type: "search", "aria-label": "Search features", placeholder: `Search ${whole(list.length)} columns`, oninput: fill });
+    const apply = h("button", { type: "button", class: "strong", id: "use-columns", onclick: use }, "Use these columns");
+
+    function fill() {
+      const sought = search.value.trim().toLowerCase();
+      boxes.replaceChildren(
+        ...list
+          .filter((c) => c.name !== select.value && c.name.toLowerCase().includes(sought))
+          .slice(0, 300)
+          .map((c) => {
+            const box = h("input", {
+              type: "checkbox",
+              value: c.name,
+              checked: chosen.has(c.name),
+              disabled: c.kind === "other",
+              onchange: () => {
+                if (box.checked) chosen.add(c.name);
+                else chosen.delete(c.name);
+                tally();
+              },
+            });
+            return h("li", {}, h("label", {}, box, h("span", {}, c.name), h("span", { class: "quiet" }, c.kind), h("span", { class: "quiet" }, c.example ?? "")));
+          }),
+      );
+      tally();
+    }
+    function tally() {
+      const n = [...chosen].filter((name) => name !== select.value).length;
+      say(count, n ? plural(n, "feature") : "Choose at least one feature");
+      apply.disabled = n === 0;
+    }
+    async function use() {
+      const features = list.map((c) => c.name).filter((name) => chosen.has(name) && name !== select.value);
+      await store.change({ target: select.value, features, start: [], axes: [], degree: features.length > 1 ? 1 : store.setting.degree, edits: { added: [], moved: {}, deleted: [] } });
+      if (store.error) {
+        words.className = "bad";
+        say(words, store.error);
+      } else dialog.close();
+    }
+    select.addEventListener("change", fill);
+    columns.replaceChildren(
+      h("div", { class: "field" }, h("label", { for: "target" }, "Predict"), h("span", { class: "wide" }, select)),
+      h("div", { class: "row" }, h("span", {}, "from"), list.length > MANY ? search : null),
+      boxes,
+      h("div", { class: "row" }, count, h("span", { class: "push" }), apply),
+    );
+    fill();
+  }
+
+  store.on("hello", () => {
+    const { file } = store.hello;
+    if (file) files.set(file.data, file);
+  });
+  store.on("progress", () => {
+    const { progress } = store;
+    if (share.hidden || !progress) return;
+    say(words, progress.rows ? `${progress.what}: ${whole(progress.rows)} rows` : progress.what);
+    if (typeof progress.share === "number") share.value = progress.share;
+  });
+}

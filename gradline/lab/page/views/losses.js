@@ -1,0 +1,63 @@
+/* The loss curves: which lines there are, and the limits that hold them. Pure. */
+
+import { extent } from "../maths.js";
+
+const FAR = 100; // times the first loss: more than that leaves the top of a log picture
+
+/* {mode, x: steps, training, validation, floor, optimum}: what is drawn, as drawn.
+
+   mode: "linear", "log" or "gap" (to the optimum, on a logarithmic axis) */
+export function seriesOf(run, mode) {
+  const { steps, losses, validation } = run.frames;
+  const best = run.optimum.loss;
+  const tiny = Math.max(Math.abs(best) * 1e-15, 1e-300);
+  const shown = (loss) => {
+    if (!Number.isFinite(loss)) return NaN;
+    if (mode !== "gap") return mode === "log" && loss <= 0 ? NaN : loss;
+    return loss - best > tiny ? loss - best : NaN;
+  };
+  return {
+    mode,
+    log: mode !== "linear",
+    steps,
+    training: losses.map(shown),
+    validation: validation && mode !== "gap" ? validation.map(shown) : null,
+    optimum: mode === "gap" ? null : best,
+    shown,
+  };
+}
+
+/* Limits that hold the curves; of a diverging one only the beginning. */
+export function lossLimits(series, diverged) {
+  const { training, validation, log, optimum } = series;
+  const first = training.find(Number.isFinite) ?? 1;
+  const values = [...training, ...(validation ?? [])];
+  if (optimum > 0 || !log) values.push(optimum);
+  let [low, high] = extent(values.filter((v) => v !== null));
+  if (diverged !== null && diverged !== undefined) {
+    high = Math.min(high, first * (log ? FAR ** 2 : 4));
+  } else if (!log) high = Math.min(high, Math.max(first * 4, low * 4));
+  if (log) {
+    if (!(low > 0)) low = high * 1e-6;
+    low = Math.max(low, high * 1e-20);
+    return high / low < 1.05 ? [low / 1.1, high * 1.1] : [rounded(low, -1), rounded(high, 1)];
+  }
+  if (low > 0 && low < 0.5 * high) low = 0;
+  const room = (high - low || Math.abs(high) || 1) * 0.06;
+  return [low === 0 ? 0 : low - room, high + room];
+}
+
+/* Out to a half decade, so that limits stay when a slider moves. */
+function rounded(value, side) {
+  const halves = 2 * Math.log10(value * (side > 0 ? 1.1 : 1 / 1.1));
+  return 10 ** ((side > 0 ? Math.ceil(halves) : Math.floor(halves)) / 2);
+}
+
+/* Place of the least finite value; null where there is none. */
+export function lowest(values) {
+  let best = null;
+  values.forEach((v, i) => {
+    if (Number.isFinite(v) && (best === null || v < values[best])) best = i;
+  });
+  return best;
+}
