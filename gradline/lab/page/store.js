@@ -96,7 +96,12 @@ export class Store {
     Object.assign(this.setting, change);
     this.tell("setting");
     this.dirty = true;
-    if (this.busy || this.connection !== "open") return;
+    if (this.connection !== "open") return;
+    if (!this.busy) this.working = this.work();
+    await this.working;
+  }
+
+  async work() {
     this.busy = true;
     this.tell("busy");
     try {
