@@ -13,12 +13,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from helpers import ROOT
 
@@ -54,11 +61,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def lab(*words: str) -> Iterator[str]:
+def lab(*words: str, port: int = 0) -> Iterator[str]:
     """A lab as a process of its own: its address."""
-    command = [sys.executable, "-m", "gradline", "lab", "--no-browser", "--port", "0"]
+    command = [sys.executable, "-m", "gradline", "lab", "--no-browser"]
     process = subprocess.Popen(
-        [*command, *words],
+        [*command, "--port", str(port), *words],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
@@ -109,6 +116,7 @@ class Visit:
         """Load the lab and wait for its first picture."""
         self.page.goto(self.address + fragment)
         self.wait("window.gradlineLab?.store?.frame != null")
+        self.settle()
         return self.page
 
     def wait(self, expression: str) -> None:
@@ -121,9 +129,90 @@ class Visit:
             assert time.monotonic() < end, f"never came: {expression}"
             self.page.wait_for_timeout(20)
 
+    def wait_state(self, expression: str) -> None:
+        """Wait until something of the store holds: wait_state("step === 3")."""
+        self.wait(f"window.gradlineLab.store.{expression}")
+
     def state(self, expression: str) -> Any:
         """A value out of the store: state("setting.lr")."""
         return self.page.evaluate(f"window.gradlineLab.store.{expression}")
+
+    def settle(self) -> None:
+        """Wait until the lab has answered the last change of the setting."""
+        self.wait("!gradlineLab.store.busy && !gradlineLab.store.dirty")
+
+    @contextlib.contextmanager
+    def new_run(self) -> Iterator[None]:
+        """What is done inside leads to another run; waits for it."""
+        before = self.state("run.run")
+        yield
+        self.wait_state(f"run.run !== {before}")
+        self.settle()
+
+    def give(self, name: str, value: float | str) -> None:
+        """Type a number into a setting's box, or choose from its list; wait for it."""
+        field = self.page.locator(f"#set-{name}")
+        with self.new_run():
+            if field.evaluate("e => e.tagName") == "SELECT":
+                field.select_option(str(value))
+            elif field.get_attribute("type") == "checkbox":
+                field.set_checked(bool(value))
+            else:
+                self.number(f"#set-{name}-number", value)
+
+    def rate(self, value: float) -> None:
+        """Type a learning rate."""
+        with self.new_run():
+            self.number("#lr-number", value)
+
+    def number(self, place: str, value: float | str) -> None:
+        """Type into a box of numbers."""
+        box = self.page.locator(place)
+        box.fill(f"{value!r}" if isinstance(value, float) else str(value))
+        box.press("Tab")
+
+    def scrub(self, step: int) -> dict[str, Any]:
+        """Go to a step by the scrubber: its exact frame."""
+        self.page.locator("#scrubber").fill(str(step))
+        return self.frame_at(step)
+
+    def frame_at(self, step: int) -> dict[str, Any]:
+        """Wait for a step's exact frame."""
+        self.wait_state(f"frame.step === {step} && gradlineLab.store.frame.exact")
+        found: dict[str, Any] = self.state("frame")
+        return found
+
+    def spot(self, view: int, x: float, y: float) -> tuple[float, float]:
+        """Where values of a view's axes are on the screen: 0 data, 1 surface, 2 curve.
+
+        A view lays itself out when it is drawn, so this waits for that.
+        """
+        self.page.wait_for_timeout(60)
+        found: list[float] = self.page.evaluate(
+            """([k, x, y]) => {
+                const view = gradlineLab.stage.views[k];
+                const box = view.canvas.element.getBoundingClientRect();
+                return [box.left + view.plot.x(x), box.top + view.plot.y(y)];
+            }""",
+            [view, x, y],
+        )
+        return found[0], found[1]
+
+    def drag(
+        self, start: Sequence[float], end: Sequence[float], moves: int = 8
+    ) -> None:
+        """Press the mouse, move it, let go."""
+        mouse = self.page.mouse
+        mouse.move(*start[:2])
+        mouse.down()
+        mouse.move(*end[:2], steps=moves)
+        mouse.up()
+
+    def along(self, slider: Locator, share: float) -> tuple[float, float]:
+        """A place on a slider, on the screen."""
+        box = slider.bounding_box()
+        assert box is not None
+        return box["x"] + share * box["width"], box["y"] + box["height"] / 2
 
     def close(self) -> None:
         """Close it; it fails where anything went wrong on the page."""
