@@ -45,7 +45,10 @@ def lab_command(
             open_browser(address)
 
     with Rooms(given, arguments.max_upload) as rooms:
-        serve(arguments.host, arguments.port, rooms=rooms, ready=ready)
+        try:
+            serve(arguments.host, arguments.port, rooms=rooms, ready=ready)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the lab is closed") from None
     return 0
 
 

@@ -163,7 +163,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(v) for v in value]
     if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
+        plain = value.dtype.kind in "biuf" and bool(np.isfinite(value).all())
+        return value.tolist() if plain else _finite(value.tolist())
     if isinstance(value, np.generic):
         return _finite(value.item())
     return value

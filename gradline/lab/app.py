@@ -66,10 +66,12 @@ def make_app(host: str = "127.0.0.1", rooms: Rooms | None = None) -> ASGIApp:
     return Guard(app, host)
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _told(request: Request, error: Exception) -> Response:
     """A refusal in a sentence."""
     assert isinstance(error, HTTPException)
     text = _SENTENCES.get(error.status_code, error.detail)
+    if error.status_code == 405 and request.url.path == "/files":
+        text = "Files are sent here with PUT."
     return PlainTextResponse(text, error.status_code, headers=error.headers)
 
 

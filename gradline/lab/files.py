@@ -17,8 +17,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,12 @@ import numpy as np
 from gradline.data import Batch, Column, Source, column_of
 from gradline.errors import DataError, UsageError
 from gradline.readers import open_source
+
+#: Names of files that are taken; what is in them decides how they are read.
+SUFFIXES = (
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
+    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".npy"),
+)
 
 #: Files that a page may have uploaded at one time.
 MOST_FILES = 8
@@ -160,19 +166,19 @@ def open_data(
     )
 
 
-def _first_batch(source: Source, names: list[str]) -> Batch | None:
+def _first_batch(source: Source, names: list[str]) -> Batch:
     batches: Any = source.batches(names)
     with closing(batches):
         for batch in batches:
             if batch.rows:
                 found: Batch = batch
                 return found
-    return None
+    raise DataError(f"{source.name} has no rows: give a table with two at least")
 
 
-def _example(column: Column, batch: Batch | None) -> str:
+def _example(column: Column, batch: Batch) -> str:
     """A value of a column, as text; "" where none is at hand."""
-    if batch is None or column.kind == "other":
+    if column.kind == "other":
         return ""
     with suppress(DataError):
         if column.kind == "number":
@@ -185,7 +191,7 @@ def _example(column: Column, batch: Batch | None) -> str:
     return ""
 
 
-def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch | None) -> str:
+def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch) -> str:
     """The column of numbers that goes best with the target in the first rows.
 
     By Pearson's correlation; where there are no numbers, the first category.
@@ -199,8 +205,6 @@ def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch | None)
         )
     if not numbers:
         return others[0].name
-    if batch is None:
-        return numbers[0]
     strengths = [_strength(batch, name, target) for name in numbers]
     return numbers[int(np.argmax(strengths))]
 
@@ -231,6 +235,7 @@ class Files:
         self._opened: dict[str, Opened] = {} if given is None else {"file:1": given}
         self._own: dict[str, Path] = {}
         self._next = 2
+        self._coming = 0
         self._closed = False
         self._lock = threading.Lock()
 
@@ -252,31 +257,46 @@ class Files:
         """A file for a page, its name in `data`."""
         return {"data": name, **self[name].to_dict()}
 
-    def check_room(self) -> None:
-        """Refuse one file more than a page may have.
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Room for one more file, while it comes.
 
         Raises:
             UsageError: there are so many.
         """
-        if len(self._own) >= MOST_FILES:
-            raise UsageError(
-                f"this page has {MOST_FILES} files open: reload it to begin anew"
-            )
+        with self._lock:
+            if len(self._own) + self._coming >= MOST_FILES:
+                raise UsageError(
+                    f"this page has {MOST_FILES} files open: reload it to begin anew"
+                )
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= 1
 
     def add(self, opened: Opened, folder: Path) -> str:
         """Take a file; its folder is deleted with the page. Returns its name.
 
         Raises:
-            UsageError: the page is closed, or has too many.
+            UsageError: the page is closed.
         """
         with self._lock:
-            if self._closed:
-                raise UsageError("the page is closed")
-            self.check_room()
+            self.check_open()
             name = f"file:{self._next}"
             self._next += 1
             self._opened[name], self._own[name] = opened, folder
         return name
+
+    def check_open(self) -> None:
+        """Refuse work for a page that is gone.
+
+        Raises:
+            UsageError: it is.
+        """
+        if self._closed:
+            raise UsageError("the page is closed")
 
     def close(self) -> None:
         """Forget all files, and delete those of the page."""

@@ -19,6 +19,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import sys
+import traceback
 from typing import Any
 
 from starlette.responses import PlainTextResponse
@@ -76,7 +78,11 @@ class Guard:
                 ]
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        try:
+            await self._app(scope, receive, guarded)
+        except Exception:
+            # A fault of ours: told to whoever started the lab, not to the page.
+            traceback.print_exc(file=sys.stderr)
 
     def _welcome(self, scope: Scope) -> bool:
         hosts = _all(scope, b"host")

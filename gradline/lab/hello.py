@@ -8,16 +8,17 @@ import torch
 
 from gradline import __version__
 from gradline.lab.datasets import READY
-from gradline.lab.files import Files
+from gradline.lab.files import SUFFIXES, Files
 from gradline.lab.settings import BOUNDS, CHOICES
 
 
-def hello(session: str, files: Files) -> dict[str, Any]:
+def hello(session: str, files: Files, most_upload: int) -> dict[str, Any]:
     """The first message to a page.
 
     Args:
         session: what its uploads have to show.
         files: those it has.
+        most_upload: bytes of a file that it may send.
     """
     return {
         "type": "hello",
@@ -37,6 +38,7 @@ def hello(session: str, files: Files) -> dict[str, Any]:
         ],
         "mistakes": [],
         "file": None if files.given is None else files.describe(files.given),
+        "upload": {"most": most_upload, "suffixes": list(SUFFIXES)},
         "bounds": {name: list(ends) for name, ends in BOUNDS.items()},
         "choices": {name: list(names) for name, names in CHOICES.items()},
     }

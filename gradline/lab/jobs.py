@@ -24,9 +24,14 @@ class Job:
     Args:
         push: is told {"type": "progress", "what", "rows", "share"} now and then, in the
             thread that works.
+
+    Attributes:
+        about: what it tells that it does, such as "reading flights.parquet"; what the
+            reader says unless set.
     """
 
     def __init__(self, push: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.about = ""
         self._push = push
         self._stop = threading.Event()
 
@@ -60,8 +65,9 @@ class Job:
             if self._push is not None and time.monotonic() - told > BETWEEN:
                 told = time.monotonic()
                 share = min(1.0, done / total) if total else None
+                what = self.about or title
                 self._push(
-                    {"type": "progress", "what": title, "rows": done, "share": share}
+                    {"type": "progress", "what": what, "rows": done, "share": share}
                 )
 
         yield advance

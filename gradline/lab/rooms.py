@@ -40,6 +40,11 @@ class Rooms:
         self._lock = threading.Lock()
         self._folder: Path | None = None
 
+    @property
+    def open(self) -> int:
+        """How many pages are open."""
+        return len(self._sessions)
+
     def enter(self) -> tuple[str, Session] | None:
         """A token and a session for one more page; None where there is no room."""
         with self._lock:

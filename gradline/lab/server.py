@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import subprocess
@@ -49,22 +50,28 @@ def serve(
         UsageError: the address cannot be had.
         KeyboardInterrupt: Ctrl-C has ended it.
     """
-    listener = _listener(host, port)
+    listener = listening(host, port)
     try:
         warm_up(rooms)
-        _Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
+        Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
     finally:
         listener.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which says when it accepts connections."""
+class Server(uvicorn.Server):
+    """uvicorn, which says when it accepts connections.
+
+    Args:
+        host: where it listens.
+        rooms: its pages.
+        ready: is called then.
+    """
 
     def __init__(self, host: str, rooms: Rooms, ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 make_app(host, rooms),
-                log_level="error",
+                log_level="critical",  # faults are told by guard.py and talk.py
                 access_log=False,
                 http="h11",  # what is tested, whatever else is installed
                 loop="asyncio",
@@ -99,20 +106,30 @@ def warm_up(rooms: Rooms) -> None:
     session.close()
 
 
-def _listener(host: str, port: int | None) -> socket.socket:
+def listening(host: str, port: int | None) -> socket.socket:
+    """A socket on a port, or on 8080 or the next free one.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
     if port is not None:
-        return _bound(host, port)
+        return bound(host, port)
     for tried in range(FIRST_PORT, FIRST_PORT + TRIED_PORTS):
         with suppress(_BusyError):
-            return _bound(host, tried)
-    return _bound(host, 0)
+            return bound(host, tried)
+    return bound(host, 0)
 
 
 class _BusyError(UsageError):
     """Somebody else listens there."""
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     if sys.platform != "win32":  # where it would share a port that is in use
@@ -122,12 +139,13 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise UsageError(
                 f"--host is {host!r:.80}, which is no address of this machine: give "
                 "127.0.0.1, or 0.0.0.0 for all of them"
             ) from None
-        raise _BusyError(
+        kind = _BusyError if error.errno == errno.EADDRINUSE else UsageError
+        raise kind(
             f"cannot listen on {host}:{port} ({error.strerror}): give another --port, "
             "or --port 0 for any that is free"
         ) from None

@@ -99,6 +99,8 @@ class Session:
 
     def _set(self, message: Any) -> dict[str, Any]:
         setting = parse(message.get("setting"))
+        if setting.data.startswith("file:"):
+            self._job.about = f"reading {self.files[setting.data].title}"
         key, data = data_key(setting), None
         if key != self._key or self._bench is None:
             self._bench = make_bench(setting, self._job.progress)

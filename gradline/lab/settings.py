@@ -6,7 +6,6 @@ and numbers out of bounds are refused in a sentence.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -195,7 +194,7 @@ def _items(name: str, value: Any, most: int) -> list[Any]:
 
 def _number(name: str, value: Any) -> float:
     plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not plain or not math.isfinite(value) or abs(value) > 1e100:
+    if not plain or not abs(value) <= 1e100:  # NaN is not, either
         raise UsageError(f"{name} is {value!r:.40}: give a number")
     return float(value)
 

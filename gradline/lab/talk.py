@@ -60,18 +60,20 @@ async def talk(socket: WebSocket, rooms: Rooms, threads: CapacityLimiter) -> Non
     token, session = room
     page = _Page(socket, session, threads)
     try:
-        page.push(hello(token, session.files))
+        page.push(hello(token, session.files, rooms.most_upload))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(page.send)
             tasks.start_soon(page.work)
             await page.read()
+            page.job.stop()
             tasks.cancel_scope.cancel()
     finally:
+        # Its place is free once its work has ended: who comes and goes all the time
+        # cannot have more of it under way than one who stays.
         page.job.stop()
-        session.closed = True
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(session.close, abandon_on_cancel=True)
-            rooms.leave(token)
+            await to_thread.run_sync(session.close, limiter=threads)
+        rooms.leave(token)
 
 
 class _Page:
@@ -156,7 +158,6 @@ class _Page:
                 message,
                 self.job,
                 limiter=self._threads,
-                abandon_on_cancel=True,
             )
             self._doing, self._progress = None, None
             self.push(answer)

@@ -11,25 +11,20 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gradline.errors import FileError, GradlineError, UsageError
 from gradline.files import said
-from gradline.lab.files import Files, open_data
+from gradline.lab.files import SUFFIXES, Files, open_data
 from gradline.lab.rooms import Rooms
 from gradline.save import strict_json
-
-#: Names of files that are taken; what is in them decides how they are read.
-SUFFIXES = (
-    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
-    *(".parquet", ".pq", ".arrow", ".feather", ".ipc", ".npy"),
-)
 
 #: Letters of a name, each of up to four bytes; some systems take none of the odd ones.
 MOST_LETTERS = 60
@@ -37,6 +32,9 @@ ODD = '<>:"|?*'
 
 #: Bytes of the disk that stay free.
 SPARE = 200_000_000
+
+#: Seconds that the next bytes may take to come.
+PATIENCE = 30.0
 
 #: Bytes that are gathered before they are written.
 BLOCK = 1 << 20
@@ -55,7 +53,10 @@ async def upload(request: Request, rooms: Rooms, threads: CapacityLimiter) -> Re
         if session is None:
             return _told(403, "this page is not open here: reload it")
         title = clean_name(request.query_params.get("name", ""))
-        found = await _taken(request, session.files, title, rooms, threads)
+        with session.files.room():
+            found = await _taken(request, session.files, title, rooms, threads)
+    except TimeoutError:
+        return _told(408, f"nothing more of the file came in {PATIENCE:.0f} seconds")
     except ClientDisconnect:
         return _told(400, "the file came to half only")  # nobody hears it
     except _TooLarge as error:
@@ -89,7 +90,6 @@ def clean_name(name: str) -> str:
 async def _taken(
     request: Request, files: Files, title: str, rooms: Rooms, threads: CapacityLimiter
 ) -> dict[str, Any]:
-    files.check_room()
     _check_length(request, rooms)
     folder = rooms.folder() / secrets.token_hex(8)
     path = folder / title  # so that messages say the name that the page knows
@@ -98,6 +98,7 @@ async def _taken(
         folder.mkdir()
         with _made(path) as file:
             async for block in _blocks(request, rooms.most_upload):
+                files.check_open()
                 await to_thread.run_sync(_write, file, block, limiter=threads)
         opened = await to_thread.run_sync(open_data, path, limiter=threads)
         name = files.add(opened, folder)
@@ -145,11 +146,16 @@ def _check_size(length: int, most: int) -> None:
         )
 
 
-async def _blocks(request: Request, most: int) -> Any:
+async def _blocks(request: Request, most: int) -> AsyncIterator[bytes]:
     """The body in blocks of about a megabyte."""
     held: list[bytes] = []
     size = total = 0
-    async for part in request.stream():
+    stream = aiter(request.stream())
+    while True:
+        with fail_after(PATIENCE):
+            part = await anext(stream, None)
+        if part is None:
+            break
         total += len(part)
         _check_size(total, most)
         held.append(part)

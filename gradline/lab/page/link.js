@@ -6,7 +6,7 @@ import { DEFAULTS } from "./store.js";
 
 const VERSION = "1";
 const LONGEST = 40_000; // letters of a link
-const VIEW = { residuals: false, curve: "log", equal: true, axis: 0 };
+const VIEW = { residuals: false, squares: false, curve: "log", equal: true, axis: 0 };
 const CURVES = ["linear", "log", "gap"];
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);

@@ -2,6 +2,7 @@
 
 import { keys } from "./controls/keys.js";
 import { options } from "./controls/options.js";
+import { picture } from "./controls/picture.js";
 import { switches, theme } from "./controls/switches.js";
 import { transport } from "./controls/transport.js";
 import { at, say, settle } from "./dom.js";
@@ -34,6 +35,7 @@ const stage = new Stage(store, player);
 theme(store);
 options(store, at("controls"));
 switches(store);
+picture(store);
 transport(store, player);
 keys(store, player);
 status(store);
@@ -69,6 +71,7 @@ const linked = restore();
 
 store.on("run", () => {
   at("nothing").hidden = true;
+  if (linked && store.run.run === 1 && store.run.mistake) side.show("gallery");
   if (wanted !== null) {
     player.seek(wanted);
     wanted = null;

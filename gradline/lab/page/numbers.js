@@ -28,7 +28,7 @@ export function percent(share) {
   if (!Number.isFinite(share)) return "–";
   if (share === 0) return "0 %";
   const p = 100 * share;
-  if (p >= 1000) return `${show(share + 1)} times`;
+  if (p >= 1000) return `${show(p)} %`;
   return `${p < 0.01 ? show(p, 2) : Number(p.toPrecision(2))} %`;
 }
 

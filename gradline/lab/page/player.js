@@ -116,13 +116,14 @@ export class Player {
     this.line = -1;
     this.asked = Math.min(this.asked, step - 1);
     this.show(step);
-    if (this.frames.has(step)) return;
+    const needed = [step, step + 1].filter((k) => k <= this.total && !this.frames.has(k));
+    if (!needed.length) return;
     const wanted = (this.wanted = {});
     const run = this.store.run;
     await new Promise((go) => setTimeout(go, 60)); // a slider passes many steps
     if (wanted !== this.wanted || run !== this.store.run) return;
     try {
-      await this.fetch([step]);
+      await this.fetch(needed);
     } catch {
       return; // the run is over, or the connection: both are told elsewhere
     }

@@ -14,7 +14,7 @@ export function rate(store) {
   const limit = h("div", { class: "mark limit", hidden: true }, h("span", {}, "limit"));
   const ticks = h("div", { "aria-hidden": "true" });
   const words = h("p", { class: "words", id: "lr-words" });
-  const use = h("button", { type: "button", class: "framed", id: "use-best", hidden: true, onclick: useBest }, "Use the best");
+  const use = h("button", { type: "button", id: "use-best", hidden: true, onclick: useBest }, "Use the best");
   const element = h(
     "div",
     { class: "rate", id: "rate" },

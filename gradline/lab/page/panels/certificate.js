@@ -7,10 +7,10 @@ const ROWS = [
   ["loss", "Loss"],
   ["optimum", "Smallest possible"],
   ["gap", "Gap"],
+  ["relative", "Gap, relative"],
   ["gradient", "Gradient norm"],
   ["condition", "Condition"],
   ["digits", "Digits to trust"],
-  ["limit", "lr limit"],
   ["validation", "Validation loss"],
 ];
 
@@ -22,9 +22,10 @@ export function certificate(store) {
       return h("div", {}, h("dt", {}, label), cells[name]);
     }),
   );
+  const note = h("p", { class: "note quiet", hidden: true });
   const result = h("span", { id: "proof-words", class: "quiet", role: "status" });
   const prove = h("button", { type: "button", class: "textual", id: "proof", onclick: check }, "Check with PyTorch");
-  at("certificate").querySelector(".words").append(h("p", { class: "proof" }, prove, result));
+  at("certificate").querySelector(".words").append(note, h("p", { class: "proof" }, prove, result));
 
   let asking = false;
   const ask = throttle(200, async () => {
@@ -68,13 +69,15 @@ export function certificate(store) {
     const relative = c?.relative_gap ?? gap / Math.abs(optimum);
     say(cells.loss, show(frame.loss, 4));
     say(cells.optimum, show(c?.optimum_loss ?? optimum, 4));
-    say(cells.gap, optimum > 0 ? `${show(Math.max(0, gap))} (${percent(Math.max(0, relative))})` : show(gap));
+    say(cells.gap, show(Math.max(0, gap)));
+    say(cells.relative, optimum > 0 ? percent(Math.max(0, relative)) : "–");
     say(cells.gradient, show(c?.gradient_norm));
-    say(cells.condition, show(c?.condition));
+    say(cells.condition, show(run.limits?.condition ?? c?.condition));
     say(cells.digits, show(c?.digits));
-    say(cells.limit, show(run.limits?.limit));
     say(cells.validation, frame.validation === null ? "–" : show(frame.validation, 4));
     const [word, tone, text] = verdict(store, relative);
+    note.hidden = !run.message || run.message === text;
+    say(note, run.message ?? "");
     const badge = at("certificate-badge");
     say(badge, word);
     badge.dataset.tone = tone;
@@ -96,15 +99,16 @@ export function certificate(store) {
 function verdict({ run, step, setting, certificate: c }, relative) {
   const each = run.per_epoch ?? 1;
   const when = step === 0 ? "At the random start" : `After ${plural(Math.floor(step / each), "epoch")}`;
-  if (run.diverged !== null && run.diverged !== undefined && step >= run.diverged) {
-    return ["diverged", "bad", `${when} the loss has run away. No number of epochs mends that: take a smaller learning rate.`];
+  if (run.diverged !== null && run.diverged !== undefined) {
+    const usual = `The loss runs away within ${plural(Math.ceil(run.diverged / each), "epoch")}. No number of epochs mends that: take a smaller learning rate.`;
+    return ["diverges", "bad", run.message ?? usual];
   }
   if (!Number.isFinite(relative)) return ["", "", `${when} there is nothing to compare with yet.`];
   if (c?.status === "rank_deficient") return ["rank deficient", "bad", c.advice];
   if (relative <= 1e-8) {
     return ["converged", "good", `${when} the line is the best there is: no other has a smaller loss.`];
   }
-  const far = relative > 9 ? `${show(relative + 1)} times` : `${percent(relative)} above`;
+  const far = relative > 1 ? `${show(relative + 1)} times` : `${percent(relative)} above`;
   const needed = run.needed ?? null;
   const rest = run.converged ?? needed;
   const limit = run.limits?.limit;

@@ -22,13 +22,13 @@ export function dataPanel(store) {
   const drop = h(
     "div",
     { class: "drop", id: "drop" },
-    h("button", { type: "button", class: "strong", id: "open-file", onclick: () => chooser.click() }, "Open a file"),
+    h("button", { type: "button", class: "strong", id: "open-file", autofocus: true, onclick: () => chooser.click() }, "Open a file"),
     h("span", { class: "quiet" }, "or drop a CSV or Parquet file on this page. It stays on this machine."),
     share,
     words,
   );
-  const columns = h("section", { class: "dialog-body columns-part", hidden: true });
-  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, columns, h("h3", {}, "Ready made"), sets);
+  const columns = h("section", { class: "columns-part", hidden: true });
+  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, h("h3", {}, "Ready made"), sets, columns);
 
   at("open-data").addEventListener("click", () => {
     drawSets();
@@ -100,7 +100,7 @@ export function dataPanel(store) {
             onclick: async () => {
               if (d.pick) return d.pick();
               dialog.close();
-              await store.choose(d.name, d.drawn ? {} : { standardize: true, lr: 0.1 });
+              await store.choose(d.name, d.name === "line" ? {} : { standardize: true, lr: 0.1 });
             },
           },
           h("b", {}, d.title),
@@ -167,6 +167,7 @@ export function dataPanel(store) {
     }
     select.addEventListener("change", fill);
     columns.replaceChildren(
+      h("h3", {}, "Columns"),
       h("div", { class: "field" }, h("label", { for: "target" }, "Predict"), h("span", { class: "wide" }, select)),
       h("div", { class: "row" }, h("span", {}, "from"), list.length > MANY ? search : null),
       boxes,

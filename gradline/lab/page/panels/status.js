@@ -1,7 +1,10 @@
 /* One line for what is wrong or under way; and the one voice for screen readers. */
 
 import { at, icon, say, settle } from "../dom.js";
-import { show, whole } from "../numbers.js";
+import { whole } from "../numbers.js";
+
+/* Divergence is said where one looks: at the learning rate and in the certificate. */
+const diverges = (run) => run.diverged !== null && run.diverged !== undefined;
 
 export function status(store) {
   const box = at("status");
@@ -20,7 +23,11 @@ export function status(store) {
   });
   action.addEventListener("click", () => act?.());
 
-  const announce = settle(700, () => say(at("announce"), box.hidden ? "" : words.textContent));
+  const announce = settle(700, () => {
+    const { run } = store;
+    const gone = run && diverges(run) ? (run.message ?? "The descent diverges.") : "";
+    say(at("announce"), box.hidden ? gone : words.textContent);
+  });
 
   function current() {
     if (store.connection === "lost") {
@@ -31,16 +38,6 @@ export function status(store) {
       const { what, rows } = store.progress;
       return ["progress", rows ? `${what}: ${whole(rows)} rows` : `${what}…`];
     }
-    const { run } = store;
-    if (run && run.diverged !== null && run.diverged !== undefined) {
-      const best = run.limits?.best;
-      const text = run.message ?? `Diverged at step ${whole(run.diverged)}.`;
-      const use = best > 0 && store.setting.lr > best;
-      return use
-        ? ["diverged", text, `Use the best, ${show(best)}`, () => store.change({ lr: best })]
-        : ["diverged", text];
-    }
-    if (run?.message) return ["note", run.message];
     return null;
   }
 

@@ -37,7 +37,7 @@ export function layOut(canvas, xAxis, yAxis, { square = false, headroom = 0, roo
   const right = width - 16;
   const marks = (axis, count) =>
     (axis.log ? logTicks : ticks)(...axis.limits, Math.max(2, Math.floor(count)));
-  const yTicks = marks(yAxis, (bottom - top) / 55);
+  const yTicks = marks(yAxis, (bottom - top) / 42);
   context.font = canvas.font(size);
   const widest = Math.max(16, ...yTicks.labels.map((t) => context.measureText(t).width));
   // In steps, so that the picture does not tremble as labels change.
@@ -55,7 +55,7 @@ export function layOut(canvas, xAxis, yAxis, { square = false, headroom = 0, roo
   const x = scale(xLimits, [left, right], xAxis.log);
   const y = scale(yLimits, [bottom, top], yAxis.log);
   const again = { ...yAxis, limits: yLimits };
-  const found = square ? marks(again, (bottom - top) / 55) : yTicks;
+  const found = square ? marks(again, (bottom - top) / 42) : yTicks;
   if (square) {
     const wider = Math.max(16, ...found.labels.map((t) => context.measureText(t).width));
     const moved = 14 + 6 * Math.ceil(wider / 6);

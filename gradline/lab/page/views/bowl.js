@@ -44,7 +44,7 @@ function blend(from, to, share) {
 
 /* Raw parameters that the picture should hold: the start, the optimum, and the path as
    long as its loss stays below `times` that of the start. */
-export function landmarks(run, times = 3) {
+export function landmarks(run, times = 1.5) {
   const { parameters, losses } = run.frames;
   const found = [run.optimum.parameters];
   const most = losses[0] * times;
@@ -64,7 +64,7 @@ export function spanOf(marks, frame, axes) {
   return spans.flatMap(([low, high], k) => {
     const middle = (low + high) / 2;
     const least = Math.max(widest * 0.02, Math.abs(middle) * 1e-12, 1e-300);
-    const half = 0.5 * Math.max(widths[k], least || 1) * 1.36;
+    const half = 0.5 * Math.max(widths[k], least || 1) * 1.44;
     return [middle - half, middle + half];
   });
 }

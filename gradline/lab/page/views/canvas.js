@@ -15,12 +15,14 @@ export class Canvas {
     this.width = this.height = 0;
     this.ratio = 1;
     this.stale = true;
+    this.measure = true; // the page is asked for a size only after it said so
     const again = () => {
-      this.stale = true;
+      this.stale = this.measure = true;
       this.colours.clear();
       onchange();
     };
     new ResizeObserver(again).observe(element);
+    addEventListener("resize", again); // also told when a page is zoomed
     onThemeChange(again);
   }
 
@@ -33,6 +35,8 @@ export class Canvas {
 
   /* Take the size that the page gives, before drawing; false where there is none. */
   fit() {
+    if (!this.measure) return this.width > 60 && this.height > 60;
+    this.measure = false;
     const { clientWidth: width, clientHeight: height } = this.element;
     const ratio = Math.min(3, window.devicePixelRatio || 1);
     if (width !== this.width || height !== this.height || ratio !== this.ratio) {

@@ -13,7 +13,14 @@ export class CodeView {
     this.dirty = true;
     this.rows = [];
     this.key = "";
+    this.wide = true; // room for whole names beside the code
+    this.room = 62; // letters in a line
     element.classList.add("code-view");
+    new ResizeObserver(() => {
+      this.wide = element.clientWidth > 600;
+      this.room = Math.floor(element.clientWidth / 8.2) - 2;
+      this.dirty = true;
+    }).observe(element);
     store.on("run setting", () => (this.dirty = true));
     store.on("pose", () => (this.dirty = true));
   }
@@ -21,7 +28,7 @@ export class CodeView {
   /* Write the lines; again only where one of them reads differently. */
   write() {
     const { setting, run, data } = this.store;
-    const lines = listing(setting, run, data);
+    const lines = listing(setting, run, data, this.room);
     const wrong = run.mistake?.wrong ?? null;
     const key = JSON.stringify([lines, wrong]);
     if (key === this.key) return;
@@ -52,13 +59,13 @@ export class CodeView {
     if (!run || !data || !player.pose) return false;
     this.write();
     const kind = setting.standardize ? "standardised" : "raw";
-    const names = [...data.terms.map((t) => (data.terms.length > 1 ? `w[${t}]` : "weight")), "bias"];
     const { step } = this.store;
     const last = player.line === 4 && !this.store.playing;
     const now = player.frames.get(last ? step - 1 : step) ?? player.pose;
     const after = player.frames.get(now.step + 1);
     const numbers = remarks({
-      names,
+      terms: data.terms,
+      wide: this.wide,
       gradient: now.gradient,
       now: { loss: now.loss, inner: inward(now.parameters, run.inner[kind]) },
       after: after ? { inner: inward(after.parameters, run.inner[kind]) } : null,

@@ -157,42 +157,75 @@ export class CurveView {
     c.setLineDash([]);
   }
 
-  /* Names at the lines themselves, apart from each other. */
+  /* Names at the lines themselves, each where it covers neither a line nor a name. */
   drawLabels(c) {
     const { series, plot, canvas } = this;
     const { run } = this.store;
+    this.taken = [];
     c.font = canvas.font(11, 500);
     c.textBaseline = "alphabetic";
-    if (series.optimum !== null && plot.y(series.optimum) > plot.top) {
-      c.textAlign = "left";
-      c.fillStyle = canvas.colour("optimum");
-      const y = plot.y(series.optimum);
-      if (y < plot.bottom + 1) {
-        c.fillText(`optimum ${short(series.optimum)}`, plot.left + 6, y > plot.top + 16 ? y - 5 : y + 13);
+    c.textAlign = "left";
+    const { optimum } = series;
+    if (optimum !== null && plot.y(optimum) > plot.top && plot.y(optimum) < plot.bottom + 1) {
+      const text = `optimum ${short(optimum)}`;
+      const left = plot.right - 4 - c.measureText(text).width;
+      this.drawName(c, text, "optimum", [[left, plot.y(optimum)]]);
+    }
+    if (series.validation) {
+      for (const [values, text, colour] of [
+        [series.validation, "validation", "held"],
+        [series.training, "training", "line"],
+      ]) {
+        const places = [];
+        for (const share of [0.55, 0.35, 0.75, 0.2]) {
+          const i = this.placeAt(share);
+          const y = plot.y(values[i]);
+          if (y > plot.top) places.push([this.xOf(series.steps[i]), y]);
+        }
+        this.drawName(c, text, colour, places);
       }
     }
-    const labels = [[series.training, "training", "line"]];
-    if (series.validation) labels.push([series.validation, "validation", "held"]);
-    else labels[0][1] = "";
-    const at = 0.62;
-    const places = [];
-    for (const [values, text, colour] of labels) {
-      if (!text) continue;
-      const i = this.placeAt(at);
-      const value = values[i];
-      if (!Number.isFinite(value)) continue;
-      places.push({ text, colour, y: plot.y(value), x: this.xOf(series.steps[i]) });
-    }
-    places.sort((a, b) => a.y - b.y);
-    places.forEach((p, k) => {
-      const upper = k === 0;
-      const y = clamp(upper ? p.y - 7 : p.y + 15, plot.top + 10, plot.bottom - 5);
-      c.textAlign = "left";
-      c.fillStyle = canvas.colour(p.colour);
-      c.fillText(p.text, p.x, y);
-    });
     if (run.diverged !== null && run.diverged !== undefined) this.drawDiverged(c);
     this.drawBest(c);
+  }
+
+  /* A name above or below the first of some places where it has room. */
+  drawName(c, text, colour, places) {
+    const { plot } = this;
+    const wide = c.measureText(text).width;
+    let first = null;
+    for (const [x, y] of places) {
+      for (const line of [y - 6, y + 14, y - 20, y - 34]) {
+        const box = [Math.min(x, plot.right - wide), line - 10, wide, 13];
+        first ??= box;
+        if (line < plot.top + 8 || line > plot.bottom - 3 || this.covers(box)) continue;
+        first = box;
+        places = null;
+        break;
+      }
+      if (!places) break;
+    }
+    if (!first) return;
+    this.taken.push(first);
+    c.fillStyle = this.canvas.colour(colour);
+    c.fillText(text, first[0], first[1] + 10);
+  }
+
+  /* Whether a box [left, top, width, height] lies on a name or a line. */
+  covers([left, top, wide, high]) {
+    const { series, plot } = this;
+    for (const [l, t, w, h] of this.taken) {
+      if (left < l + w + 6 && l < left + wide + 6 && top < t + h && t < top + high) return true;
+    }
+    const hit = (y) => y > top - 1 && y < top + high + 1;
+    if (series.optimum !== null && hit(plot.y(series.optimum))) return true;
+    for (const values of [series.training, series.validation ?? []]) {
+      for (let k = 0; k <= 4; k++) {
+        const share = (left + (wide * k) / 4 - plot.left) / (plot.right - plot.left);
+        if (hit(plot.y(values[this.placeAt(share)]))) return true;
+      }
+    }
+    return false;
   }
 
   placeAt(share) {
@@ -235,10 +268,10 @@ export class CurveView {
     c.stroke();
     const last = i >= series.steps.length - 1;
     if (last) return; // still getting better: nothing to say
-    c.font = canvas.font(11, 500);
-    c.textAlign = x > (plot.left + plot.right) / 2 ? "right" : "left";
     const epoch = plain(Math.round((10 * series.steps[i]) / this.perEpoch) / 10);
-    c.fillText(`best at ${epoch}`, x, clamp(y + 18, plot.top + 10, plot.bottom - 4));
+    c.font = canvas.font(11, 500);
+    c.textAlign = "left";
+    this.drawName(c, `best at ${epoch}`, "held", [[x + 7, y], [x + 7, y - 10], [x + 7, y - 26]]);
   }
 
   drawWalked() {
@@ -288,7 +321,7 @@ export class CurveView {
     const wide = c.measureText(text).width;
     const right = x + wide + 16 < plot.right;
     const left = right ? x + 9 : x - 9 - wide;
-    const top = clamp(at - 11, plot.top + 8, plot.bottom - 8);
+    const top = at < plot.top + 18 ? at + 16 : at - 11;
     c.textAlign = "left";
     c.textBaseline = "middle";
     c.lineJoin = "round";

@@ -182,8 +182,9 @@ export class DataView {
   drawResiduals(parameters) {
     const { picture, plot, canvas } = this;
     const c = canvas.context;
+    const { setting } = this.store;
     const { held } = this.store.data;
-    const squares = this.store.view.residuals === "squares";
+    const squares = this.store.view.squares && setting.loss === "squared";
     const stride = Math.max(1, Math.ceil(picture.count / MOST_RESIDUALS));
     const far = 4 * canvas.height;
     c.strokeStyle = c.fillStyle = canvas.colour("residual");

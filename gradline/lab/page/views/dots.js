@@ -1,8 +1,8 @@
 /* Which picture the data view shows, and where its dots are. Pure.
 
    One feature: the feature across, the target up, and the curve.
-   Several: "predicted", what the model says against what is so; or one term, by its
-   name, across, and up what the other terms leave of the target (each taken less its
+   Several: "predicted" (axis 0), what the model says against what is so; or one term
+   (axis 1, 2, ...) across, and up what the other terms leave of the target (each taken less its
    mean, so that the picture stays in place while they change).
 
    makePicture(data, run, axis) -> {
@@ -18,7 +18,7 @@ export const MOST_MOVING = 1500; // dots that are drawn anew for each picture
 export function kindOf(data, axis) {
   if (data.curve && data.terms.length >= 1) return "curve";
   if (data.terms.length === 1) return "term";
-  return axis && data.terms.includes(axis) ? "term" : "predicted";
+  return axis >= 1 && axis <= data.terms.length ? "term" : "predicted";
 }
 
 export function makePicture(data, run, axis) {
@@ -27,7 +27,7 @@ export function makePicture(data, run, axis) {
   const count = data.y.length;
   const common = { kind, count, at, moving: kind !== "curve" };
   if (kind === "curve") {
-    const xs = data.X.map((row) => row[0]);
+    const xs = data.x ?? acrossOf(data);
     const place = (_, i) => {
       at[0] = xs[i];
       at[1] = data.y[i];
@@ -59,7 +59,7 @@ export function makePicture(data, run, axis) {
       ends: () => [limits[0], limits[0], limits[1], limits[1]],
     };
   }
-  const j = Math.max(0, data.terms.indexOf(axis));
+  const j = Math.max(0, (axis || 1) - 1);
   const d = data.terms.length;
   const means = data.terms.map((_, k) => mean(data.X, k));
   const place = (parameters, i) => {
@@ -89,6 +89,16 @@ export function makePicture(data, run, axis) {
       return [xLimits[0], value(xLimits[0]), xLimits[1], value(xLimits[1])];
     },
   };
+}
+
+/* The feature itself, where the first term is a multiple of it and a constant: the first
+   of a polynomial's terms is. */
+function acrossOf({ X, curve }) {
+  const last = curve.x.length - 1;
+  const first = curve.terms[0][0];
+  const slope = (curve.x[last] - curve.x[0]) / (curve.terms[last][0] - first);
+  if (slope === 1) return X.map((row) => row[0]);
+  return X.map((row) => curve.x[0] + (row[0] - first) * slope);
 }
 
 /* At most MOST_MOVING places among `count`, evenly spread. */

@@ -233,10 +233,11 @@ export class Editor {
 
   nudge(key) {
     const { data } = this.view.store;
-    const { plot } = this.view;
+    const { plot, picture, player } = this.view;
     const dx = (plot.xLimits[1] - plot.xLimits[0]) / 50;
     const dy = (plot.yLimits[1] - plot.yLimits[0]) / 50;
-    const x = data.X[this.at][0] + (key === "ArrowRight" ? dx : key === "ArrowLeft" ? -dx : 0);
+    picture.place(player.pose.parameters, this.at);
+    const x = picture.at[0] + (key === "ArrowRight" ? dx : key === "ArrowLeft" ? -dx : 0);
     const y = data.y[this.at] + (key === "ArrowUp" ? dy : key === "ArrowDown" ? -dy : 0);
     this.place(data.numbers[this.at], [x, y]);
     this.say(`${short(x)}, ${short(y)}`);

@@ -1,6 +1,7 @@
 /* Limits that stay while they fit, and glide to new ones when they no longer do. */
 
 import { clamp, ease, mix } from "../maths.js";
+import { keep } from "./keep.js";
 import { still } from "./stage.js";
 
 const TIME = 350; // ms
@@ -39,16 +40,4 @@ export class Glide {
     if (share >= 1) this.from = null;
     return true;
   }
-}
-
-/* Each pair of `wanted`, or the one that is shown where it holds it well enough. */
-export function keep(shown, wanted, least) {
-  const found = [];
-  for (let i = 0; i < wanted.length; i += 2) {
-    const [a, b, c, d] = [shown[i], shown[i + 1], wanted[i], wanted[i + 1]];
-    const slack = (b - a) * 0.015;
-    const fits = c >= a - slack && d <= b + slack && d - c > (b - a) * least;
-    found.push(fits ? a : c, fits ? b : d);
-  }
-  return found;
 }

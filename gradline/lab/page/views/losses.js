@@ -47,10 +47,13 @@ export function lossLimits(series, diverged) {
   return [low === 0 ? 0 : low - room, high + room];
 }
 
-/* Out to a half decade, so that limits stay when a slider moves. */
+/* Out to 1, 2 or 5 times a power of ten, so that limits stay when a slider moves. */
 function rounded(value, side) {
-  const halves = 2 * Math.log10(value * (side > 0 ? 1.1 : 1 / 1.1));
-  return 10 ** ((side > 0 ? Math.ceil(halves) : Math.floor(halves)) / 2);
+  const wanted = value * (side > 0 ? 1.12 : 1 / 1.12);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const share = wanted / power;
+  if (side > 0) return power * (share <= 2 ? 2 : share <= 5 ? 5 : 10);
+  return power * (share >= 5 ? 5 : share >= 2 ? 2 : 1);
 }
 
 /* Place of the least finite value; null where there is none. */

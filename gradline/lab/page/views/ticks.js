@@ -5,11 +5,11 @@
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/* The nearest step of 1, 2 or 5 times a power of ten that is not below `raw`. */
+/* The step of 1, 2 or 5 times a power of ten that is nearest to `raw`. */
 export function niceStep(raw) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const share = raw / power;
-  const nice = share <= 1.0001 ? 1 : share <= 2.0001 ? 2 : share <= 5.0001 ? 5 : 10;
+  const nice = share < 1.42 ? 1 : share < 3.17 ? 2 : share < 7.08 ? 5 : 10;
   return nice * power;
 }
 
@@ -28,8 +28,8 @@ export function short(value, digits = 4) {
   const size = Math.abs(value);
   if (value === 0) return "0";
   if (size >= 1e6 || size < 1e-4) {
-    const [share, power] = value.toExponential(Math.max(0, digits - 2)).split("e");
-    return `${share.replace("-", "−")}e${power.replace("+", "").replace("-", "−")}`;
+    const [share, exponent] = value.toExponential(Math.max(0, digits - 2)).split("e");
+    return `${share.replace("-", "−")}×${power(Number(exponent))}`;
   }
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   return plain(value, Math.min(decimals, 8));
