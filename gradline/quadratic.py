@@ -13,7 +13,9 @@ tensors apart does so here as it would in the five-step loop (descent.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +131,74 @@ class Walk:
     stopper: Stopper | None = None
 
 
+class Stepping:
+    """An optimiser of torch.optim on the quadratic.
+
+    Args:
+        loss: the quadratic.
+        start: raw slopes and intercept at epoch 0, (d + 1,).
+        name: of a class in torch.optim.
+        lr: its learning rate; its own default where None.
+        options: its other settings.
+
+    Raises:
+        UsageError: torch.optim has no such optimiser, or it refuses its settings.
+    """
+
+    def __init__(
+        self,
+        loss: Quadratic,
+        start: Tensor,
+        name: str,
+        lr: float | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.loss = loss
+        self._model = model = LinearRegression(len(start) - 1, dtype=torch.float64)
+        self.optimizer = make_optimizer(model, name, lr, options)
+        with torch.no_grad():
+            inner = loss.inward(start)
+            model.weight.copy_(inner[None, :-1])
+            model.bias.copy_(inner[-1:])
+
+    def steps(self) -> Iterator[tuple[float, Tensor]]:
+        """The gap and the coordinates of the descent, (d + 1,), at epochs 0, 1, 2, ….
+
+        Raises:
+            UsageError: the optimiser refuses to step.
+            DivergenceError: the loss stopped being finite, or kept growing.
+        """
+        optimizer, lowest = self.optimizer, self.loss.optimum_loss
+        kind = type(optimizer).__name__
+        closure: Any = None
+        if isinstance(optimizer, torch.optim.LBFGS):
+            closure = self._slope
+        # Weight decay, or a start near the optimum, may let the loss grow for a while,
+        # up to where all parameters are 0.
+        target = self.loss.target
+        watch = Watch(lowest + 0.5 * float(target @ target))
+        gap = float(self._slope())
+        watch.sees_divergence(lowest + gap)
+        for epoch in count(1):
+            yield gap, self._here()
+            _step(optimizer, closure, kind)
+            gap = float(self._slope())
+            if watch.sees_divergence(lowest + gap):
+                raise _diverged(optimizer, kind, lowest + gap, epoch)
+
+    def _here(self) -> Tensor:
+        model = self._model
+        return torch.cat([model.weight.detach()[0], model.bias.detach()])
+
+    def _slope(self) -> Tensor:
+        """Set the gradient; return the gap, the loss but for a constant."""
+        model, J = self._model, self.loss.J
+        rest = J @ self._here() - self.loss.target
+        gradient = J.T @ rest
+        model.weight.grad, model.bias.grad = gradient[None, :-1], gradient[-1:]
+        return 0.5 * (rest @ rest)
+
+
 def walk(
     loss: Quadratic,
     start: Tensor,
@@ -164,61 +234,33 @@ def walk(
         UsageError: torch.optim has no such optimiser, or it refuses its settings.
         DivergenceError: the loss stopped being finite, or kept growing.
     """
-    model = LinearRegression(len(start) - 1, dtype=torch.float64)
-    optimizer = make_optimizer(model, name, lr, options)
-    kind = type(optimizer).__name__
-    with torch.no_grad():
-        inner = loss.inward(start)
-        model.weight.copy_(inner[None, :-1])
-        model.bias.copy_(inner[-1:])
-
-    def here() -> Tensor:
-        return torch.cat([model.weight.detach()[0], model.bias.detach()])
-
-    def slope() -> Tensor:
-        """Set the gradient; return the gap, the loss but for a constant."""
-        rest = loss.J @ here() - loss.target
-        gradient = loss.J.T @ rest
-        model.weight.grad, model.bias.grad = gradient[None, :-1], gradient[-1:]
-        return 0.5 * (rest @ rest)
-
-    closure: Any = slope if isinstance(optimizer, torch.optim.LBFGS) else None
-    # Weight decay, or a start near the optimum, may let the loss grow for a while, up
-    # to where all parameters are 0.
-    watch = Watch(loss.optimum_loss + 0.5 * float(loss.target @ loss.target))
+    stepping = Stepping(loss, start, name, lr, options)
     stopper = None if held is None else Stopper(stopping)
     record, interrupted, still = Record(keep), False, 0
 
-    def note(epoch: int, gap: float) -> bool:
+    def note(epoch: int, gap: float, inner: Tensor) -> bool:
         """Record an epoch; whether the validation loss says to stop there."""
         seen, better = math.nan, False
         if held is not None and stopper is not None:
-            seen = float(held.losses(loss.raw(here()[None]).numpy())[0])
+            seen = float(held.losses(loss.raw(inner[None]).numpy())[0])
             better = stopper.improves(epoch, seen) and stopping is not None
-        record.add(epoch, gap, here(), seen, better)
+        record.add(epoch, gap, inner, seen, better)
         return stopper is not None and stopper.waited_enough
 
     try:
-        gap = float(slope())
-        note(0, gap)
-        watch.sees_divergence(loss.optimum_loss + gap)
-        for epoch in range(1, epochs + 1):
-            if goal is not None and (gap <= goal or still == STILL):
-                break
-            before = here()
-            _step(optimizer, closure, kind)
-            still = still + 1 if torch.equal(before, here()) else 0
-            gap = float(slope())
-            if watch.sees_divergence(loss.optimum_loss + gap):
-                raise _diverged(optimizer, kind, loss.optimum_loss + gap, epoch)
-            if note(epoch, gap):
+        before = None
+        for epoch, (gap, inner) in enumerate(stepping.steps()):
+            moved = before is None or not torch.equal(before, inner)
+            still, before = 0 if moved else still + 1, inner
+            done = note(epoch, gap, inner) or epoch == epochs
+            if done or (goal is not None and (gap <= goal or still == STILL)):
                 break
     except KeyboardInterrupt:
         if record.last is None:
             raise
         interrupted = True
     times, gaps, inner_rows, seen = record.value()
-    group = optimizer.param_groups[0]
+    group = stepping.optimizer.param_groups[0]
     return Walk(
         times,
         gaps,

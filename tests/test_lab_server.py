@@ -505,7 +505,7 @@ def test_a_closed_page_leaves_nothing(lab: Lab) -> None:
             session = lab.rooms.find(page.session)
             assert session is not None
             gone += [weakref.ref(session), weakref.ref(session.files["file:2"])]
-            gone.append(weakref.ref(session._bench))
+            gone.append(weakref.ref(session._desk._bench))
             assert left(lab)
             del session
     assert until(lambda: not lab.rooms.open)

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from gradline import __version__
-from gradline.lab.datasets import READY
+from gradline.lab.answers import offers
 from gradline.lab.files import SUFFIXES, Files
-from gradline.lab.settings import BOUNDS, CHOICES
 
 
 def hello(session: str, files: Files, most_upload: int) -> dict[str, Any]:
@@ -26,19 +25,7 @@ def hello(session: str, files: Files, most_upload: int) -> dict[str, Any]:
         "session": session,
         "version": __version__,
         "torch": torch.__version__,
-        "datasets": [
-            {
-                "name": r.name,
-                "title": r.title,
-                "story": r.story,
-                "drawn": r.drawn,
-                "real": not r.drawn,
-            }
-            for r in READY.values()
-        ],
-        "mistakes": [],
+        **offers(),
         "file": None if files.given is None else files.describe(files.given),
         "upload": {"most": most_upload, "suffixes": list(SUFFIXES)},
-        "bounds": {name: list(ends) for name, ends in BOUNDS.items()},
-        "choices": {name: list(names) for name, names in CHOICES.items()},
     }

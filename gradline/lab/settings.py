@@ -57,6 +57,8 @@ class Setting:
         weight_decay: of the optimiser.
         batch_size: rows in a batch; 0 for all.
         loss: "squared", "huber" or "absolute".
+        delta: where Huber's loss turns from squared to absolute, as a multiple of the
+            residuals' own robust scale (goals.py).
         epochs: how long the run is.
         start: weights and bias at step 0, in the coordinates of the descent; () draws.
         mistake: the name of one of mistakes.py, or "".
@@ -81,6 +83,7 @@ class Setting:
     weight_decay: float = 0.0
     batch_size: int = 0
     loss: str = "squared"
+    delta: float = 1.35
     epochs: int = 200
     start: tuple[float, ...] = ()
     mistake: str = ""
@@ -99,6 +102,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "momentum": (0, 0.999),
     "weight_decay": (0, 1e6),
     "batch_size": (0, 1_000_000),
+    "delta": (0.01, 1_000),
     "epochs": (1, MOST_STEPS),
 }
 
@@ -173,7 +177,7 @@ def _edits(value: Any) -> Edits:
 def _place(value: Any) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if not 0 <= number < 2_000 + MOST_EDITS:
         raise UsageError(f"{value!r:.40} is no number of a point")
