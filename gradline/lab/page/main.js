@@ -114,7 +114,7 @@ function onpush(message) {
     store.tell("hello");
     const { file } = message;
     if (file && !linked && store.setting.data === "line") {
-      store.choose(file.data, { target: file.target, features: file.features ?? [] });
+      store.choose(file.data, { target: file.target, features: file.features ?? [], standardize: true });
     }
   } else if (message.type === "progress") {
     store.progress = message.share === 1 ? null : message;

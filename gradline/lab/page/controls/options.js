@@ -26,7 +26,8 @@ function notDrawn(store) {
 
 const manyFeatures = ({ data }) =>
   data?.features?.length > 1 ? "for one feature" : data && !data.curve ? "for a number" : "";
-const notEditable = ({ data }) => (data && data.editable === false ? "for one feature" : "");
+const notEditable = (store) =>
+  isFile(store) ? "for ready-made data" : store.data?.editable === false ? "for one feature" : "";
 
 export function options(store, element) {
   const draw = h(

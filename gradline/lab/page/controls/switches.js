@@ -1,6 +1,6 @@
 /* The small switches on the pictures, and the theme. */
 
-import { at, say } from "../dom.js";
+import { at, h, say } from "../dom.js";
 
 export function switches(store) {
   const box = (id, change) =>
@@ -31,6 +31,33 @@ export function switches(store) {
     if (few) say(at("title-data"), `${few.target} by ${few.features.length > 1 ? `${few.features.length} features` : few.features[0]}`);
   }
 
+  const across = at("axis-across");
+  const up = at("axis-up");
+  for (const select of [across, up]) {
+    select.addEventListener("change", () => {
+      const axes = [across.value, up.value];
+      if (axes[0] === axes[1]) axes[select === across ? 1 : 0] = store.run.surface.names[select === across ? 0 : 1];
+      store.change({ axes });
+    });
+  }
+
+  /* Which two parameters the surface is over, where there are more than two. */
+  function axes() {
+    const { data, run } = store;
+    const many = (data?.terms?.length ?? 0) > 1;
+    at("axes").hidden = !many;
+    if (!many || !run) return;
+    const names = [...data.terms, "Intercept"];
+    const [i, j] = run.surface.axes;
+    for (const [select, place] of [[across, i], [up, j]]) {
+      if (select.options.length !== names.length || [...select.options].some((o, k) => o.value !== names[k])) {
+        select.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
+      }
+      select.value = names[place];
+    }
+  }
+
+  store.on("run", axes);
   store.on("view setting", draw);
   store.on("run", title);
   draw();

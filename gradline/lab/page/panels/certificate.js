@@ -23,9 +23,10 @@ export function certificate(store) {
     }),
   );
   const note = h("p", { class: "note quiet", hidden: true });
-  const result = h("span", { id: "proof-words", class: "quiet", role: "status" });
+  const result = h("p", { id: "proof-words", class: "note quiet", role: "status" });
   const prove = h("button", { type: "button", class: "textual", id: "proof", onclick: check }, "Check with PyTorch");
-  at("certificate").querySelector(".words").append(note, h("p", { class: "proof" }, prove, result));
+  at("certificate").querySelector(".words").append(note, result);
+  at("certificate").querySelector(".title").append(prove);
 
   let asking = false;
   const ask = throttle(200, async () => {

@@ -28,7 +28,8 @@ export function dataPanel(store) {
     words,
   );
   const columns = h("section", { class: "columns-part", hidden: true });
-  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, h("h3", {}, "Ready made"), sets, columns);
+  const own = h("ul", { class: "cards sets", hidden: true });
+  furnish(dialog, "Data", h("h3", {}, "Your own"), drop, chooser, own, columns, h("h3", {}, "Ready made"), sets);
 
   at("open-data").addEventListener("click", () => {
     drawSets();
@@ -81,15 +82,19 @@ export function dataPanel(store) {
 
   function drawSets() {
     const known = store.hello?.datasets ?? FALLBACK;
-    const own = [...files.values()].map((f) => ({
+    const opened = [...files.values()].map((f) => ({
       name: f.data,
       title: f.title,
       story: f.rows ? `Your file, ${plural(f.rows, "row")}.` : "Your file.",
       pick: () => choose(f),
     }));
-    const list = [...own, ...known];
-    sets.replaceChildren(
-      ...list.map((d) =>
+    own.hidden = !opened.length;
+    own.replaceChildren(...cards(opened));
+    sets.replaceChildren(...cards(known));
+  }
+
+  function cards(list) {
+    return list.map((d) =>
         h("li", {}, h(
           "button",
           {
@@ -106,7 +111,6 @@ export function dataPanel(store) {
           h("b", {}, d.title),
           h("span", { class: "quiet" }, d.story ?? ""),
         )),
-      ),
     );
   }
 
@@ -118,7 +122,7 @@ export function dataPanel(store) {
 
   function drawColumns() {
     const list = known();
-    columns.hidden = list.length < 2 || !store.data;
+    columns.hidden = list.length < 3 || !store.data;
     if (columns.hidden) return;
     const target = store.setting.target ?? store.data.target;
     const chosen = new Set(store.setting.features.length ? store.setting.features : store.data.features);
