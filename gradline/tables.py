@@ -236,12 +236,15 @@ def kept(read: Read, unchanged: Callable[[], AbstractContextManager[None]]) -> R
         read: reads from a file.
         unchanged: a block that refuses a file which has changed since.
     """
-    held: dict[str, Any] = {"names": frozenset(), "batches": []}
+    # Columns and their batches change together: several threads may read.
+    held: tuple[frozenset[str], list[Any]] = (frozenset(), [])
 
     def again(names: Sequence[str], rows: int) -> Iterator[Any]:
-        if held["names"].issuperset(names):
+        nonlocal held
+        known, ready = held
+        if known.issuperset(names):
             with unchanged():
-                for batch in held["batches"]:
+                for batch in ready:
                     yield batch.select(list(names))
             return
         size = 0
@@ -254,7 +257,7 @@ def kept(read: Read, unchanged: Callable[[], AbstractContextManager[None]]) -> R
                 batches = []
             yield batch
         if size <= KEPT_BYTES:
-            held.update(names=frozenset(names), batches=batches)
+            held = frozenset(names), batches
 
     return again
 

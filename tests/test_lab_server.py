@@ -754,6 +754,8 @@ def test_the_likeliest_target_and_feature() -> None:
         "z": z,
         "large": np.full(200, 2**60 + 1),
         "y": 3 * z + 0.1 * random.normal(size=200),
+        "year": [2024, 2025] * 100,
+        "id": np.arange(7, 207),
         "name": ["a"] * 200,
     }
     opened = open_data(pa.table(data))

@@ -76,7 +76,7 @@ class Opened:
         source: its rows, to be read again and again.
         title: its name, without folders.
         columns: of each its name, its kind and an example, for a page.
-        target: the column to predict: as asked for, or the last one of numbers.
+        target: the column to predict: as asked for, or the last that looks measured.
         features: the columns to predict from, at first.
     """
 
@@ -136,22 +136,25 @@ def open_data(
             f"{title} has one column: give two at least, one to predict and one to "
             "predict it from"
         )
-    numbers = [c.name for c in columns if c.kind == "number"]
     for name in () if features is None else features:
         column_of(source, name)
-    if target is None:
-        free = [n for n in numbers if features is None or n not in features]
-        if not free:
-            raise DataError(
-                f"{title} has no column of numbers to predict: give a table with one"
-            )
-        target = free[-1]
-    elif column_of(source, target).kind != "number":
+    if target is not None and column_of(source, target).kind != "number":
         raise DataError(
             f"the target {target!r} holds {column_of(source, target).type} values and "
             f"a line predicts numbers: name a column of numbers"
         )
     first = _first_batch(source, [c.name for c in columns if c.kind != "other"])
+    if target is None:
+        free = [
+            c.name
+            for c in columns
+            if c.kind == "number" and c.name not in (features or ())
+        ]
+        if not free:
+            raise DataError(
+                f"{title} has no column of numbers to predict: give a table with one"
+            )
+        target = _likely_target(free, first)
     if features is None:
         features = [_best_feature(columns, target, first)]
     return Opened(
@@ -189,6 +192,23 @@ def _example(column: Column, batch: Batch) -> str:
         known = codes[codes >= 0][:1]
         return levels[int(known[0])][:MOST_EXAMPLE] if len(known) else ""
     return ""
+
+
+def _likely_target(names: list[str], batch: Batch) -> str:
+    """The last column that looks measured: not counted through, not a few values.
+
+    So neither the number of a row nor a year that is there three times, unless there
+    is nothing else.
+    """
+    for name in names[: -MOST_COMPARED - 1 : -1]:
+        with suppress(DataError):
+            values = batch.numbers([name])[:, 0]
+            values = values[np.isfinite(values)]
+            few = len(np.unique(values)) <= min(10, len(values) // 3)
+            counted = len(values) > 2 and bool((np.diff(values) == 1).all())
+            if len(values) and not few and not counted:
+                return name
+    return names[-1]
 
 
 def _best_feature(columns: tuple[Column, ...], target: str, batch: Batch) -> str:

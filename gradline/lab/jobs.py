@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from gradline.errors import GradlineError
@@ -52,9 +52,16 @@ class Job:
         if self._stop.is_set():
             raise Stopped("a newer setting has taken the place of this one")
 
-    @contextmanager
-    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], Any]]:
+    def progress(
+        self, title: str, total: int | None
+    ) -> AbstractContextManager[Callable[[int], Any]]:
         """What readers tell their rows to (data.Progress); ends them when stopped."""
+        return self._progress(title, total)
+
+    @contextmanager
+    def _progress(
+        self, title: str, total: int | None
+    ) -> Iterator[Callable[[int], Any]]:
         self.check()
         done, told = 0, time.monotonic()
 

@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 import uvicorn
 
+from gradline.bar import progress_bar
 from gradline.errors import UsageError
 from gradline.lab.app import make_app
 from gradline.lab.files import Files
+from gradline.lab.jobs import Job
 from gradline.lab.rooms import MOST_PAGES, Rooms
 from gradline.lab.session import Session
 from gradline.lab.talk import MOST_BYTES
@@ -102,8 +105,24 @@ def warm_up(rooms: Rooms) -> None:
         GradlineError: the file of the command line cannot be fitted.
     """
     session = Session(Files(rooms.given))
-    session.answer({"type": "set", "setting": {}})
+    setting: dict[str, Any] = {}
+    if rooms.given is not None:
+        setting = {
+            "data": "file:1",
+            "target": rooms.given.target,
+            "features": list(rooms.given.features),
+        }
+    session.answer({"type": "set", "setting": setting}, _ShownJob())
     session.close()
+
+
+class _ShownJob(Job):
+    """Work that gets on with a bar on the terminal."""
+
+    def progress(
+        self, title: str, total: int | None
+    ) -> AbstractContextManager[Callable[[int], Any]]:
+        return progress_bar(title, total)
 
 
 def listening(host: str, port: int | None) -> socket.socket:

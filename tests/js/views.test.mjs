@@ -11,7 +11,7 @@ const { svd2, traceEllipse } = await load("views/ellipse.js");
 const { traceContour } = await load("views/contours.js");
 const { bowlAt, landmarks, levelsFor, spanOf } = await load("views/bowl.js");
 const { keep } = await load("views/keep.js");
-const { lossLimits, lowest, seriesOf } = await load("views/losses.js");
+const { early, lossLimits, lowest, seriesOf } = await load("views/losses.js");
 const { listing, optimizerOf, remarks } = await load("views/listing.js");
 const { kindOf, makePicture } = await load("views/dots.js");
 const maths = await load("maths.js");
@@ -228,4 +228,12 @@ test("between two frames parameters go straight and losses geometrically", () =>
   assert.equal(found.exact, false);
   assert.equal(maths.countUpTo([0, 2, 4], 3), 2);
   assert.equal(maths.inwardAt([2, 1], { scale: [3], mean: [5] }, 1), 11);
+});
+
+test("a long run that is over at once gets a logarithmic axis of steps", () => {
+  const steps = Array.from({ length: 200 }, (_, i) => i * 50);
+  const fall = (rate) => steps.map((k) => 1 + 100 * Math.exp(-rate * k));
+  assert.equal(early({ steps, training: fall(0.2) }, 9950), true);
+  assert.equal(early({ steps, training: fall(0.0005) }, 9950), false);
+  assert.equal(early({ steps, training: fall(0.2) }, 500), false);
 });

@@ -97,6 +97,23 @@ export class Player {
     }
   }
 
+  /* What is known of the run as {steps, losses, validation, seen}, at most some 1,200. */
+  history() {
+    const { run } = this.store;
+    const last = run.frames.steps[run.frames.steps.length - 1] ?? 0;
+    if ((this.known[this.known.length - 1] ?? 0) <= last) return run.frames;
+    const stride = Math.ceil(this.known.length / 1200);
+    const steps = this.known.filter((_, i, all) => i % stride === 0 || i === all.length - 1);
+    const found = steps.map((k) => this.frames.get(k));
+    const column = (name) => found.map((frame) => frame[name]);
+    return {
+      steps,
+      losses: column("loss"),
+      validation: run.frames.validation ? column("validation") : null,
+      seen: run.frames.seen ? column("seen") : null,
+    };
+  }
+
   /* The frame at a step: itself, or one between its neighbours. */
   near(step) {
     const found = this.frames.get(step);

@@ -27,16 +27,19 @@ export function scale([low, high], [from, to], log = false) {
 
 /* Where everything of a picture is.
 
-   An axis is {limits: [low, high], title, log, labels}; labels false leaves them out. */
+   An axis is {limits: [low, high], title, log, whole}; whole: no ticks between whole numbers. */
 export function layOut(canvas, xAxis, yAxis, { square = false, headroom = 0, room = 0 } = {}) {
   const { width, height, context } = canvas;
-  const small = width < 420;
-  const size = small ? 11 : 12;
+  const size = width < 420 ? 11 : width < 700 ? 12 : 13;
   const top = 30 + headroom;
   const bottom = height - 42;
   const right = width - 16;
-  const marks = (axis, count) =>
-    (axis.log ? logTicks : ticks)(...axis.limits, Math.max(2, Math.floor(count)));
+  const marks = (axis, room) => {
+    const count = Math.max(2, Math.floor(room));
+    const [low, high] = axis.limits;
+    if (axis.log) return logTicks(low, high, count);
+    return ticks(low, high, axis.whole ? Math.min(count, high - low) : count);
+  };
   const yTicks = marks(yAxis, (bottom - top) / 42);
   context.font = canvas.font(size);
   const widest = Math.max(16, ...yTicks.labels.map((t) => context.measureText(t).width));

@@ -8,10 +8,11 @@ import { clamp, countUpTo } from "../maths.js";
 import { drawAxes, inside, layOut } from "./axes.js";
 import { Canvas } from "./canvas.js";
 import { Glide } from "./glide.js";
-import { lossLimits, lowest, seriesOf } from "./losses.js";
+import { early, lossLimits, lowest, seriesOf } from "./losses.js";
 import { plain, short } from "./ticks.js";
 
 const TITLES = { linear: "loss", log: "loss", gap: "loss above the optimum" };
+const GROW = 300; // ms between two looks at how far a loop has walked
 const FAR = 1e4; // px, beyond which a line needs no precision
 
 export class CurveView {
@@ -33,7 +34,9 @@ export class CurveView {
     const { run, view, data } = this.store;
     if (!run) return;
     const mode = TITLES[view.curve] ? view.curve : "log";
-    this.series = seriesOf(run, mode);
+    this.series = seriesOf(run, mode, this.player.history());
+    this.version = this.player.version;
+    this.since = performance.now();
     const name = `${data?.title}|${data?.target}|${mode}`;
     this.limits.aim(this.wanted(lossLimits(this.series, run.diverged)), {
       jump: name !== this.name,
@@ -56,6 +59,7 @@ export class CurveView {
       canvas.clear();
       return false;
     }
+    if (this.grown(now)) this.take();
     const moving = this.limits.move(now);
     if (moving || this.fresh || canvas.stale) this.drawLayers();
     canvas.clear();
@@ -65,15 +69,23 @@ export class CurveView {
     return moving;
   }
 
+  /* Whether a loop has walked on beyond what is drawn; looked at now and then. */
+  grown(now) {
+    const { known, version } = this.player;
+    const { steps } = this.series;
+    if (version === this.version || now - this.since < GROW) return false;
+    return known[known.length - 1] > steps[steps.length - 1];
+  }
+
   xOf(step) {
     return this.plot.x(this.logX ? Math.max(step, 0.5) / this.perEpoch : step / this.perEpoch);
   }
 
   drawLayers() {
     const { canvas, faint, strong, series } = this;
-    const { run, view } = this.store;
+    const { run } = this.store;
     canvas.stale = this.fresh = false;
-    this.logX = Boolean(view.logx);
+    this.logX = early(series, run.total);
     const end = Math.max(1, run.total) / this.perEpoch;
     const limits = series.log ? this.limits.now.map((v) => 10 ** v) : this.limits.now;
     this.plot = layOut(
@@ -81,7 +93,8 @@ export class CurveView {
       {
         limits: this.logX ? [0.5 / this.perEpoch, end] : [0, end],
         log: this.logX,
-        title: "epoch",
+        whole: true,
+        title: this.logX ? "epoch, logarithmic" : "epoch",
       },
       { limits, title: TITLES[series.mode], log: series.log },
     );
@@ -130,12 +143,11 @@ export class CurveView {
   /* What each step itself saw: the loss of its minibatch. */
   drawSeen(c) {
     const { series, plot, canvas } = this;
-    const { seen } = this.store.run.frames;
+    const { seen } = series;
     if (!seen) return;
     c.fillStyle = canvas.colour("line");
     c.globalAlpha = 0.25;
-    seen.forEach((loss, i) => {
-      const value = loss === null ? NaN : series.shown(loss);
+    seen.forEach((value, i) => {
       if (Number.isFinite(value)) {
         c.fillRect(this.xOf(series.steps[i]) - 1, plot.y(value) - 1, 2, 2);
       }
@@ -240,7 +252,10 @@ export class CurveView {
     const { series, plot, canvas } = this;
     const i = series.training.findIndex((v) => Number.isFinite(v) && plot.y(v) < plot.top);
     if (i < 0) return;
-    const x = clamp(this.xOf(series.steps[i]), plot.left + 8, plot.right - 8);
+    const [x1, x2] = [Math.max(0, i - 1), i].map((k) => this.xOf(series.steps[k]));
+    const [y1, y2] = [Math.max(0, i - 1), i].map((k) => plot.y(series.training[k]));
+    const over = x1 + ((x2 - x1) * (plot.top - y1)) / (y2 - y1 || 1);
+    const x = clamp(over, plot.left + 8, plot.right - 8);
     c.fillStyle = canvas.colour("bad");
     c.beginPath();
     c.moveTo(x, plot.top - 8);

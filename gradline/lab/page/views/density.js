@@ -9,7 +9,7 @@ export function drawDensity(c, canvas, plot, { x, y, counts }) {
   const nx = counts[0].length;
   let most = 0;
   for (const row of counts) for (const n of row) most = Math.max(most, n);
-  const shade = ramp(canvas.colour("heat-low"), canvas.colour("heat-high"));
+  const shade = ramp(canvas.colour("heat-low"), canvas.colour("point"));
   const colours = Array.from({ length: 65 }, (_, i) => shade(0.12 + (0.88 * i) / 64));
   const share = (n) => Math.log1p(n) / Math.log1p(most);
   const image = new ImageData(nx, ny);

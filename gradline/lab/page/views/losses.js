@@ -4,11 +4,12 @@ import { extent } from "../maths.js";
 
 const FAR = 100; // times the first loss: more than that leaves the top of a log picture
 
-/* {mode, x: steps, training, validation, floor, optimum}: what is drawn, as drawn.
+/* {mode, steps, training, validation, floor, optimum}: what is drawn, as drawn.
 
+   frames: those that came with the run, or more: {steps, losses, validation, seen}
    mode: "linear", "log" or "gap" (to the optimum, on a logarithmic axis) */
-export function seriesOf(run, mode) {
-  const { steps, losses, validation } = run.frames;
+export function seriesOf(run, mode, frames = run.frames) {
+  const { steps, losses, validation, seen } = frames;
   const best = run.optimum.loss;
   const tiny = Math.max(Math.abs(best) * 1e-15, 1e-300);
   const shown = (loss) => {
@@ -22,6 +23,7 @@ export function seriesOf(run, mode) {
     steps,
     training: losses.map(shown),
     validation: validation && mode !== "gap" ? validation.map(shown) : null,
+    seen: seen ? seen.map((loss) => (loss === null ? NaN : shown(loss))) : null,
     optimum: mode === "gap" ? null : best,
     shown,
   };
@@ -54,6 +56,16 @@ function rounded(value, side) {
   const share = wanted / power;
   if (side > 0) return power * (share <= 2 ? 2 : share <= 5 ? 5 : 10);
   return power * (share >= 5 ? 5 : share >= 2 ? 2 : 1);
+}
+
+/* Whether all that happens does so in the first hundredth of a long run: then a linear
+   axis of steps would show a wall and a floor. */
+export function early({ steps, training }, total) {
+  if (total < 1000) return false;
+  const logs = training.map((v) => (v > 0 ? Math.log(v) : NaN));
+  const [low, high] = extent(logs);
+  const at = logs.findIndex((v) => v < low + 0.1 * (high - low));
+  return at >= 0 && steps[at] < total / 100;
 }
 
 /* Place of the least finite value; null where there is none. */

@@ -48,11 +48,7 @@ export function ticks(low, high, count = 5) {
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   const size = Math.max(Math.abs(low), Math.abs(high));
-  let offset = 0;
-  if (size / step > 2e4) {
-    const room = 10 ** Math.ceil(Math.log10(high - low));
-    offset = Math.floor(low / room) * room;
-  }
+  const offset = size / step > 2e4 ? offsetOf(low, high) : 0;
   const values = [];
   for (let i = first; i <= last; i++) values.push(i * step);
   const rest = values.map((v) => v - offset);
@@ -70,6 +66,17 @@ export function ticks(low, high, count = 5) {
     note: notes.join(" "),
     step,
   };
+}
+
+/* The roundest number near limits that lie far from 0. */
+function offsetOf(low, high) {
+  const middle = (low + high) / 2;
+  const room = 10 ** Math.ceil(Math.log10(high - low));
+  for (let p = 10 ** Math.floor(Math.log10(Math.abs(middle))); p > 1.5 * room; p /= 10) {
+    const found = Math.round(middle / p) * p;
+    if (Math.abs(middle - found) <= room) return found;
+  }
+  return Math.floor(low / room) * room;
 }
 
 function offsetText(offset) {
