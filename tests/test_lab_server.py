@@ -28,6 +28,7 @@ import gradline as gl
 from gradline.errors import DataError, UsageError
 from gradline.lab import rooms as rooms_file
 from gradline.lab import uploads
+from gradline.lab.bench import Bench
 from gradline.lab.files import MOST_FILES, MOST_REMEMBERED, Files, open_data
 from gradline.lab.guard import is_open
 from gradline.lab.jobs import Job
@@ -245,6 +246,11 @@ def test_every_file_of_the_page_is_served_with_its_type(lab: Lab) -> None:
             assert headers["content-type"] == f"{kinds[file.suffix]}; charset=utf-8"
 
 
+def test_nothing_waits_for_an_acknowledgement() -> None:
+    with bound("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # so asyncio sets TCP_NODELAY
+
+
 def test_other_methods_are_refused_in_a_sentence(lab: Lab) -> None:
     status, headers, body = lab.ask("POST", "/", b"x")
     assert (status, body) == (405, b"This can only be read.")
@@ -264,7 +270,7 @@ def test_hello(lab: Lab) -> None:
         assert hello["version"] == gl.__version__
         assert hello["torch"] == torch.__version__
         assert hello["file"] is None
-        assert {"name", "title", "story", "drawn", "real"} == set(hello["datasets"][0])
+        assert {"name", "title", "story", "drawn", "real"} <= set(hello["datasets"][0])
         assert hello["bounds"]["epochs"][0] == 1
         assert "SGD" in hello["choices"]["optimizer"]
         assert hello["upload"]["most"] == 2_000_000_000
@@ -505,12 +511,14 @@ def test_a_closed_page_leaves_nothing(lab: Lab) -> None:
             session = lab.rooms.find(page.session)
             assert session is not None
             gone += [weakref.ref(session), weakref.ref(session.files["file:2"])]
-            gone.append(weakref.ref(session._desk._bench))
+            gc.collect()
+            gone += [weakref.ref(o) for o in gc.get_objects() if type(o) is Bench]
             assert left(lab)
             del session
     assert until(lambda: not lab.rooms.open)
     gc.collect()
-    assert [ref() for ref in gone] == [None] * 9
+    assert len(gone) >= 9
+    assert {ref() for ref in gone} == {None}
     assert left(lab) == []
 
 
