@@ -111,19 +111,22 @@ def _data_inline(bench: Bench) -> list[str]:
 
 def _data_of_file(bench: Bench) -> list[str]:
     design = bench.survey.design
+    needed = [*design.features, design.target]
     lines = [
         f"with open({bench.title!a}, newline='', encoding='utf-8-sig') as file:",
-        "    dialect = csv.Sniffer().sniff(file.read(65536), ',;\\t|')",
-        "    file.seek(0)",
-        "    header, *lines = csv.reader(file, dialect)",
-        "    header = [name.strip() for name in header]",
-        "    table = [dict(zip(header, line)) for line in lines]",
+        "    for delimiter in ',;\\t|':",
+        "        file.seek(0)",
+        "        header, *lines = csv.reader(file, delimiter=delimiter)",
+        "        header = [name.strip() for name in header]",
+        f"        if {{{', '.join(map(ascii, needed))}}} <= set(header):",
+        "            break",
+        "table = [dict(zip(header, line)) for line in lines]",
         "",
         "",
         "def number(text):",
         "    try:",
-        "        return float(text)",
-        "    except (TypeError, ValueError):",
+        "        return float(text if delimiter == ',' else text.replace(',', '.'))",
+        "    except (AttributeError, TypeError, ValueError):",
         "        return math.nan  # missing",
         "",
         "",
@@ -150,6 +153,7 @@ def _data_of_file(bench: Bench) -> list[str]:
         "y = torch.tensor(y, dtype=torch.float64)",
         "complete = torch.isfinite(x).all(dim=1) & torch.isfinite(y)",
         "x, y = x[complete], y[complete]",
+        f"assert len(y) == {bench.survey.tally.rows}, 'the file is another one'",
     ]
 
 

@@ -9,7 +9,7 @@ const load = (name) => import(new URL(name, page));
 const { ticks, logTicks, plain, power, short, niceStep } = await load("views/ticks.js");
 const { svd2, traceEllipse } = await load("views/ellipse.js");
 const { traceContour } = await load("views/contours.js");
-const { bowlAt, landmarks, levelsFor, spanOf } = await load("views/bowl.js");
+const { bowlAt, landmarks, levelsFor, restingPlace, spanOf } = await load("views/bowl.js");
 const { keep } = await load("views/keep.js");
 const { early, lossLimits, lowest, seriesOf } = await load("views/losses.js");
 const { listing, optimizerOf, remarks } = await load("views/listing.js");
@@ -236,4 +236,13 @@ test("a long run that is over at once gets a logarithmic axis of steps", () => {
   assert.equal(early({ steps, training: fall(0.2) }, 9950), true);
   assert.equal(early({ steps, training: fall(0.0005) }, 9950), false);
   assert.equal(early({ steps, training: fall(0.2) }, 500), false);
+});
+
+test("weight decay comes to rest where the gradient of both is zero", () => {
+  const root = [[1.2, 0.8], [0, 0.3]];
+  const centre = [2, -1];
+  const [a, b] = restingPlace({ root, centre }, 0.5);
+  const [u, v] = [a - centre[0], b - centre[1]];
+  near(1.44 * u + 0.96 * v + 0.5 * a, 0);
+  near(0.96 * u + (0.64 + 0.09) * v + 0.5 * b, 0);
 });

@@ -18,8 +18,9 @@ export function transport(store, player) {
   at("step").addEventListener("click", () => player.step(1));
   at("substep").addEventListener("click", () => player.substep());
   scrubber.addEventListener("input", () => {
+    const step = Number(scrubber.value); // pausing puts the thumb where time stands
     if (store.playing) player.pause();
-    player.seek(Number(scrubber.value));
+    player.seek(step);
   });
 
   const speed = at("speed");

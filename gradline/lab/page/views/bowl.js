@@ -33,6 +33,16 @@ export function bowlAt(run, share) {
   return { frame, centre, root: a.map((row, i) => row.map((v, j) => blend(v, b[i][j], share))) };
 }
 
+/* Where SGD with weight decay comes to rest: (H + decay·I) a = H centre, H = rootᵀroot.
+   For one feature, where the picture shows all there is. */
+export function restingPlace({ root, centre }, decay) {
+  const [[a, b], [c, d]] = root;
+  const [p, q, r] = [a * a + c * c, a * b + c * d, b * b + d * d];
+  const [u, v] = [p * centre[0] + q * centre[1], q * centre[0] + r * centre[1]];
+  const determinant = (p + decay) * (r + decay) - q * q;
+  return [((r + decay) * u - q * v) / determinant, ((p + decay) * v - q * u) / determinant];
+}
+
 /* The same paraboloid with a positive diagonal. */
 function upright(root) {
   return root.map((row, i) => (row[i] < 0 ? row.map((v) => -v) : row));

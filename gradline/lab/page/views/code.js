@@ -37,7 +37,8 @@ export class CodeView {
     this.element.replaceChildren();
     for (const { text, indent, step } of lines) {
       const row = make("div", step === null ? "code-line" : "code-line code-step");
-      const code = make("code", "code-text", `${"    ".repeat(indent)}${text}`);
+      const code = make("code", "", "    ".repeat(indent));
+      code.append(make("span", "code-text", text));
       row.append(code);
       if (step !== null) {
         const aside = make("span", "code-numbers");

@@ -15,6 +15,21 @@ export function drawCross(c, canvas, x, y, size = 5.5) {
   }
 }
 
+/* Where weight decay leads instead of the optimum: an open diamond. */
+export function drawDiamond(c, canvas, x, y, size = 8) {
+  for (const [colour, width] of [["panel", 5], ["optimum", 2]]) {
+    c.strokeStyle = canvas.colour(colour);
+    c.lineWidth = width;
+    c.beginPath();
+    c.moveTo(x, y - size);
+    c.lineTo(x + size, y);
+    c.lineTo(x, y + size);
+    c.lineTo(x - size, y);
+    c.closePath();
+    c.stroke();
+  }
+}
+
 /* The start: a ring. */
 export function drawRing(c, canvas, x, y, radius) {
   c.beginPath();

@@ -7,9 +7,9 @@
 
 import { clamp, countUpTo, ease, excessAt, extent, inward, inwardAt } from "../maths.js";
 import { drawAxes, inside, layOut, note } from "./axes.js";
-import { bowlAt, landmarks, levelsFor, spanOf } from "./bowl.js";
+import { bowlAt, landmarks, levelsFor, restingPlace, spanOf } from "./bowl.js";
 import { Canvas } from "./canvas.js";
-import { drawArrow, drawCross, drawDisc, drawRing } from "./marks.js";
+import { drawArrow, drawCross, drawDiamond, drawDisc, drawRing } from "./marks.js";
 import { drawBowl, drawGrid } from "./heat.js";
 import { Glide } from "./glide.js";
 import { still } from "./stage.js";
@@ -39,8 +39,10 @@ export class SurfaceView {
 
   take() {
     const { run, data, setting } = this.store;
-    const to = (run.setting ?? setting).standardize ? 1 : 0;
+    const to = setting.standardize ? 1 : 0;
     this.marks = landmarks(run);
+    const plain = setting.optimizer === "SGD" && setting.loss === "squared";
+    this.decay = plain ? setting.weight_decay : 0;
     const name = [data.title, data.terms, run.surface.axes, Boolean(run.surface.grid)].join("|");
     const same = name === this.name;
     this.name = name;
@@ -111,6 +113,9 @@ export class SurfaceView {
       { square: view.equal !== false && !grid },
     );
     this.bowl = bowlAt(run, this.share);
+    const { decay } = this;
+    const turning = this.share > 0 && this.share < 1;
+    this.rest = decay && d === 1 && !grid && !turning ? restingPlace(this.bowl, decay) : null;
     canvas.clear(ground);
     const { xLimits, yLimits } = this.plot;
     inside(ground, this.plot, () => {
@@ -226,6 +231,7 @@ export class SurfaceView {
     inside(c, plot, () => {
       this.drawLast(c, x, y, step);
       drawCross(c, canvas, this.px(run.optimum.parameters), this.py(run.optimum.parameters));
+      if (this.rest) drawDiamond(c, canvas, plot.x(this.rest[0]), plot.y(this.rest[1]));
       const [u, v] = this.dragging ?? this.coordinates(first);
       drawRing(c, canvas, plot.x(u), plot.y(v), this.near || this.dragging ? 7 : 5);
     });
