@@ -10,6 +10,7 @@ import numpy as np
 from gradline.data import Progress
 from gradline.design import INTERCEPT
 from gradline.errors import DataError, UsageError
+from gradline.lab import verdict
 from gradline.lab.bench import (
     Bench,
     axes_of,
@@ -35,7 +36,7 @@ from gradline.lab.runs import (
     start_of,
 )
 from gradline.lab.settings import BOUNDS, CHOICES, Setting, parse
-from gradline.lab.verdict import certificate_at, facts_of, limits, message
+from gradline.lab.verdict import certificate_at, facts_of, limits
 
 #: Steps that may be asked for at once, and numbers in them.
 MOST_FRAMES = 5_000
@@ -114,7 +115,7 @@ class Desk:
             "total": run.total,
             "per_epoch": run.per_epoch,
             "diverged": run.diverged,
-            "message": message(bench, setting, run),
+            "message": verdict.message(bench, setting, run),
             "converged": converged,
             "needed": needed,
             "mistake": None
@@ -167,11 +168,15 @@ class Desk:
         frames = run.frames(
             np.array(steps, np.int64), lambda: go_on() and time.monotonic() < deadline
         )
+        converged, needed = run.converged()
         return {
             "type": "frames",
             "run": self._number,
             "total": run.total,
             "diverged": run.diverged,
+            "message": verdict.message(bench, self._setting, run),
+            "converged": converged,
+            "needed": needed,
             "frames": frames.to_dict(),
         }
 

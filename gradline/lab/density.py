@@ -1,8 +1,9 @@
 """How many rows lie where: a picture of x and y from one pass, however many rows.
 
 The grid begins with what the first rows span and grows with them: where a value lies
-outside, the span doubles towards it and counts are added up in pairs, so a grid of 2n
-bins ends with n to 2n of them filled.
+outside, the span doubles towards it and counts are added up in pairs. It begins with
+more bins than are drawn, which the doublings at both ends may use up; what is left of
+them is added up in pairs at the end.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 from gradline.data import Array, Progress, Source
 from gradline.lab.datasets import Numbers
 
-#: Bins in x and in y; half of them at the least are in use at the end.
-BINS = (160, 120)
+#: Bins in x and in y, and how many are drawn at the most.
+BINS = (640, 480)
+DRAWN = (120, 90)
 
 
 class Span:
@@ -38,7 +40,7 @@ class Span:
         while not self.low <= value < self.low + self.width:
             half = self.bins // 2
             counts = np.moveaxis(counts, axis, 0)
-            paired = counts[0::2] + counts[1::2]
+            paired = _paired(counts, 0)
             wider = np.zeros_like(counts)
             if value < self.low:
                 self.low -= self.width
@@ -53,6 +55,13 @@ class Span:
         """In which bin each value is."""
         share = (values - self.low) / self.width * self.bins
         return np.clip(share.astype(np.int64), 0, self.bins - 1)
+
+
+def _paired(counts: Numbers, axis: int) -> Numbers:
+    """Neighbouring bins added up."""
+    along = np.moveaxis(counts, axis, 0)
+    found: Numbers = np.moveaxis(along[0::2] + along[1::2], 0, axis)
+    return found
 
 
 def density(
@@ -104,7 +113,13 @@ def _cropped(across: Span, up: Span, counts: Numbers) -> dict[str, Any]:
     """Without the empty rows and columns around."""
     found: dict[str, Any] = {}
     cut = []
-    for name, span, axis in (("y", up, 1), ("x", across, 0)):
+    for name, span, axis, most in (
+        ("y", up, 1, DRAWN[1]),
+        ("x", across, 0, DRAWN[0]),
+    ):
+        while np.ptp(np.flatnonzero(counts.any(axis=axis))) >= most:
+            counts = _paired(counts, 1 - axis)
+            span.bins //= 2
         filled = np.flatnonzero(counts.any(axis=axis))
         first, last = int(filled[0]), int(filled[-1]) + 1
         bin_width = span.width / span.bins
