@@ -72,7 +72,7 @@ def test_all_seven_are_offered_and_told(visit: Visit) -> None:
     assert visit.state("setting.lr") == 0.1
 
 
-@pytest.mark.parametrize("name", ["no_zero_grad", "lr_too_high", "unscaled"])
+@pytest.mark.parametrize("name", ["lr_too_high", "unscaled"])
 def test_what_ran_away_converges_once_mended(visit: Visit, name: str) -> None:
     visit.open()
     assert name in seven(visit)
@@ -82,6 +82,16 @@ def test_what_ran_away_converges_once_mended(visit: Visit, name: str) -> None:
     mend(visit)
     assert visit.state("run.diverged") is None
     assert relative_gap(visit) < 0.05
+
+
+def test_without_zero_grad_it_swings_for_ever(visit: Visit) -> None:
+    visit.open()
+    seven(visit)
+    make(visit, "no_zero_grad")
+    losses = visit.state("run.frames.losses")
+    assert max(losses[len(losses) // 2 :]) > 20 * visit.state("run.optimum.loss")
+    mend(visit)
+    assert relative_gap(visit) < 0.001
 
 
 def test_shapes_flatten_the_line(visit: Visit) -> None:
@@ -111,7 +121,9 @@ def test_float32_loses_the_seconds(visit: Visit) -> None:
     visit.open()
     seven(visit)
     told = make(visit, "float32")
-    assert relative_gap(visit) > 1
+    # What the loop sees is far off; on the rows as they are, the line is not the best.
+    assert told["facts"]["seen"] > 2 * told["facts"]["optimum_loss"]
+    assert relative_gap(visit) > 0.01
     X = np.array(visit.state("data.X"))[:, 0]
     assert len(np.unique(X.astype(np.float32))) == told["facts"]["distinct"] < 10
     mend(visit)

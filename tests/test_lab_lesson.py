@@ -67,11 +67,17 @@ def validation(visit: Visit) -> None:
     visit.page.keyboard.press("End")
 
 
+def read(text: str) -> float:
+    """A number as the page shows it: −7.46×10⁻⁴."""
+    plain = text.translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789"))
+    return float(plain.replace("×10", "e"))
+
+
 def predict(visit: Visit) -> None:
     page = visit.page
     # Read off the page, as a learner does.
-    line = page.locator("#lesson-task .now").inner_text().replace("\N{MINUS SIGN}", "-")
-    weight, bias = (float(part.split()[-1]) for part in line.split(","))
+    line = page.locator("#lesson-task .now").inner_text()
+    weight, bias = (read(part.split()[-1]) for part in line.split(","))
     page.locator("#lesson-answer").fill("7")
     page.locator("#lesson-check").click()
     expect(page.locator("#lesson-news")).to_have_text("Not quite.")
@@ -109,7 +115,7 @@ def test_the_lesson_is_finished_by_doing_its_tasks(visit: Visit) -> None:
     expect(dots).to_have_count(len(TASKS))
     for number, do in enumerate(TASKS, 1):
         expect(page.locator("#lesson-title")).to_contain_text(f"{number}. ")
-        page.wait_for_timeout(550)  # what is solved before anything was done shows
+        page.wait_for_timeout(500)  # what is solved before anything was done shows
         expect(page.locator("#lesson-task")).not_to_have_attribute("data-done", "")
         page.locator("#lesson-hint-button").click()
         expect(page.locator("#lesson-hint")).to_be_visible()

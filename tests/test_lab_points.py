@@ -122,6 +122,7 @@ def test_edits_are_in_validation_and_polynomials_too(visit: Visit) -> None:
     middle = float(x[np.argmax(np.diff(x))] + np.diff(x).max() / 2)
     with visit.new_run():
         page.mouse.click(*visit.spot(0, middle, high - 0.04 * (high - low)))
+    assert len(visit.state("setting.edits.added")) == 1
     assert len(visit.state("data.y")) == 21
     X, y = np.array(visit.state("data.X")), np.array(visit.state("data.y"))
     learned = np.array(visit.state("data.held")) == 0

@@ -54,7 +54,7 @@ def test_a_rate_over_the_limit_diverges_and_is_mended_by_the_best(visit: Visit) 
     assert visit.state("run.diverged") is not None
     expect(words).to_contain_text("iverge")
     expect(words).to_contain_text(f"{limit:.3g}")
-    expect(page.locator("#certificate-sentence")).to_contain_text("run")
+    expect(page.locator("#certificate-sentence")).to_contain_text("ran away")
     # The path that is drawn runs away, as far as it can be shown.
     visit.scrub(visit.state("run.total"))
     assert visit.state("frame.loss") > 1e6 * visit.state("run.frames.losses[0]")
@@ -281,7 +281,8 @@ def test_boxes_take_no_nonsense(visit: Visit, text: str) -> None:
 def test_the_start_is_dragged_on_the_surface(visit: Visit) -> None:
     visit.open()
     first = visit.state("run.frames.parameters[0]")
-    aim = [first[0] + 0.3, first[1] + 0.2]
+    best = visit.state("run.optimum.parameters")
+    aim = [first[0] + 0.4 * (best[0] - first[0]), first[1] - 0.1]
     with visit.new_run():
         visit.drag(visit.spot(1, *first), visit.spot(1, *aim))
     np.testing.assert_allclose(visit.state("run.frames.parameters[0]"), aim, atol=0.05)
