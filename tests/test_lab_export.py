@@ -51,9 +51,7 @@ CASES: dict[str, str] = {
 }
 
 
-def test_scripts_come_to_the_same_weight_and_bias(
-    visit: Visit, tmp_path: Path
-) -> None:
+def test_scripts_come_to_the_same_weight_and_bias(visit: Visit, tmp_path: Path) -> None:
     """Run as somebody does who has PyTorch and not gradline."""
     running = {}
     for case, link in CASES.items():
@@ -118,7 +116,12 @@ def test_pictures_and_report(visit: Visit, tmp_path: Path) -> None:
 
 def test_the_link_restores_everything(visit: Visit, browser: Browser) -> None:
     page = visit.open()
-    for name, value in {"n": 30, "noise": 2, "momentum": 0.8, "validation": 0.2}.items():
+    for name, value in {
+        "n": 30,
+        "noise": 2,
+        "momentum": 0.8,
+        "validation": 0.2,
+    }.items():
         visit.give(name, value)
     visit.give("standardize", 1)
     low, high = page.evaluate("gradlineLab.stage.views[0].plot.yLimits")

@@ -186,7 +186,12 @@ def test_batches_are_steps_of_their_own_with_noise(visit: Visit) -> None:
 
 def test_degree_and_validation_show_overfitting(visit: Visit) -> None:
     page = visit.open()
-    for name, value in {"n": 30, "noise": 2, "validation": 0.4, "standardize": 1}.items():
+    for name, value in {
+        "n": 30,
+        "noise": 2,
+        "validation": 0.4,
+        "standardize": 1,
+    }.items():
         visit.give(name, value)
     held = visit.state("data.held_rows")
     assert 4 <= held <= 20
