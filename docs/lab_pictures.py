@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Takes the pictures of the lab for README.md and docs/: scripts/lab-pictures
+"""Takes the pictures of the lab for README.md and docs/: docs/lab_pictures.py
 
 Run it with .venv/bin/python where Debian's Chromium is installed. It writes
 docs/images/lab.png, a run of the lesson's own line, and lab.gif, what standardising a
