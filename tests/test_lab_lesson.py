@@ -24,8 +24,10 @@ def drag_away(visit: Visit) -> None:
     error = slope * X + intercept - y
     near = int(np.argmin(np.abs(error) + X / 10))
     line = slope * X[near] + intercept
-    edge = low + 0.03 * (high - low) if line - low > high - line else high - 0.03 * (
-        high - low
+    edge = (
+        low + 0.03 * (high - low)
+        if line - low > high - line
+        else high - 0.03 * (high - low)
     )
     with visit.new_run():
         visit.drag(visit.spot(0, X[near], y[near]), visit.spot(0, X[near], edge))

@@ -186,7 +186,12 @@ def test_batches_are_steps_of_their_own_with_noise(visit: Visit) -> None:
 
 def test_degree_and_validation_show_overfitting(visit: Visit) -> None:
     page = visit.open()
-    for name, value in {"n": 30, "noise": 2, "validation": 0.4, "standardize": 1}.items():
+    for name, value in {
+        "n": 30,
+        "noise": 2,
+        "validation": 0.4,
+        "standardize": 1,
+    }.items():
         visit.give(name, value)
     held = visit.state("data.held_rows")
     assert 4 <= held <= 20
@@ -213,7 +218,7 @@ def test_points_noise_and_seed_draw_other_data(visit: Visit) -> None:
     page = visit.open()
     visit.give("n", 20)
     assert visit.state("data.rows") == 20
-    x, y = line(20)
+    _, y = line(20)
     np.testing.assert_allclose(visit.state("data.y"), y, rtol=FEW)
     visit.give("noise", 5)
     np.testing.assert_allclose(visit.state("data.y"), line(20, 5)[1], rtol=FEW)
