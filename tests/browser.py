@@ -42,7 +42,7 @@ FLAGS = [
 ]
 
 #: How long a page may take to come to what a test waits for, in milliseconds.
-PATIENCE = 5_000
+PATIENCE = 20_000
 
 
 @contextlib.contextmanager

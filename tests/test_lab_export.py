@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,35 +54,38 @@ CASES: dict[str, str] = {
 
 def test_scripts_come_to_the_same_weight_and_bias(visit: Visit, tmp_path: Path) -> None:
     """Run as somebody does who has PyTorch and not gradline."""
-    running = {}
+    shown: dict[str, list[float]] = {}
     for case, link in CASES.items():
         visit.open(link)
-        frame = visit.frame_at(int(link.split("step=")[1]))
+        shown[case] = visit.frame_at(int(link.split("step=")[1]))["parameters"]
         path = take(visit, "script", tmp_path).rename(tmp_path / f"{case}.py")
         text = path.read_text(encoding="utf-8")
         assert "import gradline" not in text
         for line in ("zero_grad()", "backward()", ".step()"):
             assert line in text
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", path.name],
+
+    def run(case: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "error", f"{case}.py"],
             cwd=tmp_path,
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
+            timeout=120,
+            check=False,
         )
-        running[case] = process, frame["parameters"]
-    for case, (process, shown) in running.items():
-        printed, complaints = process.communicate(timeout=120)
-        assert process.returncode == 0, (case, complaints)
-        found = numbers_of(printed)
-        np.testing.assert_allclose(
-            [*found["weight"], *found["bias"]],
-            shown,
-            rtol=1e-6,
-            atol=1e-6,
-            err_msg=case,
-        )
+
+    with ThreadPoolExecutor(2) as pool:
+        for case, done in zip(CASES, pool.map(run, CASES), strict=True):
+            assert done.returncode == 0, (case, done.stderr)
+            found = numbers_of(done.stdout)
+            np.testing.assert_allclose(
+                [*found["weight"], *found["bias"]],
+                shown[case],
+                rtol=1e-6,
+                atol=1e-6,
+                err_msg=case,
+            )
 
 
 def test_the_model_is_a_fit(visit: Visit, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_edits_are_in_validation_and_polynomials_too(visit: Visit) -> None:
     visit.give("degree", 3)
     visit.give("standardize", 1)
     low, high = page.evaluate("gradlineLab.stage.views[0].plot.yLimits")
-    x = np.sort(points(visit)[0])
+    x = np.sort(visit.state("data.x"))
     middle = float(x[np.argmax(np.diff(x))] + np.diff(x).max() / 2)
     with visit.new_run():
         page.mouse.click(*visit.spot(0, middle, high - 0.04 * (high - low)))

@@ -218,7 +218,7 @@ def test_points_noise_and_seed_draw_other_data(visit: Visit) -> None:
     page = visit.open()
     visit.give("n", 20)
     assert visit.state("data.rows") == 20
-    x, y = line(20)
+    _, y = line(20)
     np.testing.assert_allclose(visit.state("data.y"), y, rtol=FEW)
     visit.give("noise", 5)
     np.testing.assert_allclose(visit.state("data.y"), line(20, 5)[1], rtol=FEW)

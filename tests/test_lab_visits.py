@@ -57,7 +57,8 @@ def test_it_reconnects_when_the_lab_is_back(browser: Browser) -> None:
         after = visit.scrub(50)
         np.testing.assert_allclose(after["parameters"], before["parameters"])
         # The browser notes each try that failed; that is no fault of the page.
-        visit.faults = [f for f in visit.faults if "WebSocket" not in f]
+        known = ("WebSocket", "net::ERR_CONNECTION_REFUSED")
+        visit.faults = [f for f in visit.faults if not any(k in f for k in known)]
         visit.close()
 
 
@@ -89,6 +90,5 @@ def test_pictures_are_drawn_while_it_plays(visit: Visit, tmp_path: Path) -> None
         visit.page.locator("#file").set_input_files(path)
     visit.page.keyboard.press("Escape")
     assert visit.state("data.rows") == 300_000
-    visit.give("epochs", 100_000)
     visit.page.locator("#reset").click()
     assert drawn(visit) > 10

@@ -109,6 +109,7 @@ class Bench:
         editable: whether points can be moved.
         drawn: whether n and noise mean something to the data.
         truth: slope and intercept that they were drawn with, where there are such.
+        columns: those of a ready-made set, with their kinds; () for the source's.
     """
 
     title: str
@@ -124,6 +125,7 @@ class Bench:
     editable: bool = False
     drawn: bool = False
     truth: tuple[float, float] | None = None
+    columns: tuple[tuple[str, str], ...] = ()
     memory: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -170,7 +172,9 @@ class Bench:
     def to_dict(self) -> dict[str, Any]:
         """What a page needs to draw the data."""
         design, dots, held = self.survey.design, self.dots, self.held_survey
-        whole = self.prepared.whole.columns
+        whole = self.columns or [
+            (c.name, c.kind) for c in self.prepared.whole.columns if c.name != PART
+        ]
         rows = self.survey.tally.rows + (0 if held is None else held.tally.rows)
         return {
             "title": self.title,
@@ -178,9 +182,7 @@ class Bench:
             "target": design.response,
             "features": list(design.features),
             "terms": list(design.terms),
-            "columns": [
-                {"name": c.name, "kind": c.kind} for c in whole if c.name != PART
-            ],
+            "columns": [{"name": name, "kind": kind} for name, kind in whole],
             "rows": self.survey.tally.rows,
             "held_rows": 0 if held is None else held.tally.rows,
             "dropped": self.survey.tally.dropped,
@@ -288,6 +290,10 @@ def _of_ready(setting: Setting, progress: Progress | None) -> Bench:
     ready, table = columns_of(setting)
     target = setting.target or ready.target
     features = setting.features or ready.features
+    columns = tuple(
+        (name, "number" if values.dtype.kind in "fiu" else "category")
+        for name, values in table.items()
+    )
     count = len(next(iter(table.values())))
     numbers: Numbers = np.arange(count, dtype=np.int64)
     known = {name for name in (target, *features) if name in table}
@@ -350,6 +356,7 @@ def _of_ready(setting: Setting, progress: Progress | None) -> Bench:
         editable and picture is None,
         ready.drawn,
         ready.truth if as_drawn else None,
+        columns,
     )
 
 

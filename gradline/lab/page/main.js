@@ -18,7 +18,7 @@ import { Side } from "./panels/side.js";
 import { status } from "./panels/status.js";
 import { Player } from "./player.js";
 import { Socket } from "./socket.js";
-import { Store } from "./store.js";
+import { DEFAULTS, Store } from "./store.js";
 import { CodeView } from "./views/code.js";
 import { CurveView } from "./views/curve.js";
 import { DataView } from "./views/data.js";
@@ -61,7 +61,8 @@ let autoplay = !calm.matches;
 function restore() {
   const found = decode(location.hash);
   if (!found) return false;
-  Object.assign(store.setting, found.setting);
+  // What the link does not name is as usual, also where a page is open already.
+  Object.assign(store.setting, structuredClone(DEFAULTS), found.setting);
   store.show(found.view);
   wanted = found.step;
   autoplay = false;
