@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # "R²" on an ASCII terminal
     arguments = build_parser().parse_args(argv)
+    arguments.words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _COMMANDS[arguments.command](arguments)
         if sys.stdout is not None:
@@ -282,6 +283,14 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command(arguments, show, tell)
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from gradline.cli_report import report_command
+
+    found = report_command(arguments, arguments.words)
+    _show(arguments, found.value, found.text)
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "sample": _sample,
@@ -290,4 +299,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": _evaluate,
     "tune": _tune,
     "lab": _lab,
+    "report": _report,
 }

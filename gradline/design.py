@@ -37,6 +37,7 @@ from gradline.errors import ColumnError, DataError, listed
 from gradline.formula import Factor
 from gradline.levels import Missing as Missing
 from gradline.pieces import pieces
+from gradline.terms import Coded
 from gradline.usable import (
     MISSING,
     all_finite,
@@ -286,6 +287,11 @@ class Design:
                     f"and the model was fitted on numbers: {hint}"
                 )
 
+    @property
+    def products(self) -> list[tuple[Coded, ...]]:
+        """With a formula or a degree, the products that X has columns for, in order."""
+        return list(self._encoder.products)
+
     @cached_property
     def _encoder(self) -> Encoder:
         """What makes the terms of a formula or a degree."""
@@ -319,7 +325,7 @@ class Design:
                 block[:, place] = values[:, numbers.index(feature)]
                 place += 1
                 continue
-            codes = self._codes(batch, feature)
+            codes = self.codes(batch, feature)
             all_codes[feature] = codes
             columns = len(self.indicated(feature))
             base = len(self.levels[feature]) - columns  # 1: the base, 0, is no column
@@ -334,7 +340,7 @@ class Design:
         d = len(self.terms)
         values = batch.numbers(self.numbers)
         columns = {name: values[:, i] for i, name in enumerate(self.numbers)}
-        codes = {name: self._codes(batch, name) for name in self.levels}
+        codes = {name: self.codes(batch, name) for name in self.levels}
         block = np.zeros((batch.rows, d + len(extra)), order="F")
         self._encoder.fill(block[:, :d], columns, codes)
         block[:, d:] = batch.numbers(extra)
@@ -360,7 +366,7 @@ class Design:
             made_of = [self.target]
             raise undefined_error(self.response, made_of, found.columns, row, start)
 
-    def _codes(self, batch: Batch, feature: str) -> Codes:
+    def codes(self, batch: Batch, feature: str) -> Codes:
         """A category's codes in the design's own levels; the base is 0."""
         local, names = batch.category(feature)
         known = {level: i for i, level in enumerate(self.levels[feature])}

@@ -17,7 +17,10 @@ from gradline.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gradline.data import Progress
+    from gradline.inference import Inference
     from gradline.paraboloid import LossSurface
+    from gradline.reported import Report
 
 
 class Faces:
@@ -50,6 +53,49 @@ class Faces:
 
         fit: Any = self
         save(fit, path)
+
+    def report(
+        self,
+        path: str | FilePath = "report.html",
+        *,
+        data: Any = None,
+        y: Any = None,
+        weights: Any = None,
+        inference: Inference | None = None,
+        progress: Progress | None = None,
+        **reading: Any,
+    ) -> Report:
+        """Write all there is to know of the fit into one HTML file, to send or print.
+
+        It needs nothing else, opens offline and weighs less than 300 kB: what was
+        fitted on what, the certificate, coefficients with their intervals, scores,
+        pictures of the fit and its residuals, what to watch, and how to do it again.
+        Any number of rows is read once. The test part is told of where it was scored
+        before; it is not read here.
+
+        Args:
+            path: where to write it.
+            data: the data of the fit, where it was loaded from a file, which holds no
+                rows; a path gets a fingerprint. All rows: its split is made again.
+            y: the target, unless it is a column of data.
+            weights: the weights, if the fit had them and they are no column of data.
+            inference: what to say of the coefficients, such as fit.inference("HC3");
+                the classic kind unless told.
+            progress: is told how reading gets on.
+            **reading: delimiter, encoding, decimal of a CSV file.
+
+        Returns:
+            A Report: .file, .bytes, and .findings, what it warns of.
+
+        Raises:
+            DataError: the data are not those of the fit.
+            FileError: it cannot be written; what was there before is untouched.
+        """
+        from gradline.report import report_of
+
+        fit: Any = self
+        given = {"data": data, "y": y, "weights": weights, "reading": reading}
+        return report_of(fit, path, given, inference=inference, progress=progress)
 
     def at(self, epoch: int) -> Self:
         """The fit after `epoch` epochs of its descent, certified and scored.

@@ -28,6 +28,7 @@ _EPILOG = """examples:
   gradline predict model.safetensors new.csv         predictions.csv
   gradline evaluate model.safetensors test.csv       R², RMSE, MAE
   gradline tune flights.csv --target delay           search settings, test the best
+  gradline report flights.csv --target delay         one HTML file to send or print
 
 gradline COMMAND --help says more."""
 
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_tune(commands)
     _add_lab(commands)
+    _add_report(commands)
     return found
 
 
@@ -113,14 +115,7 @@ def _add_fit(commands: Any) -> None:
     add_batches(parser)
     add_loss(parser)
     add_penalty(parser)
-    add(
-        "--cov",
-        type=_cov,
-        default="classic",
-        metavar="KIND",
-        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
-        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
-    )
+    _add_cov(parser)
     _add_reading(parser)
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
@@ -248,6 +243,50 @@ def _bytes(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: give 500MB or 2GB")
     return int(found[1]) * int(1000 ** " kmgt".index(found[2] or " "))
+
+
+def _add_report(commands: Any) -> None:
+    parser = _command(
+        commands, "report", "all there is to know of a fit, in one HTML file"
+    )
+    add = parser.add_argument
+    add(
+        "data",
+        metavar="MODEL|DATA",
+        help=f"a model file that fit saved (.safetensors), or data to fit: {_DATA}",
+    )
+    add(
+        "--data",
+        metavar="FILE",
+        dest="rows",
+        help="with a model: the rows it was fitted on, for the pictures of residuals",
+    )
+    add_columns(parser)
+    _add_method(parser)
+    add_split(parser)
+    add(
+        "--score-test",
+        action="store_true",
+        help="score the test part too: once, for the fit that you have settled on",
+    )
+    add_descent(parser)
+    add_batches(parser)
+    add_loss(parser)
+    add_penalty(parser)
+    _add_cov(parser)
+    _add_reading(parser)
+    _add_output(parser, "report.html", "the report")
+
+
+def _add_cov(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cov",
+        type=_cov,
+        default="classic",
+        metavar="KIND",
+        help="standard errors: classic (default), HC0 to HC3 for noise that differs by "
+        "row, or cluster:COLUMN (which is then no feature unless --features says so)",
+    )
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:

@@ -106,6 +106,7 @@ class Plan:
         momentum = {k: self.options.get(k, 0.0) for k in ("momentum", "dampening")}
         return {
             "lr": self.lr,
+            "lr_found": self.automatic,
             "standardize": self.scaled,
             "seed": self.seed,
             "optimizer": self.optimizer,

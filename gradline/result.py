@@ -128,6 +128,15 @@ class Fit(Faces):
                 self._add_notes(prepared.split.notes(counts))
         return self
 
+    def remember(self, part: str, scores: Scores) -> None:
+        """Count the scores of a part among those known: of a fit that was loaded.
+
+        Args:
+            part: "validation" or "test".
+            scores: as `evaluate(data, part=part)` found them.
+        """
+        self.__dict__.setdefault("_told", {})[part] = scores
+
     def _add_notes(self, notes: tuple[str, ...]) -> None:
         """Add to the notes, those of a judgement that is still to come too."""
         judge = self.__dict__.get("_judge")
@@ -441,7 +450,8 @@ class Fit(Faces):
         known = {} if self._exam is None else self._exam.known
         train = self.metrics.named("train")
         train.origin = not self.design.intercept
-        return {"train": train} | known
+        told: dict[str, Scores] = self.__dict__.get("_told", {})
+        return {"train": train} | known | told
 
     def _scores_of(self, part: str | None, y: Any, reading: dict[str, Any]) -> Scores:
         """The scores of a part of the fit's own data."""

@@ -72,6 +72,7 @@ ROWS = [
     "sandwich",
     "inference",
     "scores",
+    "reported",
     "faces",
     "predicting",
     "exam",
@@ -143,6 +144,7 @@ ROWS = [
     "terminal",
     "leaderboard",
     "plots",
+    "report",
     "lesson",
     "demo",
     "fitflags",
@@ -153,6 +155,7 @@ ROWS = [
     "cli_tune",
     "lab",
     "cli_lab",
+    "cli_report",
     "cli",
 ]
 
@@ -164,6 +167,7 @@ LAZY_UPWARD = {
     ("crossval", "terminal"),
     ("curves", "plots"),
     ("faces", "plots"),
+    ("faces", "report"),
     ("faces", "retrace"),
     ("faces", "save"),
     ("faces", "surface"),

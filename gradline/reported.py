@@ -1,0 +1,54 @@
+"""What a report says of itself once it is written: its file, and what it warns of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+Grade = Literal["act", "look", "know"]
+
+
+class Finding(NamedTuple):
+    """Something to know about a fit.
+
+    Attributes:
+        name: a word for it, as in --json.
+        grade: "act" before using the fit, "look" at it, or only "know" it.
+        text: what was seen, and by what threshold.
+        advice: what to do; "" where the text says it.
+    """
+
+    name: str
+    grade: Grade
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        file: where.
+        bytes: its weight.
+        findings: what it warns of, the gravest first.
+        rows: how many rows its pictures are of; 0 where there were none to draw.
+        pictures: how many it has.
+    """
+
+    file: str
+    bytes: int
+    findings: tuple[Finding, ...]
+    rows: int
+    pictures: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values."""
+        told = [finding._asdict() for finding in self.findings]
+        return {
+            "file": self.file,
+            "bytes": self.bytes,
+            "rows": self.rows,
+            "pictures": self.pictures,
+            "findings": told,
+        }

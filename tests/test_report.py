@@ -1,0 +1,598 @@
+"""The report: one file, light, safe, well-formed; numbers those of the fit."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from statsmodels.nonparametric.smoothers_lowess import lowess
+from statsmodels.stats.diagnostic import het_breuschpagan, linear_reset
+from statsmodels.stats.outliers_influence import variance_inflation_factor
+from statsmodels.stats.stattools import durbin_watson, jarque_bera
+
+import gradline as gl
+from commands import run
+from gradline.report import residuals
+from gradline.report.bins import Grid, Line, smooth
+from gradline.report.findings import (
+    breusch_pagan,
+    findings,
+    inflation,
+    shape,
+    spread_ratio,
+)
+from gradline.report.markup import Markup, el
+from gradline.report.panels import panels_of
+from gradline.report.residuals import COOK, LEVERAGE, STANDARD, Seen, look
+from gradline.report.ticks import Ticks, log_ticks, said
+from gradline.report.writing import MOST_BYTES
+from gradline.reported import Report
+from helpers import ROOT, TOLERANCE
+
+RTOL = TOLERANCE["float64"]
+PENGUINS = str(ROOT / "docs" / "penguins.csv")
+FLIGHTS = str(ROOT / "docs" / "flights.csv")
+ENGEL = str(ROOT / "docs" / "engel.csv")
+VOID = {"meta", "br", "path", "line", "circle", "rect", "ellipse"}
+
+
+class Checked(HTMLParser):
+    """A page whose elements end in the order they began."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.said: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.said.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.said)
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+
+def written(fit: gl.Fit, place: Path, **more: Any) -> tuple[Report, Checked, str]:
+    """A report, checked for what holds for every one."""
+    file = place / "r.html"
+    report = fit.report(file, **more)
+    text = file.read_text(encoding="utf-8")
+    assert report.bytes == file.stat().st_size <= MOST_BYTES
+    page = Checked(text)
+    assert page.count("h1") == 1
+    assert page.count("svg") >= page.count("figure")
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    for _, a in page.elements:
+        for name in (a.get("aria-labelledby") or "").split():
+            assert name in ids
+        assert not any(k.startswith("on") or k in ("style", "src", "href") for k in a)
+    # The namespace of SVG is a name that the script gives, and nothing is fetched.
+    bare = text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//[a-z]+\.|@import|<link|\burl\((?!#)", bare)
+    assert not re.search(r"\bnan\b|>inf|undefined", page.words.casefold())
+    return report, page, text
+
+
+def line(rows: int, features: int = 1, seed: int = 0) -> tuple[Any, Any]:
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(rows, features))
+    return X, X @ np.arange(1, features + 1) + random.normal(size=rows)
+
+
+def seen_of(fit: gl.Fit) -> Seen:
+    assert fit._source is not None
+    assert fit.sample is not None
+    return look(fit, fit._source, panels_of(fit, fit.sample.X))
+
+
+# The page.
+
+
+def test_it_has_all_its_parts(tmp_path: Path) -> None:
+    fit = gl.fit(
+        PENGUINS,
+        target="body_mass_g",
+        features=["flipper_length_mm", "sex"],
+        missing="drop",
+    )
+    report, page, text = written(fit, tmp_path, data=PENGUINS)
+    heads = [a["id"] for tag, a in page.elements if tag == "h2"]
+    assert heads == [
+        "h-findings",
+        "h-what",
+        "h-certificate",
+        "h-coefficients",
+        "h-scores",
+        "h-fit",
+        "h-residuals",
+        "h-partials",
+        "h-descent",
+        "h-again",
+    ]
+    assert report.pictures == page.count("figure") == 8
+    assert report.rows == 333
+    assert "333; 11 incomplete left out" in page.words
+    assert hashlib.sha256(Path(PENGUINS).read_bytes()).hexdigest() in text
+    assert "sex (2 levels, base female)" in page.words
+    assert [f.name for f in report.findings] == ["curvature"]  # it knows no species
+
+
+def test_the_policy_lets_its_own_script_run_and_nothing_else(tmp_path: Path) -> None:
+    _, page, text = written(gl.fit(*line(30)), tmp_path)
+    policy = next(a["content"] for _, a in page.elements if "http-equiv" in a)
+    for tag in ("script", "style"):
+        (inside,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in str(policy)
+    assert str(policy).startswith("default-src 'none'")
+
+
+EVIL = "<script>alert(1)</script>"
+WORST = [EVIL, "\"><img src=x onerror=alert(1)>'", "a&b;\t\n$body{}", "]]>--><!--"]
+
+
+def test_names_are_only_names(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({name: random.normal(size=40) for name in WORST})
+    frame["</title><script>x"] = random.choice(WORST, 40)
+    frame["${style}</svg>"] = frame[EVIL] + random.normal(size=40)
+    for more in ({}, {"method": "gd", "epochs": 9}):
+        fit = gl.fit(frame, target="${style}</svg>", **more)
+        _, page, text = written(fit, tmp_path)
+        assert page.count("script") == 1
+        assert page.count("img") == 0
+        assert page.count("title") > 1
+        assert "alert(1)" not in re.findall("<script>.*?</script>", text, re.DOTALL)[0]
+        assert EVIL in page.words
+
+
+def test_markup_escapes_text_and_attributes() -> None:
+    made = el("p", "a<b", Markup("<b>c</b>"), None, title='"<', hidden=True, id=None)
+    assert made == '<p title="&quot;&lt;" hidden>a&lt;b<b>c</b></p>'
+    with pytest.raises(ValueError, match="is no name of an attribute"):
+        el("p", **{"x onload=": 1})
+
+
+def net() -> torch.nn.Module:
+    return torch.nn.Sequential(
+        torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+    )
+
+
+PARTS = gl.Split(validation=0.2, test=0.2)
+TWO: dict[str, Any] = {"features": ["flipper_length_mm", "bill_depth_mm"]}
+KINDS: dict[str, dict[str, Any]] = {
+    "exact": {},
+    "no intercept": {"intercept": False},
+    "weighted": {"weights": "year", **TWO},
+    "formula": {
+        "target": None,
+        "formula": "log(body_mass_g) ~ flipper_length_mm * sex + poly(year, 2)",
+    },
+    "degree": {"degree": 3, "features": ["flipper_length_mm", "sex"]},
+    "gd": {"lr": 0.1, "standardize": True, "epochs": 50, "momentum": 0.5},
+    "early": {"method": "gd", "split": PARTS, "early_stopping": True},
+    "adam": {"optimizer": "Adam", "epochs": 30},
+    "sgd": {"method": "sgd", "epochs": 5},
+    "sgd huber": {"method": "sgd", "epochs": 3, "loss": "huber:1.35:200", **TWO},
+    "ridge": {"penalty": "ridge"},
+    "lasso": {"penalty": "lasso", "alpha": 1.0},
+    "bounds": {"bounds": {"year": (0, None)}},
+    "huber": {"loss": "huber"},
+    "quantile": {"loss": "quantile:0.9"},
+    "network": {"model": net, "epochs": 20, **TWO},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_fit_and_how_to_do_it_again(kind: str, tmp_path: Path) -> None:
+    wishes = {"target": "body_mass_g", "missing": "drop"} | KINDS[kind]
+    model = wishes["model"]() if "model" in wishes else None
+    if model is not None:
+        wishes["model"] = model
+    fit = gl.fit(PENGUINS, **wishes)
+    report, page, text = written(fit, tmp_path)
+    assert report.rows == fit.rows
+    reason = fit.no_inference
+    shown = ("std. error" in page.words, "Residuals against leverage" in page.words)
+    assert shown == (reason is None, reason is None)
+    if reason is not None and model is None:
+        assert reason[10:60] in page.words
+    assert ("Learning curve" in page.words) == (fit.trace is not None)
+    (code,) = re.findall("In Python</h3><pre><code>(.*?)</code>", text, re.DOTALL)
+    code = code.replace("&#x27;", "'").replace("penguins.csv", PENGUINS)
+    names: dict[str, Any] = {"model": model}
+    exec(code, names)
+    again = names["fit"]
+    assert again.metrics.rmse == pytest.approx(fit.metrics.rmse, rel=1e-6)
+    assert again.slopes == pytest.approx(fit.slopes, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "features"), [(2, 1), (3, 1), (10, 1), (9, 3), (400, 200)]
+)
+def test_any_size(rows: int, features: int, tmp_path: Path) -> None:
+    report, page, _ = written(gl.fit(*line(rows, features)), tmp_path)
+    if features > 40:
+        assert "160 more are not shown" in page.words
+    assert report.pictures >= 2
+
+
+def test_odd_data(tmp_path: Path) -> None:
+    x = np.arange(20.0)
+    perfect, page, _ = written(gl.fit(x, 2 * x + 1), tmp_path)
+    assert "goes through every point" in page.words
+    assert not [f for f in perfect.findings if f.grade == "act"]
+    X = np.column_stack([x, 3 * x, np.sin(x)])
+    report, page, _ = written(gl.fit(X, x + np.cos(x)), tmp_path)
+    assert report.findings[0].name == "rank_deficient"
+    assert "2 of 4" not in page.words
+    report, _, _ = written(gl.fit(1e9 + X[:, [2]], 1e-9 * np.cos(x)), tmp_path)
+    assert report.pictures > 4
+    written(gl.fit(x, np.full(20, 7.0)), tmp_path)
+    written(gl.fit(x + 1, x % 3, weights=x % 4), tmp_path)
+
+
+def test_long_names_and_many_levels_stay_light(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(3000, 30)))
+    frame.columns = [f"{'long ' * 200}{i}" for i in range(30)]
+    frame["level"] = [f"{'&' * 300}{i % 200}" for i in range(3000)]
+    frame["y"] = random.normal(size=3000)
+    fit = gl.fit(frame, target="y", categories=["level"])
+    report, page, _ = written(fit, tmp_path)
+    assert "189 more are not shown" in page.words
+    assert report.bytes < 250_000
+
+
+# Its numbers.
+
+
+def test_the_table_is_that_of_the_fit(tmp_path: Path) -> None:
+    fit = gl.fit(PENGUINS, target="body_mass_g", missing="drop")
+    _, page, _ = written(fit, tmp_path)
+    inference = fit.inference()
+    for name, value in fit.coefficients.items():
+        low, high = inference.intervals[name]
+        for number in (
+            said(value, 5),
+            said(inference.standard_errors[name], 3),
+            f"{said(low, 4)} to {said(high, 4)}",
+        ):
+            assert number in page.said
+    robust = fit.inference("HC3")
+    _, page, _ = written(fit, tmp_path, inference=robust)
+    assert said(robust.standard_errors["year"], 3) in page.said
+    assert "Standard errors: HC3" in page.words
+
+
+def test_what_is_drawn_is_the_influence_of_the_fit() -> None:
+    X, y = line(80, 3)
+    for more in ({}, {"weights": np.linspace(0.2, 2, 80)}, {"intercept": False}):
+        fit = gl.fit(X, y, **more)
+        seen, known = seen_of(fit), fit.influence()
+        assert seen.rows is not None
+        for which, values in (
+            (LEVERAGE, known.leverage),
+            (STANDARD, known.studentized_internal),
+            (COOK, known.cooks_distance),
+        ):
+            np.testing.assert_allclose(seen.rows[:, which], values, rtol=RTOL)
+
+
+def test_tests_are_those_of_statsmodels() -> None:
+    import statsmodels.api as sm
+
+    X, y = line(150, 2)
+    y = y + 0.2 * X[:, 0] ** 2
+    fit = gl.fit(X, y)
+    seen = seen_of(fit)
+    ols = sm.OLS(y, sm.add_constant(X)).fit()
+    by = {bend.name: bend for bend in seen.bends}
+    reset = linear_reset(ols, power=2, use_f=True)
+    assert by[None].t ** 2 == pytest.approx(float(reset.fvalue), rel=1e-6)
+    for i in range(2):
+        squared = sm.OLS(y, sm.add_constant(np.column_stack([X, X[:, i] ** 2]))).fit()
+        bend = by[fit.design.terms[i]]
+        assert bend.t == pytest.approx(squared.tvalues[-1], rel=1e-6)
+        assert bend.share == pytest.approx(1 - squared.ssr / ols.ssr, rel=1e-6)
+    z = fit.influence().studentized_internal
+    fitted = sm.add_constant(ols.fittedvalues)
+    found = het_breuschpagan(z, fitted)
+    assert breusch_pagan(seen) == pytest.approx(found[:2], rel=1e-6)
+    _, p, skew, kurtosis = jarque_bera(z)
+    assert shape(seen) == pytest.approx((skew, kurtosis - 3, p), rel=1e-6)
+    durbin = durbin_watson(ols.resid)
+    assert seen.steps / seen.squares == pytest.approx(durbin, rel=RTOL)
+    ones = sm.add_constant(X)
+    vif = [variance_inflation_factor(ones, i) for i in (1, 2)]
+    np.testing.assert_allclose(inflation(fit), vif, rtol=RTOL)
+
+
+def test_the_trend_is_near_lowess() -> None:
+    random = np.random.default_rng(3)
+    x = np.sort(random.uniform(0, 10, 200))
+    y = np.sin(x / 2) + random.normal(scale=0.2, size=200)
+    y[50] += 40
+    ours = smooth(np.ones(200), x, y, np.linspace(x[0], x[-1], 60))
+    theirs = np.interp(np.linspace(x[0], x[-1], 60), *lowess(y, x, frac=2 / 3).T)
+    assert np.abs(ours - theirs).max() < 0.03
+
+
+# Grids.
+
+
+def test_a_grid_counts_the_rows_whatever_the_order() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=5000), 1e6 + random.standard_t(2, size=5000)
+    whole = Grid()
+    whole.add(x, y)
+    for pieces in (np.arange(5000)[:, None], random.permutation(5000).reshape(10, -1)):
+        cut = Grid()
+        for piece in pieces:
+            cut.add(x[piece], y[piece])
+        np.testing.assert_array_equal(cut.counts, whole.counts)
+    exact, *_ = np.histogram2d(x, y, [whole.x.edges, whole.y.edges])
+    np.testing.assert_array_equal(whole.counts, exact)
+    used = np.flatnonzero(whole.counts.any(axis=1))
+    assert used[-1] - used[0] + 1 > 96 / 2 - 1
+
+
+def test_sums_on_a_line_are_those_of_the_rows() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.exponential(size=9000), random.normal(size=9000)
+    line = Line(1)
+    for part in range(0, 9000, 700):
+        line.add(x[part : part + 700], y[part : part + 700])
+    assert line.sums[0].sum() == 9000
+    assert line.sums[1].sum() == pytest.approx(x.sum(), rel=RTOL)
+    shares = np.array([0.01, 0.25, 0.5, 0.99])
+    wide = float(np.diff(line.x.edges)[0])
+    assert np.abs(line.quantiles(shares) - np.quantile(x, shares)).max() < 2 * wide
+
+
+def test_many_rows_are_seen_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = line(1500, 2)
+    fit = gl.fit(X, y)
+    few = seen_of(fit)
+    monkeypatch.setattr(residuals, "HOLD", 100)
+    many = seen_of(fit)
+    assert few.rows is not None
+    assert many.rows is None
+    for name in ("picture", "residual", "location", "lever"):
+        a, b = getattr(few, name), getattr(many, name)
+        np.testing.assert_array_equal(a.counts, b.counts)
+    found, *_ = np.histogram2d(
+        few.rows[:, LEVERAGE],
+        few.rows[:, STANDARD],
+        [many.lever.x.edges, many.lever.y.edges],
+    )
+    np.testing.assert_array_equal(many.lever.counts, found)
+    assert findings(fit, few) == findings(fit, many)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    file = tmp_path / "big.parquet"
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200_000, 3))
+    frame = pd.DataFrame(X, columns=list("abc"))
+    frame["y"] = X.sum(1) + random.normal(size=len(X))
+    frame.to_parquet(file, row_group_size=20_000)
+    fit = gl.fit(file, target="y")
+    report, page, _ = written(fit, tmp_path)
+    assert report.rows == 200_000
+    assert "drawn as their density" in page.words
+    assert report.bytes < 150_000
+    assert report.findings == ()
+
+
+# What it warns of.
+
+
+def names_of(fit: gl.Fit) -> set[str]:
+    return {f.name for f in findings(fit, seen_of(fit))}
+
+
+def test_clean_data_raise_no_alarm() -> None:
+    alarms = []
+    for seed in range(30):
+        for rows, features in ((100, 1), (300, 3), (2500, 6)):
+            alarms += names_of(gl.fit(*line(rows, features, seed)))
+    assert len(alarms) <= 1
+
+
+def test_what_is_wrong_is_seen() -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(1, 10, 400)
+    noise = random.normal(size=400)
+    assert "heteroscedastic" in names_of(gl.fit(x, x + noise * x))
+    assert "curvature" in names_of(gl.fit(x, x**2 + 5 * noise))
+    assert "tails" in names_of(gl.fit(x, x + random.standard_t(2, size=400)))
+    assert "tails" in names_of(gl.fit(x, x + random.exponential(size=400)))
+    walk = noise.copy()
+    for i in range(1, 400):
+        walk[i] += 0.6 * walk[i - 1]
+    assert "neighbours_alike" in names_of(gl.fit(x, x + walk))
+    y = x + noise
+    y[7] += 12
+    assert "outlier" in names_of(gl.fit(x, y))
+    far = np.append(x, 300.0)
+    fit = gl.fit(far, np.append(x + noise, 0.0))
+    found = {f.name: f for f in findings(fit, seen_of(fit))}
+    assert "Row 401" in found["influential"].text
+    twins = np.column_stack([x, x + 0.01 * noise])
+    assert "collinear" in names_of(gl.fit(twins, y))
+    assert "few_rows" in names_of(gl.fit(*line(20, 4)))
+    assert "not_converged" in names_of(gl.fit(x, y, lr=1e-4, epochs=3))
+    wide, y = line(120, 40)
+    frame = pd.DataFrame(wide).assign(y=y)
+    frame.columns = [str(c) for c in frame.columns]
+    fit = gl.fit(frame, target="y", split=gl.Split(validation=0.3, seed=1))
+    fit.evaluate(part="validation")
+    assert "overfitting" in names_of(fit)
+    frame.loc[:20, "3"] = np.nan
+    assert "rows_left_out" in names_of(gl.fit(frame, target="y", missing="drop"))
+
+
+def test_the_noise_of_real_data_grows() -> None:
+    fit = gl.fit(ENGEL, target="foodexp")
+    found = names_of(fit)
+    assert {"heteroscedastic", "curvature", "influential"} <= found
+    ratio, grows = spread_ratio(seen_of(fit))
+    assert ratio > 3
+    assert grows
+    skew, excess, _ = shape(seen_of(fit))
+    z = fit.influence().studentized_internal
+    assert skew == pytest.approx(stats.skew(z), rel=1e-6)
+    assert excess == pytest.approx(stats.kurtosis(z), rel=1e-6)
+
+
+# Model files, parts, and the command.
+
+
+def test_a_model_file_and_its_data(tmp_path: Path) -> None:
+    split = gl.Split(validation=0.3)
+    fit = gl.fit(PENGUINS, target="body_mass_g", missing="drop", split=split)
+    fit.save(tmp_path / "m.safetensors")
+    again = gl.load(tmp_path / "m.safetensors")
+    report, page, _ = written(again, tmp_path)
+    assert report.rows == 0
+    assert "gradline report MODEL --data FILE" in page.words
+    assert "std. error" in page.words
+    whole, page, _ = written(again, tmp_path, data=PENGUINS)
+    assert whole.rows == fit.rows
+    own, _, _ = written(fit, tmp_path)
+    assert own.pictures == whole.pictures + 1  # a file does not hold the surface
+    with pytest.raises(gl.DataError, match="is not what the model was fitted on"):
+        again.report(tmp_path / "x.html", data=pd.read_csv(PENGUINS)[:300])
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_a_failed_report_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "r.html"
+    file.write_text("before")
+    fit = gl.fit(*line(30))
+    with pytest.raises(gl.DataError, match="is not what the model was fitted on"):
+        fit.report(file, data=line(31)[0], y=line(31)[1])
+    assert file.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(gl.FileError, match="there is no folder"):
+        fit.report(tmp_path / "no" / "r.html")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+Capsys = pytest.CaptureFixture[str]
+FIT = ("--target", "body_mass_g", "--missing", "drop")
+
+
+def test_the_command_on_data(place: Path, capsys: Capsys) -> None:
+    words = ("report", PENGUINS, *FIT, "--validation", "0.2", "--test", "0.2")
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert re.match(r"Report of \d+ kB written to report.html\n", out)
+    text = (place / "report.html").read_text()
+    page = Checked(text)
+    assert f"gradline report {PENGUINS} --target body_mass_g" in page.words
+    assert "The test part is left untouched" in page.words
+    assert page.said.count("test") == 0
+    code, out, _ = run(capsys, *words, "--score-test", "--cov", "HC3", "--json")
+    assert code == 0
+    value = json.loads(out)
+    assert value["command"] == "report"
+    assert value["bytes"] == (place / "report.html").stat().st_size
+    assert {"file", "rows", "pictures", "findings", "source"} <= set(value)
+    page = Checked((place / "report.html").read_text())
+    assert page.said.count("test") == 1
+    assert "Standard errors: HC3" in page.words
+
+
+def test_the_command_on_a_model(place: Path, capsys: Capsys) -> None:
+    split = ("--validation", "0.2", "--test", "0.2")
+    code, _, _ = run(capsys, "fit", PENGUINS, *FIT, *split)
+    assert code == 0
+    words = ("report", "model.safetensors", "-o", "r.html")
+    assert run(capsys, *words)[0] == 0
+    code, _, err = run(capsys, *words, "--data", PENGUINS, "--score-test")
+    assert (code, err) == (0, "")
+    page = Checked((place / "r.html").read_text())
+    assert "Normal Q-Q" in page.words
+    assert page.said.count("test") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("no.csv", *FIT), "there is no file 'no.csv'"),
+        ((PENGUINS,), "name the column to predict with --target"),
+        ((PENGUINS, *FIT, "--data", PENGUINS), "--data gives a model its rows"),
+        ((PENGUINS, *FIT, "--score-test"), "--score-test needs a test part"),
+        ((PENGUINS, *FIT, "-o", PENGUINS), "would be overwritten"),
+        ((PENGUINS, *FIT, "-o", "no/r.html"), "there is no folder 'no'"),
+        (("m.safetensors", "--target", "y"), "--target says how to fit"),
+        (("m.safetensors", "--cov", "HC3"), "--cov needs rows"),
+        (("m.safetensors", "--data", ENGEL), "column"),
+        (("m.safetensors", "--data", PENGUINS), "is not what the model"),
+    ],
+)
+def test_mistakes(
+    words: tuple[str, ...], message: str, place: Path, capsys: Capsys
+) -> None:
+    frame = pd.read_csv(PENGUINS).dropna()[:100]
+    fit = gl.fit(frame, target="body_mass_g", features=["year"], missing="drop")
+    fit.save("m.safetensors")
+    code, out, err = run(capsys, "report", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (place / "report.html").exists()
+
+
+def test_numbers_for_people() -> None:
+    assert said(1189.83) == "1,190"
+    assert said(-0.00012345, 3) == "−0.000123"
+    assert said(1.5e-7, 2) == "1.5e-07"
+    assert said(123456789.4) == "123,456,789"
+    assert said(0.0) == "0"
+    ticks = Ticks(1e9, 1e9 + 4)
+    assert ticks.suffix == " − 1,000,000,000"
+    assert ticks.labels == ["0", "1", "2", "3", "4"]
+    assert Ticks(0, 3e7).suffix == " (×10⁶)"
+    assert log_ticks(1e-3, 1e3)[1] == [
+        *("0.001", "0.01", "0.1", "1", "10", "100", "1,000")
+    ]
+    assert len(log_ticks(2.0, 9.0)[0]) >= 2
