@@ -41,14 +41,12 @@ def numbers_of(text: str) -> dict[str, list[float]]:
     return found
 
 
-CASES: dict[str, str] = {
-    "plain": "#v=1&step=120",
+CASES = {
     "edited": '#v=1&edits={"added":[[0.5,3]],"moved":{"3":[0.1,2]},"deleted":[7]}'
     "&momentum=0.9&nesterov=true&weight_decay=0.01&lr=0.03&step=50",
     "polynomial": "#v=1&n=40&degree=3&validation=0.3&standardize=true&step=150",
     "adam": "#v=1&optimizer=Adam&loss=huber&outliers=5&step=60",
-    "batches": "#v=1&batch_size=16&epochs=20&step=100",
-    "real": "#v=1&data=penguins&standardize=true&step=20",
+    "batches": "#v=1&data=penguins&standardize=true&batch_size=64&epochs=20&step=100",
 }
 
 

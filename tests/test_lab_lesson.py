@@ -117,7 +117,6 @@ def test_the_lesson_is_finished_by_doing_its_tasks(visit: Visit) -> None:
     expect(dots).to_have_count(len(TASKS))
     for number, do in enumerate(TASKS, 1):
         expect(page.locator("#lesson-title")).to_contain_text(f"{number}. ")
-        page.wait_for_timeout(500)  # what is solved before anything was done shows
         expect(page.locator("#lesson-task")).not_to_have_attribute("data-done", "")
         page.locator("#lesson-hint-button").click()
         expect(page.locator("#lesson-hint")).to_be_visible()
