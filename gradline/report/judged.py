@@ -170,7 +170,8 @@ def _through_origin(seen: Seen) -> list[Finding]:
 def _waves(seen: Seen) -> list[Finding]:
     """Means of residuals that differ along a feature, or along the prediction."""
     most = min(20, seen.count // 10)
-    if most < 4 or not seen.known or seen.weighted:
+    rounding = seen.moments[2] == 0  # a perfect fit: z is not told
+    if most < 4 or not seen.known or seen.weighted or rounding:
         return []
     lines = [("the prediction", seen.by_fitted)]
     lines += [(p.name, seen.noise[i]) for i, p in _numbers(seen)]
