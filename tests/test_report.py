@@ -24,13 +24,9 @@ import gradline as gl
 from commands import run
 from gradline.report import residuals
 from gradline.report.bins import Grid, Line, smooth
-from gradline.report.findings import (
-    breusch_pagan,
-    findings,
-    inflation,
-    shape,
-    spread_ratio,
-)
+from gradline.report.findings import findings, inflation_of
+from gradline.report.groups import differ, groups
+from gradline.report.judged import along, breusch_pagan, shape, spread_ratio
 from gradline.report.markup import Markup, el
 from gradline.report.panels import panels_of
 from gradline.report.residuals import COOK, LEVERAGE, STANDARD, Seen, look
@@ -336,7 +332,8 @@ def test_tests_are_those_of_statsmodels() -> None:
     assert seen.steps / seen.squares == pytest.approx(durbin, rel=RTOL)
     ones = sm.add_constant(X)
     vif = [variance_inflation_factor(ones, i) for i in (1, 2)]
-    np.testing.assert_allclose(inflation(fit), vif, rtol=RTOL)
+    found = [inflation_of(fit, [i]) for i in range(2)]
+    np.testing.assert_allclose(found, vif, rtol=RTOL)
 
 
 def test_the_trend_is_near_lowess() -> None:
@@ -462,6 +459,192 @@ def test_what_is_wrong_is_seen() -> None:
     assert "overfitting" in names_of(fit)
     frame.loc[:20, "3"] = np.nan
     assert "rows_left_out" in names_of(gl.fit(frame, target="y", missing="drop"))
+
+
+def lead_of(page: Checked) -> str:
+    return re.sub(r"\s+", " ", page.words).split("Linear fit ")[1].split(" What to")[0]
+
+
+def words_of(fit: gl.Fit) -> dict[str, str]:
+    """Findings by name: text and advice."""
+    return {f.name: f"{f.text} {f.advice}" for f in findings(fit, seen_of(fit))}
+
+
+def test_robust_fits_raise_no_alarm_of_clean_data() -> None:
+    alarms = []
+    for seed in range(12):
+        X, y = line(120, 2, seed)
+        for loss in ("huber", "absolute", "quantile:0.9"):
+            alarms += words_of(gl.fit(X, y, loss=loss))
+    assert len(alarms) <= 1, alarms
+
+
+def test_a_robust_fit_hides_no_row(tmp_path: Path) -> None:
+    X, y = line(200, 1)
+    y[17] += 500
+    for loss in ("huber", "absolute", "quantile:0.5"):
+        fit = gl.fit(X, y, loss=loss)
+        assert "Row 18: further" in words_of(fit)["outlier"]
+        _, page, _ = written(fit, tmp_path)
+        assert "half of the residuals lie within 0.6" in lead_of(page)
+        assert "explains" not in lead_of(page)
+
+
+def test_waves_are_seen() -> None:
+    import statsmodels.api as sm
+
+    random = np.random.default_rng(0)
+    x = np.linspace(0, 20, 400)
+    noise = random.normal(size=400)
+    fit = gl.fit(x, 3 * np.sin(x) + noise)
+    assert "follow a curve along x:" in words_of(fit)["curvature"]
+    mixed = random.permutation(400)
+    assert "curvature" in words_of(gl.fit(x[mixed], (3 * np.sin(x) + noise)[mixed]))
+    # Its F is that of the groups in the analysis of variance of the residuals.
+    fit = gl.fit(x, x + noise)
+    seen = seen_of(fit)
+    which = np.arange(400) // 20
+    residual = sm.OLS(x + noise, sm.add_constant(x)).fit().resid
+    cells = groups(seen.noise[0], 0, 20)
+    f, p, _ = differ(cells, seen.squares, 399)
+    one = stats.f_oneway(*(residual[which == g] for g in range(20)))
+    assert (f, p) == pytest.approx((one.statistic, one.pvalue), rel=1e-6)
+
+
+def test_noise_that_follows_a_feature_is_seen() -> None:
+    random = np.random.default_rng(0)
+    a, b, noise = random.normal(size=(3, 500))
+    fit = gl.fit(np.column_stack([a, b]), 5 * a + noise * np.exp(b))
+    assert "not equal along x2" in words_of(fit)["heteroscedastic"]
+    fit = gl.fit(a, 3 * a + noise * (0.2 + abs(a)))
+    assert "not equal along x" in words_of(fit)["heteroscedastic"]
+    x = np.arange(500.0)
+    fit = gl.fit(x, x + noise)
+    z = np.abs(fit.influence().studentized_internal)
+    one = stats.f_oneway(*np.split(z, 5))
+    ratio, p = along(seen_of(fit), 0)
+    means = [part.mean() for part in np.split(z, 5)]
+    assert p == pytest.approx(one.pvalue, rel=1e-6)
+    assert ratio == pytest.approx(max(means) / min(means), rel=1e-6)
+
+
+def test_the_origin_is_named() -> None:
+    import statsmodels.api as sm
+
+    random = np.random.default_rng(0)
+    x = random.uniform(0, 1, 200)
+    y = 3 + x + 0.3 * random.normal(size=200)
+    fit = gl.fit(x, y, intercept=False)
+    found = words_of(fit)
+    assert "no_intercept" in found
+    assert "curvature" not in found
+    (bend,) = [b for b in seen_of(fit).bends if b.name == ""]
+    known = sm.OLS(y, sm.add_constant(x)).fit()
+    assert bend.t == pytest.approx(known.tvalues[0], rel=1e-6)
+    clean = sum(
+        len(words_of(gl.fit(*line(100, 2, s), intercept=False))) for s in range(20)
+    )
+    assert clean == 0
+
+
+def test_features_that_say_the_same() -> None:
+    random = np.random.default_rng(0)
+    level = random.choice(["a", "b", "c"], 300)
+    x = (level == "b") + 2.0 * (level == "c") + 0.05 * random.normal(size=300)
+    frame = pd.DataFrame({"x": x, "level": level, "y": x + random.normal(size=300)})
+    found = words_of(gl.fit(frame, target="y"))["collinear"]
+    assert "x (variance inflation" in found
+    frame["x"] = random.normal(size=300)
+    fit = gl.fit(frame, target="y")
+    assert "collinear" not in words_of(fit)
+    # Fox and Monette's, by determinants of correlations; whatever the base.
+    X = np.column_stack([frame.x, level == "b", level == "c"]).astype(float)
+    R = np.corrcoef(X.T)
+    known = np.linalg.det(R[1:, 1:]) / np.linalg.det(R)
+    assert inflation_of(fit, [1, 2]) ** 2 == pytest.approx(known, rel=1e-9)
+
+
+def test_outliers_show_the_number_that_was_tested() -> None:
+    X, y = line(12)
+    y[4] += 60
+    fit = gl.fit(X, y)
+    tested = np.abs(fit.influence().studentized_external).max()
+    assert f"({said(float(tested), 3)} standard errors" in words_of(fit)["outlier"]
+    three = gl.fit(np.arange(3.0), np.array([0.0, 1.2, 1.9]))
+    assert "Rows 1 and 3: Cook's distance 2.5" in words_of(three)["influential"]
+
+
+def test_quantiles_have_neighbours_about_their_mean() -> None:
+    X, y = line(200)
+    seen = seen_of(gl.fit(X, y, loss="quantile:0.95"))
+    assert seen.rows is not None
+    r = seen.rows[:, residuals.RESIDUAL]
+    squares = seen.squares - seen.total**2 / seen.count
+    assert seen.steps / squares == pytest.approx(durbin_watson(r - r.mean()), rel=1e-9)
+    walk = np.cumsum(np.random.default_rng(0).normal(size=200))
+    found = words_of(gl.fit(X, walk, loss="quantile:0.9"))["neighbours_alike"]
+    assert "--cov" not in found
+
+
+def test_few_validation_rows_show_overfitting(tmp_path: Path) -> None:
+    alarms = 0
+    for seed in range(20):
+        X, y = line(60, 1, seed)
+        fit = gl.fit(X, y, split=gl.Split(validation=0.3, seed=seed))
+        fit.evaluate(part="validation")
+        alarms += len(words_of(fit))
+    assert alarms == 0
+    wide, _ = line(60, 30)
+    y = wide[:, 0] + np.random.default_rng(5).normal(size=60)
+    fit = gl.fit(wide, y, split=gl.Split(validation=0.3, seed=0))
+    fit.evaluate(part="validation")
+    assert "overfitting" in words_of(fit)
+    _, page, _ = written(fit, tmp_path)
+    assert "On 19 validation rows that it has not seen" in lead_of(page)
+
+
+def test_no_sentence_claims_what_is_not_known(tmp_path: Path) -> None:
+    X, y = line(100)
+    fit = gl.fit(X, y)
+    fit.save(tmp_path / "m.safetensors")
+    _, page, _ = written(gl.load(tmp_path / "m.safetensors"), tmp_path)
+    assert "were not looked for" in page.words
+    assert "no bend" not in page.words
+    _, page, _ = written(fit, tmp_path)
+    assert "no bend" in page.words
+    assert "other features alike" not in lead_of(page)
+    adam = gl.fit(
+        PENGUINS,
+        target="body_mass_g",
+        missing="drop",
+        optimizer="Adam",
+        epochs=200,
+    )
+    assert list(words_of(adam)) == ["not_converged"]
+    formula = "body_mass_g ~ species * flipper_length_mm"
+    _, page, _ = written(gl.fit(PENGUINS, formula=formula, missing="drop"), tmp_path)
+    assert "largest effect" not in lead_of(page)
+    assert "no part of its own" not in page.words
+    assert "Blue: what each level" not in page.words
+    twice = gl.fit(np.column_stack([X, 2 * X]), y)
+    _, page, _ = written(twice, tmp_path)
+    assert "largest effect" not in lead_of(page)
+    _, page, _ = written(gl.fit(X, np.full(100, 7.0)), tmp_path)
+    assert "y does not vary" in lead_of(page)
+    report, page, _ = written(gl.fit(X, 2 * X[:, 0] + 1), tmp_path)
+    assert [f.name for f in report.findings] == ["perfect"]
+    _, page, _ = written(gl.fit(*line(3)), tmp_path)
+    assert "1 degree of freedom" in page.words
+    lasso = gl.fit(*line(20, 4), penalty="lasso", alpha=0.1)
+    assert "intervals" not in words_of(lasso)["few_rows"]
+    assert "ridge" not in words_of(lasso)["few_rows"]
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_scales_far_apart(features: int, tmp_path: Path) -> None:
+    X, y = line(50, features)
+    _, page, _ = written(gl.fit(1e-9 * X, 1e12 * y), tmp_path)
+    assert "Loss surface" in page.words
 
 
 def test_the_noise_of_real_data_grows() -> None:

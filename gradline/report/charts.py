@@ -238,7 +238,8 @@ def _partial(fit: Fit, seen: Seen, place: int) -> Picture:
     caption = (
         "Blue: what it adds to the prediction; orange: what the rows say."
         if own
-        else "It has no part of its own in the prediction; the trend should stay at 0."
+        else "Residuals: what it does, it does together with others, or in a module; "
+        "the trend should stay at 0."
     )
     return Picture(frame.svg(title, about, key), title, caption)
 
@@ -270,7 +271,8 @@ def _strips(
     rows = ", ".join(
         f"{short(panel.levels[int(at)], 24)}: {int(n):,}" for n, at, *_ in cells.T
     )
-    caption = "Blue: what each level adds; orange: the mean of its rows."
+    caption = "Orange: the mean of its rows"
+    caption += ". Blue: what each level adds." if own else ", which should be near 0."
     if len(panel.strips if panel.strips is not None else ()) > count:
         caption += f" {count} of {len(panel.strips):,} levels are shown."  # type: ignore[arg-type]
     return Picture(frame.svg(title, f"Rows by level: {rows}.", key), title, caption)

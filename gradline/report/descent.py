@@ -95,8 +95,12 @@ def _some(count: int) -> Codes:
 def surface_picture(fit: Fit, pair: tuple[str, str]) -> Picture | None:
     """The loss over two coefficients, the path of a descent, the optimum."""
     try:
-        surface = fit.loss_surface(*pair, points=2)
-    except GradlineError:
+        with np.errstate(all="ignore"):
+            surface = fit.loss_surface(*pair, points=2)
+            drawable = _drawable(surface)
+    except (GradlineError, np.linalg.LinAlgError):
+        return None
+    if not drawable:
         return None
     x, y = _ends(surface.x), _ends(surface.y)
     names = [_axis(name) for name in surface.names]
@@ -131,6 +135,13 @@ def surface_picture(fit: Fit, pair: tuple[str, str]) -> Picture | None:
     return Picture(frame.svg(title, about, "surface"), title, caption)
 
 
+def _drawable(surface: LossSurface) -> bool:
+    """Whether its numbers can be drawn: neither endless nor too far apart."""
+    scaled = np.asarray(surface.root) * np.array([np.ptp(surface.x), np.ptp(surface.y)])
+    there = (surface.x, surface.y, surface.root, scaled, np.asarray(surface.centre))
+    return all(bool(np.isfinite(values).all()) for values in there)
+
+
 def _axis(name: str) -> str:
     return name if name == "Intercept" else f"coefficient of {short(name, 30)}"
 
@@ -158,8 +169,9 @@ def _rings(surface: LossSurface) -> list[float]:
 def _ring(frame: Frame, surface: LossSurface, gap: float, kind: str) -> None:
     """½‖R a‖² = gap, in units of the picture: its singular vectors are the axes."""
     a, b = surface.centre
-    across = float(frame.across(np.array(a + 1.0)) - frame.across(np.array(a)))
-    up = float(frame.up(np.array(b + 1.0)) - frame.up(np.array(b)))
+    x, y = _ends(surface.x), _ends(surface.y)
+    across = float(np.diff(frame.across(np.array(x)))[0]) / (x[1] - x[0])
+    up = float(np.diff(frame.up(np.array(y)))[0]) / (y[1] - y[0])
     scaled = surface.root / np.array([across, up])
     _, sizes, turned = np.linalg.svd(scaled)
     reach = math.sqrt(2 * gap)

@@ -47,6 +47,9 @@ TAIL = 60
 #: What is known of a row: columns of `Seen.rows` and of `Seen.notable`.
 PLACE, ACTUAL, FITTED, RESIDUAL, LEVERAGE, STANDARD, COOK = range(7)
 
+#: What is tried beside the squares of features, which go by their place.
+PREDICTION, INTERCEPT = -1, -2
+
 
 @dataclass
 class Seen:
@@ -80,6 +83,8 @@ class Seen:
     spread: Array = field(default_factory=lambda: np.zeros(6))  # of breusch_pagan
     steps: float = 0.0  # Σ (r - r before)²
     squares: float = 0.0  # Σ r²
+    total: float = 0.0  # Σ r
+    weighted: bool = False
     bends: list[Bend] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -95,14 +100,15 @@ class Seen:
             for p in self.panels
         ]
         self.trends = [Line(2) for _ in self.panels]  # component, partial residual
+        self.noise = [Line(2) for _ in self.panels]  # r, |z|; of numbers
 
 
 @dataclass(frozen=True)
 class Bend:
-    """What the square of a feature, or of the prediction, would add to a fit.
+    """What a square, or an intercept where there is none, would add to a fit.
 
     Attributes:
-        name: of the feature; None for the prediction.
+        name: of the feature; None for the prediction, "" for an intercept.
         share: of the residual sum of squares that it would take away.
         t: of its coefficient.
     """
@@ -195,6 +201,7 @@ class _View:
             h = h if w is None else w * h
         f = fit.predict_terms(chunk.X)
         r = chunk.y - f
+        seen.weighted |= w is not None
         root = r if w is None or self.known is None else np.sqrt(w) * r
         free = np.where(1 - h > ALONE, 1 - h, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -235,6 +242,7 @@ class _View:
         steps = np.diff(r) if self.last is None else np.diff(r, prepend=self.last)
         seen.steps += float(steps @ steps)
         seen.squares += float(r @ r)
+        seen.total += float(r.sum())
         self.last = float(r[-1])
 
     def _partials(self, rows: Array, X: Array, values: list[Array]) -> None:
@@ -242,8 +250,9 @@ class _View:
         seen, fit = self.seen, self.fit
         r = rows[:, RESIDUAL]
         kept = []
-        for panel, x, grid, trend in zip(
-            seen.panels, values, seen.grids, seen.trends, strict=True
+        size = np.abs(rows[:, STANDARD])
+        for panel, x, grid, trend, noise in zip(
+            seen.panels, values, seen.grids, seen.trends, seen.noise, strict=True
         ):
             component = np.zeros(len(r))
             if len(panel.places):
@@ -257,6 +266,7 @@ class _View:
             else:
                 grid.add(x, partial)
                 trend.add(x, component, partial)
+                noise.add(x, r, size)
             kept.append((x, partial))
         if self.held is not None:
             self.held.append((rows, kept))
@@ -290,12 +300,16 @@ class _View:
         self.bent: list[int] = []
         if self.known is None or self.exact or self.seen.df < 3:
             return
-        self.bent = [-1] + [
+        self.bent = [PREDICTION] + [
             i for i, p in enumerate(panels) if p.plain and p.levels is None
         ]
         self.shift = [(self.level, self.spread)]
         X = None if self.fit.sample is None else self.fit.sample.X
-        for i in self.bent[1:]:
+        plain = self.bent[1:]
+        if not self.line.has_intercept:
+            self.bent.insert(1, INTERCEPT)
+            self.shift.append((-1.0, 1.0))  # of a column of zeros: ((0 + 1) / 1)²
+        for i in plain:
             at = panels[i].places
             middle = float(self.fit.center[at[0]])
             wide = 0.0 if X is None else float(X[:, at[0]].std())
@@ -307,7 +321,11 @@ class _View:
     def _bend(
         self, u: Array, f: Array, r: Array, w: Array | None, values: list[Array]
     ) -> None:
-        columns = [f if i < 0 else values[i] for i in self.bent]
+        zeros = np.zeros(len(f))
+        columns = [
+            f if i == PREDICTION else zeros if i == INTERCEPT else values[i]
+            for i in self.bent
+        ]
         q = np.column_stack(
             [((x - a) / b) ** 2 for x, (a, b) in zip(columns, self.shift, strict=True)]
         )  # (rows, m)
@@ -343,5 +361,6 @@ class _View:
             share = min(qr**2 / left / rss, 1.0)
             df = seen.df - 1
             t = math.inf if share == 1 else math.sqrt(share * df / (1 - share))
-            name = None if place < 0 else seen.panels[place].name
+            name = {PREDICTION: None, INTERCEPT: ""}.get(place, "?")
+            name = seen.panels[place].name if place >= 0 else name
             seen.bends.append(Bend(name, share, math.copysign(t, qr)))

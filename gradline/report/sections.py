@@ -12,6 +12,9 @@ from gradline.inference import Inference
 from gradline.layout import p_value
 from gradline.report.charts import Picture
 from gradline.report.coefficients import Effects, coefficient_table
+from gradline.report.findings import judged
+from gradline.report.headline import found_sentence
+from gradline.report.judged import squared
 from gradline.report.markup import Markup, el, join, short
 from gradline.report.reproduce import python_lines, versions
 from gradline.report.residuals import HOLD, Seen
@@ -74,70 +77,13 @@ def _head(c: Content) -> Markup:
         "header",
         el("p", "Linear fit", class_="kicker"),
         el("h1", short(c.fit.target, 60)),
-        el("p", found_sentence(c), class_="lead"),
+        el("p", found_sentence(c.fit, c.seen, c.effects, c.inference), class_="lead"),
     )
-
-
-def found_sentence(c: Content) -> str:
-    """What was found, in one plain sentence or two."""
-    fit = c.fit
-    r2, rmse = fit.metrics.r2, fit.metrics.rmse
-    names = list(fit.coefficients)
-    from_ = f"{len(fit.design.features):,} feature" + "s" * (
-        len(fit.design.features) != 1
-    )
-    text = f"From {from_} in {fit.rows:,} row{'s' * (fit.rows != 1)}, "
-    if math.isfinite(r2) and fit.settings.get("loss") not in ("quantile", "absolute"):
-        share = f"{r2:.0%}" if 0.01 <= r2 < 0.995 else f"{r2:.2%}"
-        if r2 < 0:
-            text += f"the fit does worse than the mean of {short(fit.target, 40)} would"
-        else:
-            text += (
-                f"the fit explains {share} of the variation of {short(fit.target, 40)}"
-            )
-    else:
-        text += f"{short(fit.target, 40)} is predicted"
-    text += f", with a typical error of {said(rmse, 3)}."
-    if (
-        names
-        and c.effects.order
-        and math.isfinite(float(c.effects.size[c.effects.order[0]]))
-    ):
-        first = c.effects.order[0]
-        value, name = float(fit.slopes[first]), short(names[first], 40)
-        way = "more" if value > 0 else "less"
-        level = name.endswith("]") and "[" in name and not name.startswith("poly(")
-        if value != 0 and level:
-            text += (
-                f" The largest effect: {name}, {said(abs(value), 3)} {way} than "
-                "the base level, other features alike."
-            )
-        elif value != 0:
-            text += (
-                f" The largest effect: each unit of {name} goes with "
-                f"{said(abs(value), 3)} {way}, other features alike."
-            )
-    return text
 
 
 def _warnings(c: Content) -> Markup:
     if not c.findings:
-        checked = (
-            "Nothing stands out"
-            if c.seen is not None
-            else "Nothing stands out in what can be seen without the rows"
-        )
-        return _section(
-            "findings",
-            "What to watch",
-            el(
-                "p",
-                (
-                    f"{checked}: no bend, no growing noise, no row that pulls, no "
-                    "features that say the same."
-                ),
-            ),
-        )
+        return _section("findings", "What to watch", el("p", _nothing(c)))
     items = [
         el(
             "li",
@@ -150,6 +96,30 @@ def _warnings(c: Content) -> Markup:
         for f in c.findings
     ]
     return _section("findings", "What to watch", el("ul", *items))
+
+
+def _nothing(c: Content) -> str:
+    """That nothing was found, and where it was looked for."""
+    if c.seen is None or not judged(c.fit):
+        why = "without the rows" if c.seen is None else "of a descent stopped early"
+        return (
+            f"Nothing stands out in what can be seen {why}: bends, noise that grows "
+            "and rows that pull were not looked for."
+        )
+    looked = ["no noise that grows"] if squared(c.fit) else []
+    if c.seen.known:
+        looked = ["no bend", *looked, "no row that pulls"]
+        looked += ["no features that say the same"] * (len(c.fit.coefficients) > 1)
+    else:
+        looked.append("no row far off")
+        looked.append("no neighbours alike")
+    text = f"Nothing stands out: {', '.join(looked)}."
+    if c.features > len(c.seen.panels):
+        text += (
+            f" Bends and noise were looked for along the prediction and the "
+            f"{len(c.seen.panels)} features that move it most."
+        )
+    return text
 
 
 def _what(c: Content) -> Markup:
@@ -284,7 +254,7 @@ def _fitness(i: Inference) -> list[str]:
         kind,
         (
             f"Residual standard error {said(i.residual_std)} on {i.df_resid:,} "
-            "degrees of freedom"
+            f"degree{'s' * (i.df_resid != 1)} of freedom"
         ),
     ]
     if math.isfinite(i.adjusted_r2):
