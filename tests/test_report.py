@@ -263,6 +263,17 @@ def test_odd_data(tmp_path: Path) -> None:
     written(gl.fit(x + 1, x % 3, weights=x % 4), tmp_path)
 
 
+@pytest.mark.parametrize(("x", "y"), [(1e-9, 1e12), (1e9, 1e-12), (1.0, 1e140)])
+def test_any_units(x: float, y: float, tmp_path: Path) -> None:
+    X, target = line(60, 2)
+    _, page, _ = written(gl.fit(x * X, y * target), tmp_path)
+    assert "Loss surface" in page.words
+    rings = [a for tag, a in page.elements if tag == "ellipse"]
+    assert len(rings) > 3
+    assert "under" in str(rings[-1]["data-rows"])  # the smallest, drawn last
+    assert re.search(r"loss \S+ to \S+ above its least", str(rings[0]["data-rows"]))
+
+
 def test_long_names_and_many_levels_stay_light(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(3000, 30)))
@@ -541,6 +552,53 @@ def test_the_command_on_data(place: Path, capsys: Capsys) -> None:
     assert "Standard errors: HC3" in page.words
 
 
+ROUTES = (
+    "--penalty ridge",
+    "--penalty lasso --alpha 1",
+    "--penalty elastic_net --alpha 1 --l1-ratio 0.5",
+    "--loss huber",
+    "--loss absolute",
+    "--loss quantile:0.9",
+    "--nonnegative",
+    "--nonnegative-terms year",
+    "--bound year=0:",
+    "--bound year=0: --no-intercept",
+    "--penalty ridge --validation 0.3 --test 0.2 --score-test",
+    "--loss huber --validation 0.3",
+    "--weights year --features flipper_length_mm",
+    "--degree 2 --minimum-norm",
+    "--no-intercept --cov HC1",
+    "--cov cluster:species",
+    "--lr 0.1 --standardize --epochs 20 --momentum 0.5",
+    "--optimizer Adam --epochs 20",
+    "--method sgd --epochs 3",
+    "--batch-size 32 --epochs 3 --loss absolute",
+    "--method gd --validation 0.2 --early-stopping",
+)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_command_by_every_route(route: str, place: Path, capsys: Capsys) -> None:
+    words = ("report", PENGUINS, *FIT, *route.split(), "--json")
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["rows"] > 100
+    page = Checked((place / "report.html").read_text())
+    assert route in page.words
+    assert "--json" not in page.words  # the page is the same without
+    assert ("validation" in page.said) == ("--validation" in route)
+
+
+def test_what_is_good_to_know_is_told_too(place: Path, capsys: Capsys) -> None:
+    (place / "two.csv").write_text("x,y\n1,2\n2,5\n")
+    code, out, err = run(capsys, "report", "two.csv", "--target", "y")
+    assert (code, err) == (0, "")
+    assert "kB written to report.html; 1 good to know:\n  2 rows for 2 coeff" in out
+    with pytest.raises(gl.UsageError, match=r"'two.csv' is not the name of one"):
+        gl.fit("two.csv", target="y").report("two.csv")
+    assert (place / "two.csv").read_text().startswith("x,y")
+
+
 def test_the_command_on_a_model(place: Path, capsys: Capsys) -> None:
     split = ("--validation", "0.2", "--test", "0.2")
     code, _, _ = run(capsys, "fit", PENGUINS, *FIT, *split)
@@ -557,6 +615,8 @@ def test_the_command_on_a_model(place: Path, capsys: Capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ((PENGUINS, *FIT, "-o", "-"), "a report goes into a file, not to stdout"),
+        ((PENGUINS, *FIT, "-o", "victim.csv"), "is not the name of one"),
         (("no.csv", *FIT), "there is no file 'no.csv'"),
         ((PENGUINS,), "name the column to predict with --target"),
         ((PENGUINS, *FIT, "--data", PENGUINS), "--data gives a model its rows"),

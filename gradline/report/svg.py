@@ -85,6 +85,13 @@ class Frame:
         room = self.tall - TOP - BOTTOM
         return np.asarray(TOP + (high - values) / (high - low) * room)
 
+    @property
+    def scale(self) -> Array:
+        """Units for each unit of x, and of y, (2,): y grows upwards, units down."""
+        across = (self.wide - self.left - RIGHT) / (self.x[1] - self.x[0])
+        up = (self.tall - TOP - BOTTOM) / (self.y[1] - self.y[0])
+        return np.array([across, -up])
+
     def _tenths(self, x: Array, y: Array) -> Codes:
         far = 30_000.0
         found = np.column_stack([self.across(x), self.up(y)]) * 10

@@ -26,7 +26,7 @@ from gradline.report.markup import Markup, clean, short
 from gradline.report.panels import MOST_PANELS, panels_of, some_terms
 from gradline.report.residuals import PLACE, Seen, look
 from gradline.report.sections import Content, body
-from gradline.reported import Finding, Report
+from gradline.reported import Finding, Report, page_name
 
 if TYPE_CHECKING:
     from gradline.result import Fit
@@ -64,7 +64,9 @@ def write_report(
     Raises:
         DataError: the rows are not those of the fit.
         FileError: it cannot be written; what was there before is untouched.
+        UsageError: its name ends in neither .html nor .htm.
     """
+    page_name(path)
     with replacing(path) as beside:
         text, seen, told, pictures = _page(
             fit, source, inference, file, command, progress, now or datetime.now()
