@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gradline.result import Fit
     from gradline.scores import Scores
 
+#: So many names of a list are written out on paper.
+ON_PAPER = 24
 _GRADES = {"act": "Act first", "look": "Look at it", "know": "Good to know"}
 
 
@@ -340,12 +343,20 @@ def _scores(c: Content) -> Markup:
             ),
             class_="note",
         )
-    return _section(
-        "scores",
-        "Scores",
-        el("table", el("thead", head), el("tbody", *rows), class_="facts"),
-        note,
-    )
+    counts = fit.settings.get("parts") or {}
+    unread = None
+    if counts.get("validation") and "validation" not in fit.scores:
+        unread = el(
+            "p",
+            (
+                f"The {counts['validation']:,} validation rows are not scored here: a "
+                "model file holds no rows. Give them: --data FILE, or "
+                "fit.report(path, data=...)."
+            ),
+            class_="note",
+        )
+    table = el("table", el("thead", head), el("tbody", *rows), class_="facts")
+    return _section("scores", "Scores", el("div", table, class_="wide"), unread, note)
 
 
 def _score_row(part: str, scores: Scores) -> Markup:
@@ -457,13 +468,31 @@ def _again(c: Content) -> Markup:
     name = c.fit.settings.get("data")
     if data is None and name and name != "the data" and "." in str(name):
         data = str(name)
-    python = el("pre", el("code", _lines(python_lines(c.fit, data))))
+    cov = _cov(c)
+    whole = python_lines(c.fit, data, cov)
+    cut = python_lines(c.fit, data, cov, ON_PAPER)
+    python = el(
+        "pre", el("code", _lines(whole)), class_="screen" if cut != whole else None
+    )
+    if cut != whole:
+        python = join(python, el("pre", el("code", _lines(cut)), class_="paper"))
     command = None
     if c.command is not None:
         command = join(
             el("h3", "On the command line"), el("pre", el("code", c.command))
         )
     return _section("again", "Do it again", el("h3", "In Python"), python, command)
+
+
+def _cov(c: Content) -> object:
+    """The kind of standard errors, as fit.inference takes it."""
+    if c.inference is None:
+        return "classic"
+    if c.inference.clusters is None:
+        return c.inference.cov
+    words = shlex.split(c.command or "")
+    named = [w.partition("cluster:")[2] for w in words if "cluster:" in w]
+    return ("cluster", named[-1] if named else "the column of the clusters")
 
 
 def _lines(text: str) -> Markup:

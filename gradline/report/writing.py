@@ -94,7 +94,7 @@ def _page(
     if inference is None and fit.no_inference is None:
         inference = fit.inference()
     moved = effects(fit, X)
-    told = findings(fit, seen)
+    told = _heeded(findings(fit, seen), inference)
     head = _title(fit)
     # What is drawn shrinks until the page is as light as it has to be.
     for panels in (MOST_PANELS, 4, 2, 0):
@@ -119,6 +119,20 @@ def _page(
         if len(text.encode()) <= MOST_BYTES:
             break
     return text, seen, told, text.count('class="plot"')
+
+
+def _heeded(told: list[Finding], inference: Inference | None) -> list[Finding]:
+    """What was found, without the advice that this report follows already."""
+    if inference is None or inference.cov == "classic":
+        return told
+    kind = "clustered" if inference.clusters is not None else inference.cov
+    known = (
+        f"The standard errors here, {kind}, allow for it; prediction intervals do not."
+    )
+    heeded = ["heteroscedastic"]
+    if inference.clusters is not None:
+        heeded.append("neighbours_alike")
+    return [f._replace(advice=known) if f.name in heeded else f for f in told]
 
 
 def _title(fit: Fit) -> str:
@@ -220,4 +234,18 @@ def report_of(
         source = rows_of(fit, source)
         if isinstance(data, (str, Path)):
             options.setdefault("file", data)
+    page_name(path)
+    _score_validation(fit, data, given)
     return write_report(fit, path, source=source, **options)
+
+
+def _score_validation(fit: Fit, data: Any, given: dict[str, Any]) -> None:
+    """Score the validation part, where its rows are at hand and nobody has yet."""
+    counts = fit.settings.get("parts") or {}
+    if "validation" in fit.scores or not counts.get("validation"):
+        return
+    if data is None and fit.has_part("validation"):
+        fit.evaluate(part="validation")
+    elif isinstance(data, (str, Path)):
+        scores = fit.evaluate(data, part="validation", **given["reading"])
+        fit.remember("validation", scores)
