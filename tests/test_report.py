@@ -576,7 +576,6 @@ def test_a_model_file_and_its_data(tmp_path: Path) -> None:
     again = gl.load(tmp_path / "m.safetensors")
     report, page, _ = written(again, tmp_path)
     assert report.rows == 0
-    assert "validation rows are not scored here" in page.words or fit.scores
     assert "gradline report MODEL --data FILE" in page.words
     assert "std. error" in page.words
     whole, page, _ = written(again, tmp_path, data=PENGUINS)
@@ -586,6 +585,24 @@ def test_a_model_file_and_its_data(tmp_path: Path) -> None:
     with pytest.raises(gl.DataError, match="is not what the model was fitted on"):
         again.report(tmp_path / "x.html", data=pd.read_csv(PENGUINS)[:300])
     assert not (tmp_path / "x.html").exists()
+
+
+def test_the_validation_part_is_scored_or_said_to_be_left_out(tmp_path: Path) -> None:
+    split = gl.Split(validation=0.3)
+    wishes = {"target": "body_mass_g", "missing": "drop", "split": split}
+    for more in ({"penalty": "ridge"}, {"loss": "huber"}, {}):
+        fit = gl.fit(PENGUINS, **wishes, **more)
+        _, page, _ = written(fit, tmp_path)
+        assert "validation" in page.said
+        fit = gl.fit(PENGUINS, **wishes, **more)
+        fit.save(tmp_path / "m.safetensors")
+        again = gl.load(tmp_path / "m.safetensors")
+        known = "validation" in again.scores
+        _, page, _ = written(again, tmp_path)
+        assert ("validation rows are not scored here" in page.words) != known
+        _, page, _ = written(again, tmp_path, data=PENGUINS)
+        assert "validation" in page.said
+        assert "not scored here" not in page.words
 
 
 def test_a_failed_report_leaves_what_was_there(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Frame:
             self._up = self._ticks(1, self.y)
         wide = max((len(label) for _, label in self._up), default=1)
         letter = 6.1 if size != LARGE else 8.5  # on a phone they are larger there
-        self.left = round(30 + letter * wide)  # where the axes begin
+        self.left = round(32 + letter * wide)  # where the axes begin
         self.bottom, self.turned = BOTTOM, False
         if ticks:
             longest = max(len(label) for _, label in ticks)
