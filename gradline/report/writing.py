@@ -20,12 +20,13 @@ from gradline.files import InputFile, replacing
 from gradline.inference import Inference
 from gradline.report.charts import fit_picture, partial_pictures, residual_pictures
 from gradline.report.coefficients import Effects, effects
+from gradline.report.content import Content
 from gradline.report.descent import loss_pictures, surface_picture
 from gradline.report.findings import findings
 from gradline.report.markup import Markup, clean, short
 from gradline.report.panels import MOST_PANELS, panels_of, some_terms
 from gradline.report.residuals import PLACE, Seen, look
-from gradline.report.sections import Content, body
+from gradline.report.sections import body
 from gradline.reported import Finding, Report, page_name
 
 if TYPE_CHECKING:
