@@ -11,6 +11,7 @@ from typing import Any
 
 from gradline.errors import UsageError
 from gradline.options import reading_options
+from gradline.reported import page_name
 
 
 def names_target(formula: str | None) -> bool:
@@ -37,6 +38,16 @@ def check_picture(name: str) -> None:
         raise UsageError(
             f"cannot draw into {name!r}: end its name in .png, .svg or .pdf"
         )
+
+
+def check_page(name: str, inputs: list[str]) -> None:
+    """Refuse the name of a file that is no page: it may be somebody's data."""
+    if name == "-":
+        raise UsageError(
+            "a report goes into a file, not to stdout: give -o report.html"
+        )
+    check_outputs([name], inputs)
+    page_name(name)
 
 
 def no_target(arguments: argparse.Namespace) -> str:
@@ -83,7 +94,8 @@ def check_use(arguments: argparse.Namespace) -> None:
     """Refuse, before any work, what has no meaning for this way to fit.
 
     Standard errors where there are none, the picture of a descent where nothing
-    descends, and that of the squared loss for another.
+    descends, and that of the squared loss for another. `report` has no words for
+    single pictures: it draws those that there are.
     """
     from gradline.objective import Squared, as_loss
 
@@ -104,12 +116,12 @@ def check_use(arguments: argparse.Namespace) -> None:
             f"--cov {kind} is of standard errors, and a fit by {way} has none: leave "
             "it out"
         )
-    if arguments.surface is not None and loss:
+    if getattr(arguments, "surface", None) is not None and loss:
         raise UsageError(
             f"--surface draws the squared loss, and this fit is by {way}: leave it "
             "out, or leave out --loss"
         )
-    if arguments.plot_loss is not None and not batches:
+    if getattr(arguments, "plot_loss", None) is not None and not batches:
         hint = "give --batch-size 256, which descends, or leave it out"
         if isinstance(as_loss(arguments.loss), Squared):
             hint = "leave it out"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import (
-    check_outputs,
+    check_page,
     check_use,
     names_target,
     no_target,
@@ -54,18 +54,25 @@ def report_command(arguments: argparse.Namespace, words: list[str]) -> Reported:
     """
     model = arguments.data.endswith(".safetensors")
     inputs = [arguments.data] + [arguments.rows] * (arguments.rows is not None)
-    check_outputs([arguments.output], inputs)
+    check_page(arguments.output, inputs)
+    words = [word for word in words if word != "--json"]  # the page is the same
     found = _of_model(arguments, words) if model else _of_data(arguments, words)
     value = found.to_dict()
-    grades = [f["grade"] for f in value["findings"]]
     text = f"Report of {found.bytes / 1000:,.0f} kB written to {arguments.output}"
-    grave = sum(grade != "know" for grade in grades)
-    if grave:
-        text += f"; {grave} thing{'s' * (grave > 1)} to watch:"
-        for finding in found.findings:
-            if finding.grade != "know":
-                text += f"\n  {finding.text}"
+    text += _told(found)
     return Reported(value | {"source": arguments.data}, text)
+
+
+def _told(found: Report) -> str:
+    """How many findings of each kind there are, and each in a line."""
+    grave = sum(finding.grade != "know" for finding in found.findings)
+    good = len(found.findings) - grave
+    counts = [f"{grave} thing{'s' * (grave > 1)} to watch"] * (grave > 0)
+    counts += [f"{good} good to know"] * (good > 0)
+    if not counts:
+        return ""
+    lines = "".join(f"\n  {finding.text}" for finding in found.findings)
+    return f"; {' and '.join(counts)}:{lines}"
 
 
 def _of_model(arguments: argparse.Namespace, words: list[str]) -> Report:

@@ -90,6 +90,7 @@ class Faces:
         Raises:
             DataError: the data are not those of the fit.
             FileError: it cannot be written; what was there before is untouched.
+            UsageError: its name ends in neither .html nor .htm.
         """
         from gradline.report import report_of
 

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from gradline.errors import UsageError
+
 Grade = Literal["act", "look", "know"]
+
+
+def page_name(path: str | Path) -> None:
+    """Refuse the name of a file that is no page: it may be somebody's data.
+
+    Raises:
+        UsageError: it ends in neither .html nor .htm.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"a report is a page, and {str(path)!r} is not the name of one: end it in "
+            ".html"
+        )
 
 
 class Finding(NamedTuple):

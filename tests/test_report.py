@@ -24,12 +24,14 @@ import gradline as gl
 from commands import run
 from gradline.report import residuals
 from gradline.report.bins import Grid, Line, smooth
+from gradline.report.charts import apart
 from gradline.report.findings import findings, inflation_of
 from gradline.report.groups import differ, groups
 from gradline.report.judged import along, breusch_pagan, shape, spread_ratio
 from gradline.report.markup import Markup, el
 from gradline.report.panels import panels_of
 from gradline.report.residuals import COOK, LEVERAGE, STANDARD, Seen, look
+from gradline.report.svg import Frame, closed
 from gradline.report.ticks import Ticks, log_ticks, said
 from gradline.report.writing import MOST_BYTES
 from gradline.reported import Report
@@ -240,7 +242,8 @@ def test_every_kind_of_fit_and_how_to_do_it_again(kind: str, tmp_path: Path) -> 
 def test_any_size(rows: int, features: int, tmp_path: Path) -> None:
     report, page, _ = written(gl.fit(*line(rows, features)), tmp_path)
     if features > 40:
-        assert "160 more are not shown" in page.words
+        assert "160 more are not shown (fit.coefficients has them all)" in page.words
+        assert "176 more: in the file" in page.words  # on paper
     assert report.pictures >= 2
 
 
@@ -259,6 +262,82 @@ def test_odd_data(tmp_path: Path) -> None:
     written(gl.fit(x + 1, x % 3, weights=x % 4), tmp_path)
 
 
+@pytest.mark.parametrize(("x", "y"), [(1e-9, 1e12), (1e9, 1e-12), (1.0, 1e140)])
+def test_any_units(x: float, y: float, tmp_path: Path) -> None:
+    X, target = line(60, 2)
+    _, page, _ = written(gl.fit(x * X, y * target), tmp_path)
+    assert "Loss surface" in page.words
+    rings = [a for tag, a in page.elements if tag == "ellipse"]
+    assert len(rings) > 3
+    assert "under" in str(rings[-1]["data-rows"])  # the smallest, drawn last
+    assert re.search(r"loss \S+ to \S+ above its least", str(rings[0]["data-rows"]))
+
+
+def picture(page: Checked, key: str) -> dict[str, str | None]:
+    """The attributes of a picture, by its key."""
+    return next(
+        a
+        for tag, a in page.elements
+        if tag == "svg" and f"title-{key} " in (a.get("aria-labelledby") or "")
+    )
+
+
+def test_a_pointer_reads_levels_and_whole_values(tmp_path: Path) -> None:
+    frame = pd.read_csv(PENGUINS).dropna().assign(far=lambda f: 1e7 * f.bill_depth_mm)
+    fit = gl.fit(
+        frame, target="body_mass_g", features=["far", "species", "year"], missing="drop"
+    )
+    _, page, _ = written(fit, tmp_path)
+    keys = {panel.name: i for i, panel in enumerate(panels_of(fit, fit.sample.X))}  # type: ignore[union-attr]
+    strips = picture(page, f"partial-{keys['species']}")
+    assert json.loads(str(strips["data-levels"])) == ["Adelie", "Chinstrap", "Gentoo"]
+    far = picture(page, f"partial-{keys['far']}")
+    assert "data-levels" not in far
+    assert far["data-x-name"] == "far"  # its values are whole, its ticks are not
+    assert float(str(far["data-x"]).split()[3]) > 1e8
+    assert "far (×10⁶)" in page.said
+    assert {"2007", "2008", "2009"} <= set(page.said)
+    assert sum("data-row" in a for tag, a in page.elements if tag == "path") >= 6
+
+
+def test_names_of_levels_stay_apart() -> None:
+    for names in (
+        [f"a long name of some category number {i:03d}" for i in range(12)],
+        [f"number {i:03d} of the categories of a long name" for i in range(12)],
+        ["<b>", "", "a" * 90, "a" * 80 + "b" + "a" * 9, "x"],
+    ):
+        found = apart(names, 14)
+        assert len(set(found)) == len(names)
+        assert max(len(name) for name in found) <= 14
+
+
+def test_words_in_a_picture_do_not_meet() -> None:
+    frame = Frame((0.0, 1.0), (0.0, 1.0), ("x", "y"))
+    for at in (0.5, 0.501, 0.502, 0.503, 0.504, 0.505, 0.506, 0.507):
+        frame.say(at, 0.5, "row 1,234")
+    assert 2 < len(frame.taken) == len(frame.marks) < 8
+    for i, (left, top, right, bottom) in enumerate(frame.taken):
+        for a, b, c, d in frame.taken[:i]:
+            assert left >= c or a >= right or top >= d or b >= bottom
+
+
+def test_rounded_values_leave_no_stripes() -> None:
+    random = np.random.default_rng(0)
+    for unit, smoothly in ((1.0, False), (0.1, False), (1e-9, True)):
+        x = np.round(random.normal(scale=12, size=4000) / unit) * unit
+        x = np.clip(x, -40 * max(unit, 0.1), 40 * max(unit, 0.1))
+        grid = Grid()
+        grid.add(x, random.normal(size=4000))
+        count = grid.counts.sum(1)
+        begin, end = closed(grid.x.edges, count)
+        used = np.flatnonzero(count)
+        middle = used[len(used) // 4 : -len(used) // 4]
+        assert (begin[middle][1:] <= end[middle][:-1] + 1e-12).all()
+        assert (begin[used] <= grid.x.edges[used]).all()
+        if smoothly:
+            np.testing.assert_array_equal(begin, grid.x.edges[:-1])
+
+
 def test_long_names_and_many_levels_stay_light(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(3000, 30)))
@@ -268,7 +347,7 @@ def test_long_names_and_many_levels_stay_light(tmp_path: Path) -> None:
     fit = gl.fit(frame, target="y", categories=["level"])
     report, page, _ = written(fit, tmp_path)
     assert "189 more are not shown" in page.words
-    assert report.bytes < 250_000
+    assert report.bytes < 270_000
 
 
 # Its numbers.
@@ -288,6 +367,7 @@ def test_the_table_is_that_of_the_fit(tmp_path: Path) -> None:
             assert number in page.said
     robust = fit.inference("HC3")
     _, page, _ = written(fit, tmp_path, inference=robust)
+    assert "inference = fit.inference('HC3')" in page.words
     assert said(robust.standard_errors["year"], 3) in page.said
     assert "Standard errors: HC3" in page.words
 
@@ -647,6 +727,15 @@ def test_scales_far_apart(features: int, tmp_path: Path) -> None:
     assert "Loss surface" in page.words
 
 
+def test_advice_that_is_heeded_is_not_given(tmp_path: Path) -> None:
+    fit = gl.fit(ENGEL, target="foodexp")
+    for kind in ("classic", "HC3"):
+        robust = fit.inference(kind)
+        report, _, _ = written(fit, tmp_path, inference=robust)
+        advice = {f.name: f.advice for f in report.findings}["heteroscedastic"]
+        assert ("--cov HC3" in advice) == (kind == "classic")
+
+
 def test_the_noise_of_real_data_grows() -> None:
     fit = gl.fit(ENGEL, target="foodexp")
     found = names_of(fit)
@@ -679,6 +768,24 @@ def test_a_model_file_and_its_data(tmp_path: Path) -> None:
     with pytest.raises(gl.DataError, match="is not what the model was fitted on"):
         again.report(tmp_path / "x.html", data=pd.read_csv(PENGUINS)[:300])
     assert not (tmp_path / "x.html").exists()
+
+
+def test_the_validation_part_is_scored_or_said_to_be_left_out(tmp_path: Path) -> None:
+    split = gl.Split(validation=0.3)
+    wishes = {"target": "body_mass_g", "missing": "drop", "split": split}
+    for more in ({"penalty": "ridge"}, {"loss": "huber"}, {}):
+        fit = gl.fit(PENGUINS, **wishes, **more)
+        _, page, _ = written(fit, tmp_path)
+        assert "validation" in page.said
+        fit = gl.fit(PENGUINS, **wishes, **more)
+        fit.save(tmp_path / "m.safetensors")
+        again = gl.load(tmp_path / "m.safetensors")
+        known = "validation" in again.scores
+        _, page, _ = written(again, tmp_path)
+        assert ("validation rows are not scored here" in page.words) != known
+        _, page, _ = written(again, tmp_path, data=PENGUINS)
+        assert "validation" in page.said
+        assert "not scored here" not in page.words
 
 
 def test_a_failed_report_leaves_what_was_there(tmp_path: Path) -> None:
@@ -724,6 +831,53 @@ def test_the_command_on_data(place: Path, capsys: Capsys) -> None:
     assert "Standard errors: HC3" in page.words
 
 
+ROUTES = (
+    "--penalty ridge",
+    "--penalty lasso --alpha 1",
+    "--penalty elastic_net --alpha 1 --l1-ratio 0.5",
+    "--loss huber",
+    "--loss absolute",
+    "--loss quantile:0.9",
+    "--nonnegative",
+    "--nonnegative-terms year",
+    "--bound year=0:",
+    "--bound year=0: --no-intercept",
+    "--penalty ridge --validation 0.3 --test 0.2 --score-test",
+    "--loss huber --validation 0.3",
+    "--weights year --features flipper_length_mm",
+    "--degree 2 --minimum-norm",
+    "--no-intercept --cov HC1",
+    "--cov cluster:species",
+    "--lr 0.1 --standardize --epochs 20 --momentum 0.5",
+    "--optimizer Adam --epochs 20",
+    "--method sgd --epochs 3",
+    "--batch-size 32 --epochs 3 --loss absolute",
+    "--method gd --validation 0.2 --early-stopping",
+)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_command_by_every_route(route: str, place: Path, capsys: Capsys) -> None:
+    words = ("report", PENGUINS, *FIT, *route.split(), "--json")
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["rows"] > 100
+    page = Checked((place / "report.html").read_text())
+    assert route in page.words
+    assert "--json" not in page.words  # the page is the same without
+    assert ("validation" in page.said) == ("--validation" in route)
+
+
+def test_what_is_good_to_know_is_told_too(place: Path, capsys: Capsys) -> None:
+    (place / "two.csv").write_text("x,y\n1,2\n2,5\n")
+    code, out, err = run(capsys, "report", "two.csv", "--target", "y")
+    assert (code, err) == (0, "")
+    assert "kB written to report.html; 1 good to know:\n  2 rows for 2 coeff" in out
+    with pytest.raises(gl.UsageError, match=r"'two.csv' is not the name of one"):
+        gl.fit("two.csv", target="y").report("two.csv")
+    assert (place / "two.csv").read_text().startswith("x,y")
+
+
 def test_the_command_on_a_model(place: Path, capsys: Capsys) -> None:
     split = ("--validation", "0.2", "--test", "0.2")
     code, _, _ = run(capsys, "fit", PENGUINS, *FIT, *split)
@@ -740,6 +894,8 @@ def test_the_command_on_a_model(place: Path, capsys: Capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ((PENGUINS, *FIT, "-o", "-"), "a report goes into a file, not to stdout"),
+        ((PENGUINS, *FIT, "-o", "victim.csv"), "is not the name of one"),
         (("no.csv", *FIT), "there is no file 'no.csv'"),
         ((PENGUINS,), "name the column to predict with --target"),
         ((PENGUINS, *FIT, "--data", PENGUINS), "--data gives a model its rows"),

@@ -7,6 +7,8 @@ many, how many lie in a cell.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import takewhile
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -186,10 +188,12 @@ def _leverage(seen: Seen) -> Picture:
     _rows(frame, grid, _column(seen, LEVERAGE), _column(seen, STANDARD))
     frame.rule(y=0.0)
     h = np.linspace(max(x[1] / 400, 1e-9), min(x[1], 1 - 1e-9), 160)
+    drawn = False
     for distance in (0.5, 1.0):
         edge = np.sqrt(distance * seen.coefficients * (1 - h) / h)
         for sign in (1.0, -1.0):
             frame.line(h, sign * edge, "cook")
+        drawn = drawn or bool((edge <= max(y[1], -y[0])).any())
         inside = edge <= 0.94 * y[1]
         if inside.any():
             i = int(np.flatnonzero(inside)[-1])
@@ -207,6 +211,8 @@ def _leverage(seen: Seen) -> Picture:
     caption = (
         "Dotted: Cook's distance 0.5 and 1. A row beyond 1 changes the coefficients "
         f"much. {about}"
+        if drawn
+        else f"No row is near a Cook's distance of 0.5. {about}"
     )
     return Picture(frame.svg(title, about, "leverage"), title, caption)
 
@@ -250,16 +256,27 @@ def _strips(
     """A category: a strip of rows for each level, and its component as a bar."""
     assert panel.levels is not None
     grid, count = seen.grids[place], len(panel.levels)
-    room = max(3, 42 // count)
-    ticks = [(float(i), short(level, room)) for i, level in enumerate(panel.levels)]
-    frame = Frame((-0.6, count - 0.4), _range(grid.y), names, ticks=ticks)
+    ticks = list(enumerate(apart(panel.levels, max(14, 42 // count))))
+    levels = [short(level, 40) for level in panel.levels]
+    frame = Frame(
+        (-0.6, count - 0.4),
+        _range(grid.y),
+        names,
+        ticks=[(float(i), label) for i, label in ticks],
+        levels=levels,
+    )
     cells = seen.trends[place].filled
     if seen.rows is not None:
         x, y = seen.values[place]
         there = x >= 0
         # Golden steps: as even as a grid and without its rows.
         beside = (np.arange(len(x)) * 0.6180339887) % 1 - 0.5
-        frame.points(x[there] + 0.56 * beside[there], y[there], "dot" + size_of(len(x)))
+        frame.points(
+            x[there] + 0.56 * beside[there],
+            y[there],
+            "dot" + size_of(len(x)),
+            data_row=bool(there.all()),
+        )
     else:
         frame.density(grid, narrower=0.24)
     for _, at, component, mean in cells.T:
@@ -276,6 +293,22 @@ def _strips(
     if len(panel.strips if panel.strips is not None else ()) > count:
         caption += f" {count} of {len(panel.strips):,} levels are shown."  # type: ignore[arg-type]
     return Picture(frame.svg(title, f"Rows by level: {rows}.", key), title, caption)
+
+
+def apart(names: Sequence[str], room: int) -> list[str]:
+    """Names cut to so many characters, each still another than the rest."""
+    found = [short(name, room) for name in names]
+    if len(set(found)) == len(found):
+        return found
+    # What all begin with tells none from another.
+    pairs = zip(min(names), max(names), strict=False)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    if same > 3:
+        ends = [short(name[same:], 200) for name in names]
+        found = ["…" + (t if len(t) < room else t[: room - 2] + "…") for t in ends]
+    if len(set(found)) < len(found):
+        found = [f"{i + 1}: {short(n, room - 4)}" for i, n in enumerate(names)]
+    return found
 
 
 def ppoints(n: int) -> Array:
@@ -333,12 +366,7 @@ def _name_rows(frame: Frame, seen: Seen, x: int, y: int, by: int) -> None:
     order = np.argsort(-np.abs(seen.notable[:, by]), kind="stable")[:NAMED]
     if seen.count < 8 or not math.isfinite(seen.scale) or seen.scale == 0:
         return
-    taken: list[tuple[float, float]] = []
     for row in seen.notable[order]:
-        at = float(frame.across(row[x : x + 1])[0]), float(frame.up(row[y : y + 1])[0])
-        if any(abs(at[0] - a) < 44 and abs(at[1] - b) < 12 for a, b in taken):
-            continue
-        taken.append(at)
         frame.say(float(row[x]), float(row[y]), f"row {int(row[PLACE]) + 1:,}")
 
 

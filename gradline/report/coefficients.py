@@ -90,21 +90,15 @@ def coefficient_table(fit: Fit, inference: Inference | None, found: Effects) -> 
                 title=name if len(name) > 40 and len(name) < 200 else None,
             )
         ]
-        cells.append(el("td", said(float(value), 5), class_="n"))
+        cells.append(_cell(heads[1], said(float(value), 5)))
         if inference is not None:
             low, high = inference.intervals[name]
             p = inference.p[name]
             cells += [
-                el("td", said(inference.standard_errors[name], 3), class_="n"),
-                el("td", t_value(inference.t[name]).replace("-", "−"), class_="n"),
-                el(
-                    "td",
-                    p_value(p),
-                    " ",
-                    el("span", stars(p), class_="stars"),
-                    class_="n",
-                ),
-                el("td", f"{said(low, 4)} to {said(high, 4)}", class_="n"),
+                _cell(heads[2], said(inference.standard_errors[name], 3)),
+                _cell(heads[3], t_value(inference.t[name]).replace("-", "−")),
+                _cell(heads[4], p_value(p), " ", el("span", stars(p), class_="stars")),
+                _cell(heads[5], f"{said(low, 4)} to {said(high, 4)}"),
             ]
         if drawn.fine:
             cells.insert(1, el("td", drawn.row(name, place), class_="drawn"))
@@ -116,6 +110,12 @@ def coefficient_table(fit: Fit, inference: Inference | None, found: Effects) -> 
     return el("div", table, el("p", *caption, class_="note"), class_="wide")
 
 
+def _cell(head: str, *inside: str) -> Markup:
+    """A number; its head goes with it, for where the table is too wide to be one."""
+    words = el("span", *inside) if len(inside) > 1 else inside[0]
+    return el("td", words, class_="n", data_head=head)
+
+
 def _caption(
     fit: Fit, inference: Inference | None, hidden: int, drawn: _Scale
 ) -> list[str]:
@@ -123,7 +123,7 @@ def _caption(
     if hidden > 0:
         found.append(
             f"The {MOST} terms of the largest effect; {hidden:,} more are not shown "
-            "(they are in the model file). "
+            "(fit.coefficients has them all). "
         )
     if drawn.fine:
         found.append(
@@ -171,9 +171,9 @@ class _Scale:
         """The ticks above the drawings."""
         words = []
         for value, label in zip(self.ticks.values, self.ticks.labels, strict=True):
-            words.append(
-                el("text", label, x=f"{self.at(value):.1f}", y=14, class_="mid")
-            )
+            room = 3.05 * len(label)  # half of it, within the drawing
+            at = min(max(self.at(value), room), WIDE - room)
+            words.append(el("text", label, x=f"{at:.1f}", y=14, class_="mid"))
         name = f"effect on {short(self.fit.target, 24)}{self.ticks.suffix}"
         return el(
             "span",

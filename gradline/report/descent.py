@@ -103,13 +103,16 @@ def surface_picture(fit: Fit, pair: tuple[str, str]) -> Picture | None:
     if not drawable:
         return None
     x, y = _ends(surface.x), _ends(surface.y)
+    if not np.isfinite([*x, *y, x[1] - x[0], y[1] - y[0], *surface.root.flat]).all():
+        return None  # too large, or too small, to be drawn
     names = [_axis(name) for name in surface.names]
     frame = Frame(x, y, (names[0], names[1]), size=LARGE)
     rings = _rings(surface)
     drawn = len(rings)
     for place, gap in enumerate(reversed(rings)):
         kind = f"ring r{math.ceil(5 * (place + 1) / drawn)}"
-        _ring(frame, surface, gap, kind)
+        inner = rings[drawn - place - 2] if place + 1 < drawn else None
+        _ring(frame, surface, gap, inner, kind)
     if surface.trail is not None:
         trail = surface.trail
         frame.line(trail[:, 0], trail[:, 1], "path")
@@ -166,18 +169,19 @@ def _rings(surface: LossSurface) -> list[float]:
     return [gap for gap in found if least <= gap < top]
 
 
-def _ring(frame: Frame, surface: LossSurface, gap: float, kind: str) -> None:
+def _ring(
+    frame: Frame, surface: LossSurface, gap: float, inner: float | None, kind: str
+) -> None:
     """½‖R a‖² = gap, in units of the picture: its singular vectors are the axes."""
     a, b = surface.centre
-    x, y = _ends(surface.x), _ends(surface.y)
-    across = float(np.diff(frame.across(np.array(x)))[0]) / (x[1] - x[0])
-    up = float(np.diff(frame.up(np.array(y)))[0]) / (y[1] - y[0])
-    scaled = surface.root / np.array([across, up])
-    _, sizes, turned = np.linalg.svd(scaled)
+    _, sizes, turned = np.linalg.svd(surface.root / frame.scale)
     reach = math.sqrt(2 * gap)
     short_, long = (reach / s if s > 0 else 1e6 for s in sizes.tolist())
     angle = math.degrees(math.atan2(turned[1, 1], turned[1, 0]))
     centre = float(frame.across(np.array(a))), float(frame.up(np.array(b)))
-    frame.ellipse(
-        centre, (long, short_), angle, kind, data_rows=f"loss {said(gap, 2)} above"
-    )
+    # Inside this ring and outside the next smaller one, whose fill lies above.
+    between = f"under {said(gap, 2)}"
+    if inner is not None:
+        between = f"{said(inner, 2)} to {said(gap, 2)}"
+    words = f"loss {between} above its least"
+    frame.ellipse(centre, (long, short_), angle, kind, data_rows=words)

@@ -33,9 +33,26 @@
 
   const said = (value, text) => {
     const [, , low, high] = text.split(" ").map(Number);
-    const digits = Math.max(0, Math.min(8, 3 - Math.floor(Math.log10(Math.abs(high - low) || 1))));
-    if (text.endsWith("log") || Math.abs(value) >= 1e9) return value.toPrecision(4);
-    return value.toLocaleString("en", { maximumFractionDigits: digits });
+    if (text.endsWith("log")) return value.toPrecision(4).replace("-", "\u2212");
+    // Places are known to some thousandth of the axis: no more digits than that.
+    const span = Math.abs(high - low) || 1;
+    const digits = 2 - Math.floor(Math.log10(span));
+    const size = Math.max(Math.abs(low), Math.abs(high));
+    if (digits > 8 || size >= 1e15) {
+      const known = Math.max(3, Math.min(17, digits + 1 + Math.floor(Math.log10(Math.abs(value) || span))));
+      return value.toPrecision(known).replace("-", "\u2212");
+    }
+    const unit = 10 ** Math.max(0, -digits);
+    const year = low >= 1000 && high < 3000 && span < 400;
+    return (Math.round(value / unit) * unit).toLocaleString("en", {
+      maximumFractionDigits: Math.max(0, digits), useGrouping: !year,
+    }).replace("-", "\u2212");
+  };
+
+  const xOf = (svg, x) => {
+    const value = valueOf(svg.dataset.x, x);
+    if (svg.dataset.levels) return JSON.parse(svg.dataset.levels)[Math.round(value)] ?? "";
+    return said(value, svg.dataset.x);
   };
 
   const nearest = (svg, x, y) => {
@@ -54,7 +71,7 @@
     const lines = [];
     if (found.path && found.path.dataset.row !== undefined) lines.push("row " + rowOf(found.i).toLocaleString("en"));
     if (found.path && found.path.dataset.name) lines.push(found.path.dataset.name);
-    lines.push(svg.dataset.xName + ": " + said(valueOf(svg.dataset.x, x), svg.dataset.x));
+    lines.push(svg.dataset.xName + ": " + xOf(svg, x));
     lines.push(svg.dataset.yName + ": " + said(valueOf(svg.dataset.y, y), svg.dataset.y));
     if (cell) lines.push(cell);
     tip.textContent = lines.join("\n");

@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from gradline.result import Fit
 
 
-def python_lines(fit: Fit, data: str | None) -> str:
+def python_lines(
+    fit: Fit,
+    data: str | None,
+    cov: object = "classic",
+    most: int | None = None,
+) -> str:
     """A call of gl.fit that makes this fit again.
 
     Args:
         fit: the fit.
         data: the path of its data; None where they were in memory.
+        cov: of its standard errors; other than the classic ones are asked for too.
+        most: so many names of a list are written out, for paper; None for all.
     """
     given = _arguments(fit)
     head = "import gradline as gl\n\n"
@@ -31,8 +38,16 @@ def python_lines(fit: Fit, data: str | None) -> str:
         lines = [f"    data,  # the rows of this fit: {fit.settings.get('data')!s:.60}"]
     else:
         lines = [f"    {data!r},"]
-    lines += [f"    {name}={value!r}," for name, value in given.items()]
-    return f"{head}fit = gl.fit(\n" + "\n".join(lines) + "\n)\n"
+    for name, value in given.items():
+        text = repr(value)
+        if most is not None and isinstance(value, list) and len(value) > most:
+            hidden = len(value) - most
+            text = f"{value[:most]!r:.600} + [...],  # {hidden:,} more: in the file"
+            lines.append(f"    {name}={text}")
+            continue
+        lines.append(f"    {name}={text},")
+    foot = "" if cov == "classic" else f"inference = fit.inference({cov!r})\n"
+    return f"{head}fit = gl.fit(\n" + "\n".join(lines) + f"\n)\n{foot}"
 
 
 class Bare(str):

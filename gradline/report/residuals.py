@@ -179,7 +179,7 @@ class _View:
         self.seen = Seen(panels, self.known is not None, scale, k, df)
         self.level = fit.level if math.isfinite(fit.level) else 0.0
         self.size = abs(self.level) + scale
-        self.spread = scale
+        self.spread = scale or 1.0
         if self.known is not None:
             self.spread = math.sqrt(self.known.variance) or 1.0
             self.size += self.spread

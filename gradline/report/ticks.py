@@ -34,6 +34,9 @@ class Ticks:
         span = high - low
         power = 10.0 ** math.floor(math.log10(span / most))
         step = next(s * power for s in STEPS if s * power * most >= span * (1 - 1e-9))
+        years = low >= 1000 and high < 3000 and span < 400  # 2008, and not 2,008
+        if years and span > 1:
+            step = max(step, 1.0)
         first = math.ceil(low / step - 1e-9)
         last = math.floor(high / step + 1e-9)
         self.values = [i * step for i in range(first, last + 1)]
@@ -48,11 +51,10 @@ class Ticks:
         scaled = step / 10.0**shift
         while digits < 6 and abs(scaled - round(scaled, digits)) > 1e-3 * scaled:
             digits += 1
+        comma = "" if years else ","
+        rounded = (round((v - offset) / 10.0**shift, digits) for v in self.values)
         self.labels = [
-            f"{round((v - offset) / 10.0**shift, digits) + 0.0:,.{digits}f}".replace(
-                "-", "−"
-            )
-            for v in self.values
+            f"{v + 0.0:{comma}.{digits}f}".replace("-", "−") for v in rounded
         ]
         self.suffix = ""
         if offset:

@@ -20,13 +20,14 @@ from gradline.files import InputFile, replacing
 from gradline.inference import Inference
 from gradline.report.charts import fit_picture, partial_pictures, residual_pictures
 from gradline.report.coefficients import Effects, effects
+from gradline.report.content import Content
 from gradline.report.descent import loss_pictures, surface_picture
 from gradline.report.findings import findings
 from gradline.report.markup import Markup, clean, short
 from gradline.report.panels import MOST_PANELS, panels_of, some_terms
 from gradline.report.residuals import PLACE, Seen, look
-from gradline.report.sections import Content, body
-from gradline.reported import Finding, Report
+from gradline.report.sections import body
+from gradline.reported import Finding, Report, page_name
 
 if TYPE_CHECKING:
     from gradline.result import Fit
@@ -64,7 +65,9 @@ def write_report(
     Raises:
         DataError: the rows are not those of the fit.
         FileError: it cannot be written; what was there before is untouched.
+        UsageError: its name ends in neither .html nor .htm.
     """
+    page_name(path)
     with replacing(path) as beside:
         text, seen, told, pictures = _page(
             fit, source, inference, file, command, progress, now or datetime.now()
@@ -92,7 +95,7 @@ def _page(
     if inference is None and fit.no_inference is None:
         inference = fit.inference()
     moved = effects(fit, X)
-    told = findings(fit, seen)
+    told = _heeded(findings(fit, seen), inference)
     head = _title(fit)
     # What is drawn shrinks until the page is as light as it has to be.
     for panels in (MOST_PANELS, 4, 2, 0):
@@ -117,6 +120,20 @@ def _page(
         if len(text.encode()) <= MOST_BYTES:
             break
     return text, seen, told, text.count('class="plot"')
+
+
+def _heeded(told: list[Finding], inference: Inference | None) -> list[Finding]:
+    """What was found, without the advice that this report follows already."""
+    if inference is None or inference.cov == "classic":
+        return told
+    kind = "clustered" if inference.clusters is not None else inference.cov
+    known = (
+        f"The standard errors here, {kind}, allow for it; prediction intervals do not."
+    )
+    heeded = ["heteroscedastic"]
+    if inference.clusters is not None:
+        heeded.append("neighbours_alike")
+    return [f._replace(advice=known) if f.name in heeded else f for f in told]
 
 
 def _title(fit: Fit) -> str:
@@ -218,4 +235,18 @@ def report_of(
         source = rows_of(fit, source)
         if isinstance(data, (str, Path)):
             options.setdefault("file", data)
+    page_name(path)
+    _score_validation(fit, data, given)
     return write_report(fit, path, source=source, **options)
+
+
+def _score_validation(fit: Fit, data: Any, given: dict[str, Any]) -> None:
+    """Score the validation part, where its rows are at hand and nobody has yet."""
+    counts = fit.settings.get("parts") or {}
+    if "validation" in fit.scores or not counts.get("validation"):
+        return
+    if data is None and fit.has_part("validation"):
+        fit.evaluate(part="validation")
+    elif isinstance(data, (str, Path)):
+        scores = fit.evaluate(data, part="validation", **given["reading"])
+        fit.remember("validation", scores)
