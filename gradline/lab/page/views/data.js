@@ -222,10 +222,10 @@ export class DataView {
     c.beginPath();
     c.arc(px, py, 7, 0, 2 * Math.PI);
     c.stroke();
-    note(c, canvas, this.values(i, x, y, parameters), px, py);
+    note(c, canvas, this.values(i, x, y), px, py);
   }
 
-  values(i, x, y, parameters) {
+  values(i, x, y) {
     const { data } = this.store;
     const dragging = this.editor.dragging;
     const lines = [];
@@ -233,8 +233,11 @@ export class DataView {
     else if (this.picture.kind === "term") lines.push(`${this.picture.xTitle} ${short(x)}`);
     lines.push(`${data.target} ${short(dragging ? y : data.y[i])}`);
     if (!dragging) {
-      const predicted = predict(data.X[i], parameters);
-      lines.push(`predicted ${short(predicted)}`, `residual ${short(data.y[i] - predicted)}`);
+      // Numbers are of the step that is shown; a line on its way to it has none.
+      const { frame } = this.store;
+      const predicted = frame?.exact ? predict(data.X[i], frame.parameters) : NaN;
+      const told = (value) => (frame?.exact ? short(value) : "…");
+      lines.push(`predicted ${told(predicted)}`, `residual ${told(data.y[i] - predicted)}`);
     }
     if (data.held?.[i]) lines.push("held out: not trained on");
     return lines;

@@ -105,7 +105,8 @@ export class SurfaceView {
     const { axes, names, grid } = run.surface;
     const [u1, u2, v1, v2] = this.limits.now;
     const d = run.inner.raw.scale.length;
-    const title = (k) => (axes[k] === d ? "bias" : `weight of ${names[k]}`);
+    const kind = this.share > 0.5 ? "standardised " : "";
+    const title = (k) => (axes[k] === d ? "bias" : `weight of ${kind}${names[k]}`);
     this.plot = layOut(
       canvas,
       { limits: [u1, u2], title: title(0) },
