@@ -38,6 +38,7 @@ export class CodeView {
     for (const { text, indent, step } of lines) {
       const row = make("div", step === null ? "code-line" : "code-line code-step");
       const code = make("code", "", "    ".repeat(indent));
+      code.style.setProperty("--in", indent + 1);
       code.append(textOf(text));
       row.append(code);
       if (step !== null) {

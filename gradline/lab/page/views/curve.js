@@ -195,6 +195,8 @@ export class CurveView {
         [1, 0.7, 0.4].flatMap((share) => [
           [this.across(share) - wide - 4, y - 15],
           [this.across(share) - wide - 4, y + 4],
+          [this.across(share) - wide - 4, y - 29],
+          [this.across(share) - wide - 4, y - 43],
         ]),
       );
     }

@@ -11,6 +11,7 @@ import { drawDensity, drawDensityKey } from "./density.js";
 import { kindOf, makePicture, sample } from "./dots.js";
 import { Editor } from "./edit.js";
 import { Glide } from "./glide.js";
+import { drawWords } from "./marks.js";
 import { short } from "./ticks.js";
 
 const MOST_RESIDUALS = 400;
@@ -71,6 +72,7 @@ export class DataView {
       this.drawLine(c, parameters, canvas.colour("line"), 2.5);
       this.editor.drawPoint(c);
     }, 3);
+    this.drawGone(c, parameters);
     this.drawHover(c, parameters);
     return gliding;
   }
@@ -134,6 +136,24 @@ export class DataView {
       c.lineTo(plot.x(x2), clamp(plot.y(y2), -far, far));
     }
     c.stroke();
+  }
+
+  /* Where no part of the line is in sight, say so: it is not lost. */
+  drawGone(c, parameters) {
+    const { plot, picture, canvas } = this;
+    const { curve } = this.store.data;
+    if (picture.kind === "predicted" || picture.moving) return;
+    const { run, step } = this.store;
+    const ys = curve.terms.map((terms) => plot.y(predict(terms, parameters)));
+    const above = ys.every((y) => y < plot.top);
+    const below = ys.every((y) => y > plot.bottom);
+    if (!above && !below) return;
+    const over = run.diverged !== null && run.diverged !== undefined && step >= run.total;
+    const name = curve.terms[0].length > 1 ? "curve" : "line";
+    const text = `${over ? "diverged: " : ""}the ${name} is ${above ? "above" : "below"} the picture`;
+    const middle = (plot.left + plot.right) / 2;
+    const y = above ? plot.top + 12 : plot.bottom - 12;
+    drawWords(c, canvas, text, middle, y, over ? "bad" : "line");
   }
 
   /* The y of the line at a place of the picture. */

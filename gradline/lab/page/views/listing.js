@@ -75,7 +75,8 @@ export function listing(setting, run, data, room = 62) {
 function polynomials({ degree }, { features, terms }, room) {
   const long = terms.filter((name) => POLY.test(name)).length;
   const qr = (x) => [
-    `powers = torch.linalg.vander(${x} - ${x}.mean(), N=${degree + 1})`,
+    `t = ${x} - ${x}.mean()`,
+    `powers = torch.linalg.vander(t, N=${degree + 1})`,
     "Q, R = torch.linalg.qr(powers)",
   ];
   const columns = "(Q * R.diagonal().sign())[:, 1:]";
