@@ -187,7 +187,7 @@ export class CurveView {
       const found = freePlace(places(wide), wide, 13, plot, (box) => this.covers(box));
       if (found) this.names.push({ text, colour, box: found, ...more });
     };
-    const lines = (x, y) => [-13, 7, -27, 21, -41].map((off) => [x, y + off]);
+    const lines = (x, y) => [-17, 5, -31, 19, -45].map((off) => [x, y + off]);
     if (run.diverged !== null && run.diverged !== undefined) this.placeEnd(add);
     if (optimum !== null && plot.y(optimum) > plot.top && plot.y(optimum) < plot.bottom + 1) {
       const y = plot.y(optimum);
