@@ -142,3 +142,15 @@ def test_points_cannot_be_deleted_below_two(visit: Visit) -> None:
     visit.settle()
     assert visit.state("data.rows") == 2
     assert visit.state("setting.edits.deleted") == []
+
+
+def test_a_click_chooses_the_point_for_the_keys(visit: Visit) -> None:
+    page = visit.open()
+    low, high = page.evaluate("gradlineLab.stage.views[0].plot.yLimits")
+    with visit.new_run():
+        page.mouse.click(*visit.spot(0, 0.3, float(high - 0.1 * (high - low))))
+    assert len(points(visit)[0]) == 101
+    page.mouse.move(2, 2)  # what was chosen stays so when the pointer leaves
+    with visit.new_run():
+        page.keyboard.press("Delete")
+    assert len(points(visit)[0]) == 100

@@ -13,6 +13,7 @@ const { bowlAt, landmarks, levelsFor, restingPlace, spanOf } = await load("views
 const { keep } = await load("views/keep.js");
 const { early, lossLimits, lowest, seriesOf } = await load("views/losses.js");
 const { listing, optimizerOf, remarks } = await load("views/listing.js");
+const { freePlace, meet } = await load("views/places.js");
 const { kindOf, makePicture } = await load("views/dots.js");
 const maths = await load("maths.js");
 
@@ -245,4 +246,39 @@ test("weight decay comes to rest where the gradient of both is zero", () => {
   const [u, v] = [a - centre[0], b - centre[1]];
   near(1.44 * u + 0.96 * v + 0.5 * a, 0);
   near(0.96 * u + (0.64 + 0.09) * v + 0.5 * b, 0);
+});
+
+test("the code makes the columns of a polynomial, and names them", () => {
+  const terms = [1, 2, 3].map((k) => `poly(x, 3)[${k}]`);
+  const one = listing({ ...setting, degree: 3 }, {}, { terms, features: ["x"] });
+  const text = one.map((l) => l.text).join("\n");
+  assert.match(text, /vander\(t, N=4\)/);
+  assert.match(text, /torch\.linalg\.qr/);
+  assert.match(text, /nn\.Linear\(3, 1\)/);
+  const two = { terms: [...terms, "g[b]"], features: ["x", "g"] };
+  const said = listing({ ...setting, degree: 3 }, {}, two).map((l) => l.text).join("\n");
+  assert.match(said, /# x has 4 columns: poly\(x, 3\)\[1…3\], g\[b\]/);
+  assert.match(said, /dummies/);
+  const huber = listing({ ...setting, loss: "huber" }, { objective: { delta: 0.25 } }, { terms: ["x"] });
+  assert.ok(huber.some((l) => l.text === "loss_fn = nn.HuberLoss(delta=0.25)"));
+});
+
+test("of a step that is not known no number is said", () => {
+  const frame = { step: 3, parameters: [1, 2], loss: 5, validation: 7, gradient: [1, 1] };
+  const unread = maths.unread(frame);
+  assert.ok(Number.isNaN(unread.loss) && Number.isNaN(unread.validation));
+  assert.equal(unread.exact, false);
+  assert.equal(unread.gradient, null);
+  assert.deepEqual(unread.parameters, [1, 2]);
+  assert.equal(maths.unread({ ...frame, validation: null }).validation, null);
+  const said = remarks({ now: null, after: null, terms: ["x"], gradient: null, wide: true });
+  assert.deepEqual(said, ["", "loss …", "", "", "…"]);
+});
+
+test("words take the first place that is free, inside the picture", () => {
+  const plot = { left: 0, right: 100, top: 0, bottom: 50 };
+  const taken = (box) => meet([0, 0, 40, 13], box);
+  assert.deepEqual(freePlace([[5, 5], [5, 20]], 30, 13, plot, taken), [5, 20, 30, 13]);
+  assert.equal(freePlace([[90, 20], [5, 40]], 30, 13, plot, taken), null);
+  assert.ok(meet([0, 0, 10, 10], [12, 0, 10, 10]) && !meet([0, 0, 10, 10], [12, 0, 10, 10], 0));
 });

@@ -104,3 +104,9 @@ export function frameBetween(before, after, step) {
     exact: false,
   };
 }
+
+/* A frame that is drawn but not read: its losses are not those of its step. */
+export function unread(frame) {
+  const validation = frame.validation === null ? null : NaN;
+  return { ...frame, loss: NaN, validation, gradient: null, seen: null, exact: false };
+}

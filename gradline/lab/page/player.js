@@ -2,15 +2,16 @@
 
    clock   where time stands, in steps, a fraction between two of them
    pose    what the pictures show: {step, parameters, loss, validation, gradient, seen,
-           exact}; between two steps while time is slow, else store.frame
+           exact}; exact: of a step that was computed, not one between two of them
    line    which of the five lines has just run, 0 to 4, or -1: at speed
 
-   The frames that came with a run are enough to draw its curve and path, and to show any
-   step at once, nearly; the exact frame is asked for and takes its place. Frames ahead
+   The frames that came with a run are enough to draw its curve and path, and to draw any
+   step at once, nearly; the exact frame is asked for and takes its place. Until then
+   store.frame has no numbers to read: exact is false, losses are NaN. Frames ahead
    of the one that plays are fetched in time. Tells "frame" when the step changes,
    "pose" when only the picture between steps does, "total" when the run proves shorter. */
 
-import { clamp, countUpTo, ease, frameBetween } from "./maths.js";
+import { clamp, countUpTo, ease, frameBetween, unread } from "./maths.js";
 
 export const LINES = 5; // of code in one step
 const SLOW = 3; // steps a second, below which the five lines can be followed
@@ -121,7 +122,8 @@ export class Player {
     const after = countUpTo(this.known, step);
     const a = this.frames.get(this.known[after - 1]);
     const b = this.frames.get(this.known[after]);
-    if (!a || !b) return a ?? b ?? null;
+    if (!a && !b) return null;
+    if (!a || !b) return { ...(a ?? b), step, exact: false };
     return frameBetween(a, b, step);
   }
 
@@ -152,7 +154,7 @@ export class Player {
     if (!frame) return;
     this.pose = frame;
     this.store.step = step;
-    this.store.frame = frame;
+    this.store.frame = frame.exact ? frame : unread(frame);
     this.store.tell("frame");
     this.store.tell("pose");
   }

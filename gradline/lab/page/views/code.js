@@ -38,7 +38,8 @@ export class CodeView {
     for (const { text, indent, step } of lines) {
       const row = make("div", step === null ? "code-line" : "code-line code-step");
       const code = make("code", "", "    ".repeat(indent));
-      code.append(make("span", "code-text", text));
+      code.style.setProperty("--in", indent + 1);
+      code.append(textOf(text));
       row.append(code);
       if (step !== null) {
         const aside = make("span", "code-numbers");
@@ -62,13 +63,14 @@ export class CodeView {
     const kind = setting.standardize ? "standardised" : "raw";
     const { step } = this.store;
     const last = player.line === 4 && !this.store.playing;
-    const now = player.frames.get(last ? step - 1 : step) ?? player.pose;
-    const after = player.frames.get(now.step + 1);
+    // Of a step between two that are known nothing can be read.
+    const now = player.frames.get(last ? step - 1 : step);
+    const after = now && player.frames.get(now.step + 1);
     const numbers = remarks({
       terms: data.terms,
       wide: this.wide,
-      gradient: now.gradient,
-      now: { loss: now.loss, inner: inward(now.parameters, run.inner[kind]) },
+      gradient: now?.gradient,
+      now: now ? { loss: now.loss, inner: inward(now.parameters, run.inner[kind]) } : null,
       after: after ? { inner: inward(after.parameters, run.inner[kind]) } : null,
     });
     this.rows.forEach((entry, i) => {
@@ -90,6 +92,16 @@ export class CodeView {
     this.rows.forEach(({ row }, i) => row.classList.toggle("code-lit", i === line));
     this.caption.textContent = line >= 0 ? STEPS[line][1] : "";
   }
+}
+
+/* The code, and a remark in it apart: it may go to a line of its own. */
+function textOf(text) {
+  const [code, remark] = text.split(/  (?=#)/);
+  const span = make("span", "code-text");
+  if (code.startsWith("#")) return make("span", "code-text code-remark", code);
+  span.append(make("span", "code-code", code));
+  if (remark) span.append("  ", make("span", "code-remark", remark));
+  return span;
 }
 
 function make(tag, name, text = "") {

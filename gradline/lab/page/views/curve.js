@@ -5,11 +5,13 @@
    which each picture shows as much as has been walked. */
 
 import { clamp, countUpTo } from "../maths.js";
+import { show } from "../numbers.js";
 import { drawAxes, inside, layOut } from "./axes.js";
 import { Canvas } from "./canvas.js";
 import { Glide } from "./glide.js";
 import { early, lossLimits, lowest, seriesOf } from "./losses.js";
-import { plain, short } from "./ticks.js";
+import { freePlace, meet } from "./places.js";
+import { plain } from "./ticks.js";
 
 const TITLES = { linear: "loss", log: "loss", gap: "loss above the optimum" };
 const GROW = 300; // ms between two looks at how far a loop has walked
@@ -106,7 +108,9 @@ export class CurveView {
     });
     inside(faint, this.plot, () => this.drawLines(faint, 0.28, 1.5), 2);
     inside(strong, this.plot, () => this.drawLines(strong, 1, 2.25), 2);
-    this.drawLabels(faint);
+    this.drawEnd(faint);
+    this.drawBest(faint);
+    this.placeNames();
   }
 
   drawLines(c, alpha, width) {
@@ -169,124 +173,173 @@ export class CurveView {
     c.setLineDash([]);
   }
 
-  /* Names at the lines themselves, each where it covers neither a line nor a name. */
-  drawLabels(c) {
+  /* Names at the lines themselves, the most telling first: each gets the first of its
+     places that is free, and is left out where none is. */
+  placeNames() {
     const { series, plot, canvas } = this;
     const { run } = this.store;
-    this.taken = [];
-    c.font = canvas.font(11, 500);
-    c.textBaseline = "alphabetic";
-    c.textAlign = "left";
     const { optimum } = series;
+    const c = canvas.context;
+    this.names = [];
+    c.font = canvas.font(11, 500);
+    const add = (text, colour, places, more) => {
+      const wide = c.measureText(text).width;
+      const found = freePlace(places(wide), wide, 13, plot, (box) => this.covers(box));
+      if (found) this.names.push({ text, colour, box: found, ...more });
+    };
+    const lines = (x, y) => [-17, 5, -31, 19, -45].map((off) => [x, y + off]);
+    if (run.diverged !== null && run.diverged !== undefined) this.placeEnd(add);
     if (optimum !== null && plot.y(optimum) > plot.top && plot.y(optimum) < plot.bottom + 1) {
-      const text = `optimum ${short(optimum)}`;
-      const left = plot.right - 4 - c.measureText(text).width;
-      this.drawName(c, text, "optimum", [[left, plot.y(optimum)]]);
+      const y = plot.y(optimum);
+      add(`optimum ${show(optimum)}`, "optimum", (wide) =>
+        [1, 0.7, 0.4].flatMap((share) => [
+          [this.across(share) - wide - 4, y - 15],
+          [this.across(share) - wide - 4, y + 4],
+          [this.across(share) - wide - 4, y - 29],
+          [this.across(share) - wide - 4, y - 43],
+        ]),
+      );
     }
-    if (series.validation) {
-      for (const [values, text, colour] of [
-        [series.validation, "validation", "held"],
-        [series.training, "training", "line"],
-      ]) {
-        const places = [];
-        for (const share of [0.55, 0.35, 0.75, 0.2]) {
+    const best = this.bestPlace();
+    if (best?.text) {
+      const { x, y } = best;
+      add(best.text, "held", (wide) =>
+        [[x + 9, y - 6], [x - wide - 9, y - 6], ...lines(x - wide / 2, y), ...lines(x + 9, y)],
+      );
+    }
+    if (!series.validation) return;
+    for (const [values, text, colour] of [
+      [series.validation, "validation", "held"],
+      [series.training, "training", "line"],
+    ]) {
+      add(text, colour, () =>
+        [0.55, 0.35, 0.75, 0.2, 0.1].flatMap((share) => {
           const i = this.placeAt(share);
-          const y = plot.y(values[i]);
-          if (y > plot.top) places.push([this.xOf(series.steps[i]), y]);
-        }
-        this.drawName(c, text, colour, places);
-      }
+          return lines(this.xOf(series.steps[i]), plot.y(values[i]));
+        }),
+      );
     }
-    if (run.diverged !== null && run.diverged !== undefined) this.drawDiverged(c);
-    this.drawBest(c);
   }
 
-  /* A name above or below the first of some places where it has room. */
-  drawName(c, text, colour, places) {
-    const { plot } = this;
-    const wide = c.measureText(text).width;
-    let first = null;
-    for (const [x, y] of places) {
-      for (const line of [y - 6, y + 14, y - 20, y - 34]) {
-        const box = [Math.min(x, plot.right - wide), line - 10, wide, 13];
-        first ??= box;
-        if (line < plot.top + 8 || line > plot.bottom - 3 || this.covers(box)) continue;
-        first = box;
-        places = null;
-        break;
-      }
-      if (!places) break;
+  across(share) {
+    return this.plot.left + (this.plot.right - this.plot.left) * share;
+  }
+
+  /* Draw those of the names that the value, box, leaves to be seen. */
+  drawNames(c, box) {
+    const { canvas } = this;
+    c.font = canvas.font(11, 500);
+    c.textBaseline = "middle";
+    c.textAlign = "left";
+    for (const name of this.names) {
+      if (box && meet(name.box, box)) continue;
+      c.fillStyle = canvas.colour(name.colour);
+      c.fillText(name.text, name.box[0], name.box[1] + name.box[3] / 2);
     }
-    if (!first) return;
-    this.taken.push(first);
-    c.fillStyle = this.canvas.colour(colour);
-    c.fillText(text, first[0], first[1] + 10);
   }
 
   /* Whether a box [left, top, width, height] lies on a name or a line. */
-  covers([left, top, wide, high]) {
+  covers(box) {
+    if (this.names.some((name) => meet(name.box, box))) return true;
+    return this.onLine(box);
+  }
+
+  onLine([left, top, wide, high]) {
     const { series, plot } = this;
-    for (const [l, t, w, h] of this.taken) {
-      if (left < l + w + 6 && l < left + wide + 6 && top < t + h && t < top + high) return true;
+    const hit = (y1, y2) => Math.max(y1, y2) > top - 1 && Math.min(y1, y2) < top + high + 1;
+    if (series.optimum !== null) {
+      const y = plot.y(series.optimum);
+      if (hit(y, y)) return true;
     }
-    const hit = (y) => y > top - 1 && y < top + high + 1;
-    if (series.optimum !== null && hit(plot.y(series.optimum))) return true;
     for (const values of [series.training, series.validation ?? []]) {
-      for (let k = 0; k <= 4; k++) {
-        const share = (left + (wide * k) / 4 - plot.left) / (plot.right - plot.left);
-        if (hit(plot.y(values[this.placeAt(share)]))) return true;
+      let last = null;
+      for (let x = left - 3; x <= left + wide + 9; x += 6) {
+        const y = plot.y(values[this.indexAt(Math.min(x, left + wide + 3))]);
+        if (hit(last ?? y, y)) return true;
+        last = y;
       }
     }
     return false;
   }
 
   placeAt(share) {
+    return this.indexAt(this.across(share));
+  }
+
+  /* The place in the series of what is drawn at x, px. */
+  indexAt(x) {
     const { series, plot } = this;
-    const x = plot.left + (plot.right - plot.left) * share;
     const step = plot.x.invert(x) * this.perEpoch;
     return clamp(countUpTo(series.steps, step) - 1, 0, series.steps.length - 1);
   }
 
-  /* Where the curve leaves the top: an arrow and the word. */
-  drawDiverged(c) {
-    const { series, plot, canvas } = this;
+  /* Where a run that diverges leaves the picture, or ends: an arrow, a line, the words. */
+  placeEnd(add) {
+    const { run } = this.store;
+    const { plot } = this;
+    const x = this.leaves() ?? plot.right;
+    const epoch = plain(Math.floor(run.diverged / this.perEpoch));
+    const places = (wide) => [plot.top - 4, plot.top + 10, plot.top + 24].flatMap((y) => [
+      [x + 9, y],
+      [x - wide - 9, y],
+    ]);
+    add(`diverges, over at epoch ${epoch}`, "bad", places);
+    if (!this.names.length) add("diverges", "bad", places);
+  }
+
+  /* Where the curve leaves the top, px; null where it does not. */
+  leaves() {
+    const { series, plot } = this;
     const i = series.training.findIndex((v) => Number.isFinite(v) && plot.y(v) < plot.top);
-    if (i < 0) return;
+    if (i < 0) return null;
     const [x1, x2] = [Math.max(0, i - 1), i].map((k) => this.xOf(series.steps[k]));
     const [y1, y2] = [Math.max(0, i - 1), i].map((k) => plot.y(series.training[k]));
     const over = x1 + ((x2 - x1) * (plot.top - y1)) / (y2 - y1 || 1);
-    const x = clamp(over, plot.left + 8, plot.right - 8);
-    c.fillStyle = canvas.colour("bad");
+    return clamp(over, plot.left + 8, plot.right - 8);
+  }
+
+  drawEnd(c) {
+    const { plot, canvas } = this;
+    const { run } = this.store;
+    if (run.diverged === null || run.diverged === undefined) return;
+    c.fillStyle = c.strokeStyle = canvas.colour("bad");
+    c.lineWidth = 1.5;
+    c.setLineDash([3, 4]);
+    c.beginPath();
+    c.moveTo(plot.right, plot.top);
+    c.lineTo(plot.right, plot.bottom);
+    c.stroke();
+    c.setLineDash([]);
+    const x = this.leaves();
+    if (x === null) return;
     c.beginPath();
     c.moveTo(x, plot.top - 8);
     c.lineTo(x - 5, plot.top + 1);
     c.lineTo(x + 5, plot.top + 1);
     c.fill();
-    c.font = canvas.font(11, 600);
-    const right = x > (plot.left + plot.right) / 2;
-    c.textAlign = right ? "right" : "left";
-    c.fillText("diverges", right ? x - 9 : x + 9, plot.top + 2);
+  }
+
+  /* Where the validation loss is least: {x, y, text}, no text at the end of the run. */
+  bestPlace() {
+    const { series, plot } = this;
+    const i = series.validation ? lowest(series.validation) : null;
+    if (i === null) return null;
+    const x = this.xOf(series.steps[i]);
+    const y = plot.y(series.validation[i]);
+    if (y < plot.top || y > plot.bottom) return null;
+    const epoch = plain(Math.round((10 * series.steps[i]) / this.perEpoch) / 10);
+    // At the end it is still getting better: nothing to say.
+    return { x, y, text: i >= series.steps.length - 1 ? "" : `best at ${epoch}` };
   }
 
   drawBest(c) {
-    const { series, plot, canvas } = this;
-    if (!series.validation) return;
-    const i = lowest(series.validation);
-    if (i === null) return;
-    const x = this.xOf(series.steps[i]);
-    const y = plot.y(series.validation[i]);
-    if (y < plot.top || y > plot.bottom) return;
-    c.strokeStyle = c.fillStyle = canvas.colour("held");
+    const best = this.bestPlace();
+    if (!best) return;
+    c.strokeStyle = this.canvas.colour("held");
     c.lineWidth = 1.75;
     c.beginPath();
-    c.arc(x, y, 4.5, 0, 2 * Math.PI);
+    c.arc(best.x, best.y, 4.5, 0, 2 * Math.PI);
     c.stroke();
-    const last = i >= series.steps.length - 1;
-    if (last) return; // still getting better: nothing to say
-    const epoch = plain(Math.round((10 * series.steps[i]) / this.perEpoch) / 10);
-    c.font = canvas.font(11, 500);
-    c.textAlign = "left";
-    this.drawName(c, `best at ${epoch}`, "held", [[x + 7, y], [x + 7, y - 10], [x + 7, y - 26]]);
   }
 
   drawWalked() {
@@ -314,11 +367,16 @@ export class CurveView {
     c.lineTo(Math.round(x) + 0.5, plot.bottom);
     c.stroke();
     c.globalAlpha = 1;
-    if (series.validation && validation !== null) this.drawValue(c, x, validation, "held");
-    this.drawValue(c, x, loss, "line", true);
+    const held = series.validation && validation !== null;
+    const dots = held ? [[this.drawDot(c, x, validation, "held"), "held"]] : [];
+    dots.push([this.drawDot(c, x, loss, "line"), "line"]);
+    const box = this.placeValue(c, x, dots[dots.length - 1][0], dots);
+    this.drawNames(c, box);
+    this.drawValue(c, box);
   }
 
-  drawValue(c, x, loss, name, said = false) {
+  /* The loss where time stands; its height, px. */
+  drawDot(c, x, loss, name) {
     const { canvas, plot, series } = this;
     const value = series.shown(loss);
     const y = Number.isFinite(value) ? plot.y(value) : plot.bottom;
@@ -330,20 +388,49 @@ export class CurveView {
     c.arc(x, at, 5, 0, 2 * Math.PI);
     c.fill();
     c.stroke();
-    if (!said) return;
+    return at;
+  }
+
+  /* The number of the step that store.frame is of; "…" until it is known. */
+  said() {
+    const { frame } = this.store;
+    const { series } = this;
+    if (!frame?.exact) return "…";
+    const above = series.shown(frame.loss);
+    return show(series.mode === "gap" && Number.isFinite(above) ? above : frame.loss);
+  }
+
+  /* Beside the dot, where it covers no name, no line and no dot; failing that no name. */
+  placeValue(c, x, y, dots) {
+    const { canvas, plot } = this;
     c.font = canvas.font(12, 600);
-    const text = short(series.mode === "gap" && Number.isFinite(value) ? value : loss);
-    const wide = c.measureText(text).width;
-    const right = x + wide + 16 < plot.right;
-    const left = right ? x + 9 : x - 9 - wide;
-    const top = at < plot.top + 18 ? at + 16 : at - 11;
+    const wide = c.measureText(this.said()).width;
+    const sides = [x + 9, x - 9 - wide];
+    const places = [-19, 5, -33, 19, -47, 33, -61].flatMap((off) =>
+      sides.map((left) => [left, y + off]),
+    );
+    const marks = dots.map(([at]) => [x - 6, at - 6, 12, 12]);
+    const onMark = (box) => marks.some((mark) => meet(mark, box, 0));
+    const onName = (box) => this.names.some((name) => meet(name.box, box));
+    const find = (taken) => freePlace(places, wide, 14, plot, taken);
+    return (
+      find((box) => onMark(box) || onName(box) || this.onLine(box)) ??
+      find((box) => onMark(box) || onName(box)) ??
+      find(onMark) ?? [clamp(sides[0], plot.left, plot.right - wide), y - 19, wide, 14]
+    );
+  }
+
+  drawValue(c, [left, top, , high]) {
+    const { canvas } = this;
+    c.font = canvas.font(12, 600);
     c.textAlign = "left";
     c.textBaseline = "middle";
     c.lineJoin = "round";
     c.lineWidth = 4;
-    c.strokeText(text, left, top);
+    c.strokeStyle = canvas.colour("panel");
+    c.strokeText(this.said(), left, top + high / 2);
     c.fillStyle = canvas.colour("ink");
-    c.fillText(text, left, top);
+    c.fillText(this.said(), left, top + high / 2);
   }
 
   /* Click or drag goes to that step. */

@@ -11,6 +11,7 @@ import { drawDensity, drawDensityKey } from "./density.js";
 import { kindOf, makePicture, sample } from "./dots.js";
 import { Editor } from "./edit.js";
 import { Glide } from "./glide.js";
+import { drawWords } from "./marks.js";
 import { short } from "./ticks.js";
 
 const MOST_RESIDUALS = 400;
@@ -71,6 +72,7 @@ export class DataView {
       this.drawLine(c, parameters, canvas.colour("line"), 2.5);
       this.editor.drawPoint(c);
     }, 3);
+    this.drawGone(c, parameters);
     this.drawHover(c, parameters);
     return gliding;
   }
@@ -134,6 +136,24 @@ export class DataView {
       c.lineTo(plot.x(x2), clamp(plot.y(y2), -far, far));
     }
     c.stroke();
+  }
+
+  /* Where no part of the line is in sight, say so: it is not lost. */
+  drawGone(c, parameters) {
+    const { plot, picture, canvas } = this;
+    const { curve } = this.store.data;
+    if (picture.kind === "predicted" || picture.moving) return;
+    const { run, step } = this.store;
+    const ys = curve.terms.map((terms) => plot.y(predict(terms, parameters)));
+    const above = ys.every((y) => y < plot.top);
+    const below = ys.every((y) => y > plot.bottom);
+    if (!above && !below) return;
+    const over = run.diverged !== null && run.diverged !== undefined && step >= run.total;
+    const name = curve.terms[0].length > 1 ? "curve" : "line";
+    const text = `${over ? "diverged: " : ""}the ${name} is ${above ? "above" : "below"} the picture`;
+    const middle = (plot.left + plot.right) / 2;
+    const y = above ? plot.top + 12 : plot.bottom - 12;
+    drawWords(c, canvas, text, middle, y, over ? "bad" : "line");
   }
 
   /* The y of the line at a place of the picture. */
@@ -222,10 +242,10 @@ export class DataView {
     c.beginPath();
     c.arc(px, py, 7, 0, 2 * Math.PI);
     c.stroke();
-    note(c, canvas, this.values(i, x, y, parameters), px, py);
+    note(c, canvas, this.values(i, x, y), px, py);
   }
 
-  values(i, x, y, parameters) {
+  values(i, x, y) {
     const { data } = this.store;
     const dragging = this.editor.dragging;
     const lines = [];
@@ -233,8 +253,11 @@ export class DataView {
     else if (this.picture.kind === "term") lines.push(`${this.picture.xTitle} ${short(x)}`);
     lines.push(`${data.target} ${short(dragging ? y : data.y[i])}`);
     if (!dragging) {
-      const predicted = predict(data.X[i], parameters);
-      lines.push(`predicted ${short(predicted)}`, `residual ${short(data.y[i] - predicted)}`);
+      // Numbers are of the step that is shown; a line on its way to it has none.
+      const { frame } = this.store;
+      const predicted = frame?.exact ? predict(data.X[i], frame.parameters) : NaN;
+      const told = (value) => (frame?.exact ? short(value) : "…");
+      lines.push(`predicted ${told(predicted)}`, `residual ${told(data.y[i] - predicted)}`);
     }
     if (data.held?.[i]) lines.push("held out: not trained on");
     return lines;

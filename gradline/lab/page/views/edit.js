@@ -1,7 +1,8 @@
 /* Points by hand: click adds, drag moves, double click or Delete or a long press deletes.
 
    Keys: arrows walk from point to point (left to right), shift and arrows move, Enter
-   adds one beside, Escape lets go. A change goes out as store.change({edits}), by the
+   adds one beside, Escape lets go. A click chooses: the point that was clicked, or the
+   one that it added, is what the keys are about until the focus goes elsewhere. A change goes out as store.change({edits}), by the
    numbers of the points (data.numbers); the store sends one at a time, and the dragged
    dot follows the pointer meanwhile. */
 
@@ -16,6 +17,7 @@ export class Editor {
   constructor(view) {
     this.view = view;
     this.at = null; // the dot under the pointer or the keys
+    this.chosen = null; // the number of the point that the keys are about
     this.dragging = null; // {number, now: [x, y]}
     this.hidden = null; // the dot that the layer leaves out: it is being dragged
     this.base = { name: "", count: 0 };
@@ -27,11 +29,11 @@ export class Editor {
     on("pointermove", (event) => this.go(event));
     on("pointerup", (event) => this.release(event));
     on("pointercancel", () => this.drop(false));
-    on("pointerleave", () => !this.dragging && this.point(null));
+    on("pointerleave", () => !this.dragging && this.point(this.kept()));
     on("dblclick", (event) => this.remove(this.nearest(this.where(event))));
     on("keydown", (event) => this.key(event));
     on("touchstart", (event) => this.touch(event), { passive: false });
-    on("blur", () => this.point(null));
+    on("blur", () => this.choose(null));
     view.store.on("data", () => this.took());
   }
 
@@ -52,7 +54,7 @@ export class Editor {
       this.base = { name, count };
     }
     if (this.dragging) this.hidden = this.at = data.numbers.indexOf(this.dragging.number);
-    else if (this.at !== null && this.at >= data.numbers.length) this.at = null;
+    else this.at = this.kept();
     const { element } = this.view.canvas;
     element.style.cursor = data.editable ? "crosshair" : "default";
   }
@@ -95,6 +97,19 @@ export class Editor {
     return [plot.x.invert(x), plot.y.invert(y)];
   }
 
+  /* The place of the chosen point among the dots; null where there is none. */
+  kept() {
+    if (this.chosen === null) return null;
+    const i = this.view.store.data.numbers.indexOf(this.chosen);
+    return i < 0 ? null : i;
+  }
+
+  /* Choose the dot i, or none. */
+  choose(i) {
+    this.chosen = i === null ? null : (this.view.store.data?.numbers[i] ?? null);
+    this.point(i);
+  }
+
   point(i) {
     if (i === this.at) return;
     this.at = i;
@@ -112,7 +127,8 @@ export class Editor {
     const at = this.where(event);
     const i = this.nearest(at, event.pointerType === "touch" ? 20 : NEAR);
     this.pressed = { at, i, moved: false };
-    this.point(i);
+    this.view.canvas.element.focus({ preventScroll: true });
+    this.choose(i);
     if (!this.able || i === null) return;
     this.view.canvas.element.setPointerCapture(event.pointerId);
     if (event.pointerType === "touch") {
@@ -127,9 +143,10 @@ export class Editor {
   go(event) {
     const at = this.where(event);
     if (!this.pressed) {
-      this.point(this.nearest(at));
+      const near = this.nearest(at);
+      this.point(near ?? this.kept());
       const { element } = this.view.canvas;
-      if (this.able) element.style.cursor = this.at === null ? "crosshair" : "grab";
+      if (this.able) element.style.cursor = near === null ? "crosshair" : "grab";
       return;
     }
     const [x, y] = this.pressed.at;
@@ -188,6 +205,7 @@ export class Editor {
   add(point) {
     const { added } = this.view.store.setting.edits;
     this.say(`added a point at ${short(point[0])}, ${short(point[1])}`);
+    this.chosen = this.base.count + added.length;
     return this.change({ added: [...added, point] });
   }
 
@@ -197,7 +215,7 @@ export class Editor {
     const number = data.numbers[i];
     if (setting.edits.deleted.includes(number)) return;
     this.say("deleted the point");
-    this.point(null);
+    this.choose(null);
     this.change({ deleted: [...setting.edits.deleted, number] });
   }
 
@@ -210,7 +228,7 @@ export class Editor {
     else if ((event.key === "Delete" || event.key === "Backspace") && this.at !== null) {
       this.remove(this.at);
     } else if (event.key === "Enter" && this.able) this.addBeside();
-    else if (event.key === "Escape") this.point(null);
+    else if (event.key === "Escape") this.choose(null);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -225,10 +243,10 @@ export class Editor {
     };
     const order = Array.from({ length: picture.count }, (_, i) => i).sort((a, b) => x(a) - x(b));
     const now = this.at === null ? (turn > 0 ? -1 : order.length) : order.indexOf(this.at);
-    this.point(order[clamp(now + turn, 0, order.length - 1)] ?? null);
+    this.choose(order[clamp(now + turn, 0, order.length - 1)] ?? null);
     if (this.at === null) return;
     picture.place(parameters, this.at);
-    this.say(this.view.values(this.at, ...picture.at, parameters).join(", "));
+    this.say(this.view.values(this.at, ...picture.at).join(", "));
   }
 
   nudge(key) {

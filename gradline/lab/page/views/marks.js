@@ -78,3 +78,16 @@ export function drawArrow(c, canvas, { left, right, top, bottom }, x, y) {
   c.stroke();
   c.restore();
 }
+
+/* Words in the middle of a picture, legible on any ground. */
+export function drawWords(c, canvas, text, x, y, colour) {
+  c.font = canvas.font(12, 600);
+  c.textAlign = "center";
+  c.textBaseline = "middle";
+  c.lineJoin = "round";
+  c.lineWidth = 4;
+  c.strokeStyle = canvas.colour("panel");
+  c.strokeText(text, x, y);
+  c.fillStyle = canvas.colour(colour);
+  c.fillText(text, x, y);
+}

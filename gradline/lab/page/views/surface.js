@@ -9,7 +9,7 @@ import { clamp, countUpTo, ease, excessAt, extent, inward, inwardAt } from "../m
 import { drawAxes, inside, layOut, note } from "./axes.js";
 import { bowlAt, landmarks, levelsFor, restingPlace, spanOf } from "./bowl.js";
 import { Canvas } from "./canvas.js";
-import { drawArrow, drawCross, drawDiamond, drawDisc, drawRing } from "./marks.js";
+import { drawArrow, drawCross, drawDiamond, drawDisc, drawRing, drawWords } from "./marks.js";
 import { drawBowl, drawGrid } from "./heat.js";
 import { Glide } from "./glide.js";
 import { still } from "./stage.js";
@@ -105,7 +105,8 @@ export class SurfaceView {
     const { axes, names, grid } = run.surface;
     const [u1, u2, v1, v2] = this.limits.now;
     const d = run.inner.raw.scale.length;
-    const title = (k) => (axes[k] === d ? "bias" : `weight of ${names[k]}`);
+    const kind = this.share > 0.5 ? "standardised " : "";
+    const title = (k) => (axes[k] === d ? "bias" : `weight of ${kind}${names[k]}`);
     this.plot = layOut(
       canvas,
       { limits: [u1, u2], title: title(0) },
@@ -239,6 +240,12 @@ export class SurfaceView {
       x > plot.left - 2 && x < plot.right + 2 && y > plot.top - 2 && y < plot.bottom + 2;
     if (inSight) drawDisc(c, canvas, x, y);
     else drawArrow(c, canvas, plot, x, y);
+    if (run.diverged !== null && run.diverged !== undefined && step >= run.total) {
+      // At the end away from the arrow.
+      const below = y < (plot.top + plot.bottom) / 2;
+      const at = below ? plot.bottom - 14 : plot.top + 14;
+      drawWords(c, canvas, "diverged", (plot.left + plot.right) / 2, at, "bad");
+    }
     if (this.hover) this.drawHover(c);
   }
 
