@@ -7,6 +7,7 @@ import { switches, theme } from "./controls/switches.js";
 import { transport } from "./controls/transport.js";
 import { at, say, settle } from "./dom.js";
 import { decode, encode } from "./link.js";
+import { plural } from "./numbers.js";
 import { certificate } from "./panels/certificate.js";
 import { dataPanel } from "./panels/data.js";
 import { describe } from "./panels/describe.js";
@@ -54,13 +55,18 @@ stage.add(new CurveView(at("curve-view"), store, player));
 stage.add(new CodeView(at("code-view"), store, player));
 stage.start();
 
+let unread = ""; // what is to be said of a link, once there is a run
+
 /* What a link asks for; the step once there is a run. */
 let wanted = null;
 let autoplay = !calm.matches;
 
 function restore() {
   const found = decode(location.hash);
-  if (!found) return false;
+  if (!found) {
+    if (location.hash.includes("=")) unread = "This link cannot be read: it is damaged, or made by another version of the lab. Here is the usual setting.";
+    return false;
+  }
   // What the link does not name is as usual, also where a page is open already.
   Object.assign(store.setting, structuredClone(DEFAULTS), found.setting);
   store.show(found.view);
@@ -72,6 +78,10 @@ const linked = restore();
 
 store.on("run", () => {
   at("nothing").hidden = true;
+  if (unread) {
+    store.fail(unread);
+    unread = "";
+  }
   if (linked && store.run.run === 1 && store.run.mistake) side.show("gallery");
   if (wanted !== null) {
     player.seek(wanted);
@@ -83,7 +93,11 @@ store.on("run", () => {
 });
 store.on("data", () => {
   say(at("data-title"), store.data.title);
-  say(at("data-story"), store.data.story ?? "");
+  const { story, dropped, rows_said: rows } = store.data;
+  const left = dropped > 0 ? (rows ? `${rows}.` : `${plural(dropped, "row")} with missing values left out.`) : "";
+  say(at("data-story"), [left, story].filter(Boolean).join(" "));
+  at("data-story").title = at("data-story").textContent;
+  at("data-story").toggleAttribute("data-dropped", Boolean(left));
 });
 
 /* The address always holds the whole setting. */
@@ -100,6 +114,10 @@ addEventListener("hashchange", () => {
   if (location.hash === written) return;
   written = location.hash;
   if (restore()) store.change({});
+  else if (unread) {
+    store.fail(unread.replace("Here is the usual setting.", "Nothing was changed."));
+    unread = "";
+  }
 });
 
 function onstate(state) {

@@ -31,6 +31,7 @@ export const DEFAULTS = Object.freeze({
   weight_decay: 0,
   batch_size: 0,
   loss: "squared",
+  delta: 1.35,
   epochs: 200,
   start: [],
   mistake: "",
@@ -87,6 +88,23 @@ export class Store {
       mistake: "",
       ...more,
     });
+  }
+
+  /* The switch moves no line: the run begins at the same one, in the other coordinates. */
+  standardize(standardize) {
+    const { run } = this;
+    const first = run?.frames?.parameters?.[0];
+    const to = run?.inner?.standardised;
+    if (!first || !first.every(Number.isFinite) || run.mistake || run.frames.steps[0] !== 0 || !to) {
+      return this.change({ standardize });
+    }
+    let start = first;
+    if (standardize) {
+      const slopes = first.slice(0, -1);
+      const moved = slopes.reduce((sum, slope, i) => sum + slope * to.mean[i], first.at(-1));
+      start = [...slopes.map((slope, i) => slope * to.scale[i]), moved];
+    }
+    return this.change({ standardize, start });
   }
 
   /* Change the setting and ask for its run. While one is under way the last change

@@ -26,10 +26,10 @@ export function field(store, { name, label, stops, low, high, whole, none, off, 
   number.addEventListener("change", () => {
     const bounds = store.hello?.bounds?.[name] ?? [low, high];
     let value = number.value === "" ? (none ? 0 : NaN) : Number(number.value);
-    if (!Number.isFinite(value)) return draw();
+    if (!Number.isFinite(value)) return draw(true);
     value = Math.min(bounds[1], Math.max(bounds[0], value));
     store.change({ [name]: whole ? Math.round(value) : value });
-    draw(true);
+    draw(true); // what was refused or bounded does not stay in the box
   });
 
   function draw(now) {
@@ -71,7 +71,7 @@ export function choice(store, { name, label, options }) {
 /* A switch that is a checkbox; off(store) as above. */
 export function toggle(store, { name, label, off }) {
   const id = `set-${name}`;
-  const input = h("input", { id, type: "checkbox", "aria-describedby": `${id}-reason`, onchange: () => store.change({ [name]: input.checked }) });
+  const input = h("input", { id, type: "checkbox", "aria-describedby": `${id}-reason`, onchange: () => (name === "standardize" ? store.standardize(input.checked) : store.change({ [name]: input.checked })) });
   const reason = h("span", { class: "reason", id: `${id}-reason` });
   const row = h("div", { class: "field", id: `row-${name}` }, h("label", { for: id }, label), h("span", { class: "switch wide" }, input, reason));
   function draw() {

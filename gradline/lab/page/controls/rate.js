@@ -38,13 +38,14 @@ export function rate(store) {
   });
   number.addEventListener("change", () => {
     const value = Number(number.value);
-    if (number.value === "" || !(value > 0)) draw();
-    else store.change({ lr: Math.min(MOST, Math.max(LEAST, value)) });
+    if (number.value !== "" && value > 0) store.change({ lr: Math.min(MOST, Math.max(LEAST, value)) });
+    number.value = plain(store.setting.lr); // what was refused or bounded does not stay
   });
 
   function useBest() {
     const value = store.run?.limits?.best;
-    if (value) store.change({ lr: value });
+    if (narrow(store)) store.standardize(true);
+    else if (value) store.change({ lr: value });
     slider.focus();
   }
 
@@ -87,10 +88,11 @@ export function rate(store) {
     element.style.setProperty("--limit", there ? place(limits.limit) : 2);
     const over = there && lr >= limits.limit;
     element.toggleAttribute("data-over", over);
-    use.hidden = !(limits.best > 0) || Math.abs(Math.log(lr / limits.best)) < 0.01;
+    const scale = narrow(store);
+    use.hidden = !scale && (!(limits.best > 0) || Math.abs(Math.log(lr / limits.best)) < 0.01);
     use.classList.toggle("strong", over);
-    use.textContent = `Use the best, ${show(limits.best)}`;
-    say(words, sentence(lr, limits, over));
+    use.textContent = scale ? "Standardise" : `Use the best, ${show(limits.best, apart(limits))}`;
+    say(words, sentence(lr, limits, over && (store.run.over_limit ?? !limits.note)));
   }
 
   store.on("setting run total", draw);
@@ -98,12 +100,25 @@ export function rate(store) {
   return element;
 }
 
+/* The best rate is all but the limit where the bowl is a gutter: no rate helps then. */
+function narrow({ setting, run }) {
+  const { limit, best } = run?.limits ?? {};
+  return !setting.standardize && !setting.mistake && best > 0 && limit / best < 1.01;
+}
+
+/* As many digits as tell the limit from the best. */
+function apart({ limit, best }) {
+  let digits = 3;
+  while (digits < 8 && best > 0 && limit !== best && show(limit, digits) === show(best, digits)) digits += 1;
+  return digits;
+}
+
 function sentence(lr, { limit, best, note }, over) {
   if (over) {
-    return `Diverges: above ${show(limit)} every step lands farther off than it started.`;
+    return `Diverges: above ${show(limit, apart({ limit, best }))} the error along the steepest direction grows with each step; sooner or later the loss turns upward.`;
   }
   if (note) return note;
   if (!(limit > 0)) return "No limit is known for this optimizer and loss.";
-  if (best > 0 && lr < best / 100) return `Safe but slow: the best is ${show(best)}.`;
-  return `Stable: the limit is ${show(limit)}.`;
+  if (best > 0 && lr < best / 100) return `Safe but slow: the best is ${show(best, apart({ limit, best }))}.`;
+  return `Stable: the limit is ${show(limit, apart({ limit, best }))}.`;
 }

@@ -7,7 +7,7 @@ export function switches(store) {
     at(id).addEventListener("change", (event) => change(event.target.checked));
   box("residuals", (residuals) => store.show({ residuals }));
   box("equal", (equal) => store.show({ equal }));
-  box("standardize", (standardize) => store.change({ standardize }));
+  box("standardize", (standardize) => store.standardize(standardize));
   for (const input of document.getElementsByName("curve")) {
     input.addEventListener("change", () => store.show({ curve: input.value }));
   }

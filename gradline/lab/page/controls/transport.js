@@ -67,7 +67,8 @@ export function transport(store, player) {
     );
     say(at("epoch-now"), whole(epoch));
     say(at("epoch-total"), ` / ${whole(run.total / each)}`);
-    say(at("loss-number"), show(store.frame?.loss));
+    say(at("loss-number"), store.frame?.exact === false ? "…" : show(store.frame?.loss));
+    say(at("epoch-why"), run.diverged !== null && run.diverged !== undefined && run.total < store.setting.epochs * each ? "cut short: it diverges" : "");
     at("back").disabled = at("reset").disabled = step === 0 && !store.playing;
     at("step").disabled = at("substep").disabled = step >= run.total;
   }
@@ -76,6 +77,7 @@ export function transport(store, player) {
     h("span", { class: "quiet" }, "Epoch "),
     h("b", { id: "epoch-now" }, "–"),
     h("span", { class: "quiet", id: "epoch-total" }),
+    h("span", { class: "quiet why", id: "epoch-why" }),
   );
   at("loss-now").append(
     h("span", { class: "quiet" }, "Loss "),

@@ -3,6 +3,8 @@
 import { at, h, say, throttle } from "../dom.js";
 import { percent, plural, show, whole } from "../numbers.js";
 
+const PATIENCE = 60_000; // milliseconds for a proof
+
 const ROWS = [
   ["loss", "Loss"],
   ["optimum", "Smallest possible"],
@@ -48,33 +50,52 @@ export function certificate(store) {
     }
   });
 
+  let asked = null; // the proof that is waited for
   async function check() {
     const { run, step } = store;
     prove.disabled = true;
     say(result, "The five-step loop is running…");
+    const mine = (asked = {});
+    let timer = null;
     try {
-      const answer = await store.socket.ask({ type: "proof", run: run.run, step });
-      say(result, answer.sentence);
+      const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error("The loop took too long: try an earlier step.")), PATIENCE);
+      });
+      const answer = await Promise.race([store.socket.ask({ type: "proof", run: run.run, step }), late]);
+      if (mine === asked) say(result, answer.sentence);
     } catch (error) {
-      say(result, error.message);
+      if (mine === asked) say(result, error.message);
     } finally {
-      prove.disabled = false;
+      clearTimeout(timer);
+      if (mine === asked) prove.disabled = false;
     }
   }
 
   function draw() {
-    const { run, frame, certificate: c } = store;
+    const { run, frame } = store;
     if (!run || !frame) return;
+    const card = at("certificate");
+    const known = frame.exact !== false;
+    card.toggleAttribute("data-waiting", !known);
+    const c = current(store);
+    // Those that only the server knows keep their last value, dimmed, until it answers.
+    card.toggleAttribute("data-stale", !c);
+    if (!known) {
+      say(at("certificate-badge"), "computing…");
+      at("certificate-badge").dataset.tone = "";
+      say(at("certificate-sentence"), `Computing step ${whole(store.step)}…`);
+      return;
+    }
     const optimum = run.optimum?.loss;
     const gap = c && Number.isFinite(c.gap) ? c.gap : frame.loss - optimum;
     const relative = c?.relative_gap ?? gap / Math.abs(optimum);
     say(cells.loss, show(frame.loss, 4));
     say(cells.optimum, show(c?.optimum_loss ?? optimum, 4));
-    say(cells.gap, show(Math.max(0, gap)));
+    say(cells.gap, show(Math.min(frame.loss, Math.max(0, gap))));
     say(cells.relative, optimum > 0 ? percent(Math.max(0, relative)) : "–");
-    say(cells.gradient, show(c?.gradient_norm));
+    if (c || !store.certificate) say(cells.gradient, show(c?.gradient_norm));
     say(cells.condition, show(run.limits?.condition ?? c?.condition));
-    say(cells.digits, show(c?.digits));
+    if (c || !store.certificate) say(cells.digits, show(c?.digits));
     say(cells.validation, frame.validation === null ? "–" : show(frame.validation, 4));
     const [word, tone, text] = verdict(store, relative);
     note.hidden = !run.message || run.message === text;
@@ -86,6 +107,8 @@ export function certificate(store) {
   }
 
   store.on("run", () => {
+    asked = null; // of another run
+    prove.disabled = false;
     say(result, "");
     ask();
   });
@@ -96,8 +119,13 @@ export function certificate(store) {
   store.on("certificate run total", draw);
 }
 
+/* The certificate, where it is that of the step that is shown. */
+const current = ({ certificate, certificateStep, step }) => (certificateStep === step ? certificate : null);
+
 /* A word, its tone, and the sentence. */
-function verdict({ run, step, setting, certificate: c }, relative) {
+function verdict(store, relative) {
+  const { run, step, setting, frame } = store;
+  const c = current(store);
   const each = run.per_epoch ?? 1;
   const when = step === 0 ? "At the random start" : `After ${plural(Math.floor(step / each), "epoch")}`;
   if (run.diverged !== null && run.diverged !== undefined) {
@@ -109,14 +137,21 @@ function verdict({ run, step, setting, certificate: c }, relative) {
   if (relative <= 1e-8) {
     return ["converged", "good", `${when} the line is the best there is: no other has a smaller loss.`];
   }
+  if (run.optimum?.perfect) {
+    return ["not converged", "", `${when} the loss is still ${show(frame.loss)}: a perfect fit exists, with a loss of 0.`];
+  }
   const far = relative > 1 ? `${show(relative + 1)} times` : `${percent(relative)} above`;
   const needed = run.needed ?? null;
   const rest = run.converged ?? needed;
   const limit = run.limits?.limit;
   let more = "";
-  if (limit > 0 && setting.lr >= limit) more = " The learning rate is above its limit.";
+  if (limit > 0 && setting.lr >= limit) {
+    const sure = run.over_limit ?? !run.limits.note;
+    more = " The learning rate is above its limit.";
+    if (sure) return ["diverges", "bad", `${when} the loss is ${far} the smallest possible.${more} Sooner or later the loss turns upward.`];
+  }
   else if (rest !== null && rest > step) {
-    more = ` ${whole(Math.ceil((rest - step) / each))} more would bring it there.`;
+    more = ` ${plural(Math.ceil((rest - step) / each), "more epoch")} would bring it to within 10⁻⁸ of it.`;
   }
   return ["not converged", "", `${when} the loss is ${far} the smallest possible.${more}`];
 }

@@ -1,6 +1,6 @@
 /* Which data: the ready-made sets, a file of one's own, its target and features. */
 
-import { at, h, say } from "../dom.js";
+import { at, h, icon, say } from "../dom.js";
 import { plural, whole } from "../numbers.js";
 import { furnish } from "./dialogs.js";
 import { upload } from "./upload.js";
@@ -19,11 +19,21 @@ export function dataPanel(store) {
   const words = h("p", { role: "status", "aria-live": "polite" });
   const share = h("progress", { hidden: true, "aria-label": "Reading the file" });
   const chooser = h("input", { type: "file", id: "file", accept: ".csv,.tsv,.txt,.parquet,.gz", class: "unseen", tabindex: -1, "aria-label": "A file" });
+  const offer = (id, list) => h("select", { id }, list.map(([value, text]) => h("option", { value }, text)));
+  const decimal = offer("decimal", [["", "Point: 0.5"], [",", "Comma: 0,5"]]);
+  const delimiter = offer("delimiter", [["", "As found"], [",", "Comma"], [";", "Semicolon"], ["tab", "Tab"], ["|", "Bar"]]);
+  const reading = () => ({
+    ...(decimal.value && { decimal: decimal.value }),
+    ...(delimiter.value && { delimiter: delimiter.value }),
+  });
   const drop = h(
     "div",
     { class: "drop", id: "drop" },
     h("button", { type: "button", class: "strong", id: "open-file", autofocus: true, onclick: () => chooser.click() }, "Open a file"),
     h("span", { class: "quiet" }, "or drop a CSV or Parquet file on this page. It stays on this machine."),
+    h("span", { class: "reading" },
+      h("label", {}, h("span", { class: "quiet" }, "Decimal"), decimal),
+      h("label", {}, h("span", { class: "quiet" }, "Between columns"), delimiter)),
     share,
     words,
   );
@@ -61,9 +71,9 @@ export function dataPanel(store) {
       const found = await upload(file, store.hello?.session ?? "", (part) => {
         if (part === null) share.removeAttribute("value");
         else share.value = part;
-      });
+      }, reading());
       files.set(found.data, found);
-      say(words, found.rows ? `${found.title}: ${plural(found.rows, "row")}` : found.title);
+      say(words, `${found.title}${found.rows ? `: ${plural(found.rows, "row")}` : ""}${found.hint ? `. ${found.hint}` : ""}`);
       await choose(found);
     } catch (error) {
       words.className = "bad";
@@ -80,6 +90,22 @@ export function dataPanel(store) {
     drawColumns();
   }
 
+  /* Let go of a file; where it is in use, the usual data take its place first. */
+  async function shut({ data, title }) {
+    try {
+      if (store.setting.data === data) await store.choose("line", { standardize: false });
+      await store.socket.ask({ type: "close", data });
+      files.delete(data);
+      words.className = "quiet";
+      say(words, `${title} is closed.`);
+    } catch (error) {
+      words.className = "bad";
+      say(words, error.message);
+    }
+    drawSets();
+    drawColumns();
+  }
+
   function drawSets() {
     const known = store.hello?.datasets ?? FALLBACK;
     const opened = [...files.values()].map((f) => ({
@@ -87,6 +113,7 @@ export function dataPanel(store) {
       title: f.title,
       story: f.rows ? `Your file, ${plural(f.rows, "row")}.` : "Your file.",
       pick: () => choose(f),
+      close: f.data === store.hello?.file?.data ? null : () => shut(f),
     }));
     own.hidden = !opened.length;
     own.replaceChildren(...cards(opened));
@@ -110,7 +137,7 @@ export function dataPanel(store) {
           },
           h("b", {}, d.title),
           h("span", { class: "quiet" }, d.story ?? ""),
-        )),
+        ), d.close ? h("button", { type: "button", class: "icon shut", "aria-label": `Close ${d.title}`, title: "Close this file", onclick: d.close }, icon("close")) : null),
     );
   }
 

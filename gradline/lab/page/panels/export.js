@@ -19,6 +19,11 @@ export function exports(store) {
   menu.append(...buttons);
   menu.addEventListener("toggle", (event) => {
     if (event.newState !== "open") return;
+    buttons.forEach((item, i) => {
+      const why = store.run?.exports?.[KINDS[i][0]] ?? null;
+      item.setAttribute("aria-disabled", String(Boolean(why)));
+      say(item.querySelector(".quiet"), why ?? KINDS[i][2]);
+    });
     const { right, bottom } = button.getBoundingClientRect();
     menu.style.top = `${bottom + 4}px`;
     menu.style.left = `${Math.max(8, Math.min(right, innerWidth - 8) - menu.offsetWidth)}px`;
@@ -34,7 +39,7 @@ export function exports(store) {
 
   async function take(what, title) {
     const { run, step } = store;
-    if (!run) return;
+    if (!run || run.exports?.[what]) return;
     menu.hidePopover();
     store.progress = { what: `Making the ${title.toLowerCase()}`, rows: null, share: null };
     store.tell("progress");

@@ -27,7 +27,8 @@ export function help(store) {
       h("dt", {}, keys.flatMap((k, i) => (i ? [" ", h("kbd", {}, k)] : [h("kbd", {}, k)]))),
       h("dd", {}, text),
     ])),
-    h("p", {}, "In the picture of the data: click to add a point, drag to move one, double-click to delete it."),
+    h("p", {}, "In the picture of the data: click or tap to add a point, drag to move one, double-click or double-tap to delete it."),
+    h("p", {}, "With keys: give the picture the focus; arrows choose a point, shift and arrows move it, Enter adds one, Delete takes the chosen one away."),
     versions,
   );
   at("open-help").addEventListener("click", () => dialog.showModal());

@@ -65,7 +65,7 @@ export function lesson(store, side, button, player) {
       heading,
       ...step.text.map((t) => h("p", {}, t)),
       task,
-      h("div", { class: "row" }, more, h("button", { type: "button", class: "textual", id: "lesson-again", onclick: again }, "Start this step again")),
+      h("div", { class: "row" }, more, h("button", { type: "button", class: "textual", id: "lesson-where", onclick: () => point(step) }, "Show me where"), h("button", { type: "button", class: "textual", id: "lesson-again", onclick: again }, "Start this step again")),
       hint,
       h("div", { class: "row" },
         place ? h("button", { type: "button", class: "framed", id: "lesson-back", onclick: () => go(place - 1, body) }, "Back") : "",
@@ -74,6 +74,13 @@ export function lesson(store, side, button, player) {
     if (parts) heading.focus();
     parts = { step, task, now, news, next, dots: body.querySelectorAll(".dots button")[place] };
     if (kept.done.includes(step.id)) mend(false);
+  }
+
+  /* Bring the control that the task needs into sight, and to the hand. */
+  function point({ where }) {
+    const control = document.querySelector(where);
+    control.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    control.focus({ preventScroll: true, focusVisible: true });
   }
 
   function question(step) {

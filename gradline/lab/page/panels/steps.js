@@ -5,6 +5,7 @@
    watch   (memory, store, player): remember what was done; called on every change
    solved  (memory, store, player): asked when things have come to rest
    now     a line about where one stands, or ""
+   where   the control that the task needs: a selector
    answer  (store) -> the number that a question wants; `question` is its label */
 
 import { predict } from "../maths.js";
@@ -12,11 +13,16 @@ import { show, whole } from "../numbers.js";
 
 const atEnd = ({ run, step }) => run !== null && step >= run.total;
 const fine = ({ run }) => run.diverged === null || run.diverged === undefined;
+/* The step is shown at which it has converged. */
+const arrived = ({ run, step }) => (run.converged ?? null) !== null && step >= run.converged;
+/* As the code view has it: −0.000746. */
+const plainly = (v) => String(Number(v.toPrecision(4))).replace("-", "−");
 const gapOf = ({ run, frame }) => (frame.loss - run.optimum.loss) / Math.abs(run.optimum.loss);
 
 export const STEPS = [
   {
     id: "points",
+    where: "#set-noise",
     title: "Points, and a line in them",
     text: [
       "A hundred points. We made them ourselves, so we know the truth: y = x, and noise around it.",
@@ -30,6 +36,7 @@ export const STEPS = [
   },
   {
     id: "loss",
+    where: "#residuals",
     title: "A random line, and how bad it is",
     text: [
       "A line is two numbers, weight and bias: y = weight · x + bias. They begin at random, and the line is a bad one.",
@@ -45,6 +52,7 @@ export const STEPS = [
   },
   {
     id: "step",
+    where: "#substep",
     title: "One step, five lines",
     text: [
       "The loss is a valley over the plane of all weights and biases. Its slope, the gradient, says which way is up. So: a small step the other way.",
@@ -62,6 +70,7 @@ export const STEPS = [
   },
   {
     id: "thousand",
+    where: "#set-epochs",
     title: "A thousand times",
     text: [
       "An epoch is one pass over all the data. Here that is one step, because each step looks at every point.",
@@ -75,40 +84,46 @@ export const STEPS = [
   },
   {
     id: "rate",
+    where: "#lr",
     title: "How large a step?",
     text: [
       "Small steps are safe and slow. Too large ones land on the other side of the valley, higher than they started: the descent diverges.",
       "For squared loss the limit is known before the first step: 2 divided by the steepest curvature. The slider shows it.",
     ],
     begin: {},
-    task: "Go over the limit once, and see what becomes of it. Then find the largest learning rate that still converges, to 3 %.",
+    task: "Go over the limit once, play, and see what becomes of it. Then find the largest learning rate that still converges, to 3 %.",
     hint: "The number can be typed: take the limit that is named below the slider, and stay just under it.",
-    watch: (m, { run }) => {
-      if (run && run.diverged !== null && run.diverged !== undefined) m.over = true;
+    watch: (m, { run, step, frame, setting }) => {
+      // Seen to grow: an earlier step of this run had a smaller loss.
+      if (!run || !frame?.exact || !(setting.lr >= run.limits?.limit)) return;
+      const { steps, losses } = run.frames;
+      if (losses.some((loss, i) => steps[i] < step && loss < frame.loss)) m.over = true;
     },
     solved: (m, { setting, run }) =>
       Boolean(m.over) && run.limits?.limit > 0 && setting.lr < run.limits.limit && setting.lr >= 0.97 * run.limits.limit,
     now: ({ setting, run }, m) =>
-      `${m.over ? "Divergence seen. " : ""}Now at ${show((100 * setting.lr) / (run?.limits?.limit ?? NaN))} % of the limit`,
+      `${m.over ? "Growth seen. " : ""}Now at ${show((100 * setting.lr) / (run?.limits?.limit ?? NaN))} % of the limit`,
   },
   {
     id: "standardise",
+    where: "#standardize",
     title: "A bowl, not a gutter",
     text: [
-      "Penguins: the length of a flipper in millimetres predicts the mass in grams. Numbers near 200 make the valley a gutter, thousands of times steeper across than along.",
+      "Penguins: the length of a flipper in millimetres predicts the mass in grams. Numbers near 200 make the valley a gutter, millions of times steeper across than along.",
       "Standardise the feature, mean 0 and standard deviation 1, and the gutter becomes a round bowl: the same learning rate then works in all directions.",
     ],
     begin: { data: "penguins", lr: 0.1 },
     task: "The learning rate 0.1 diverges here. Make it converge without touching the learning rate.",
-    hint: "The switch is on the picture of the loss surface.",
+    hint: "The switch is on the picture of the loss surface. Then play.",
     solved: (m, store) => {
       const { setting, run } = store;
-      return setting.data === "penguins" && setting.lr === 0.1 && fine(store) && (run.converged ?? null) !== null;
+      return setting.data === "penguins" && setting.lr === 0.1 && fine(store) && arrived(store);
     },
-    now: (store) => (store.run && fine(store) ? "It converges" : "It diverges"),
+    now: (store) => (!store.run || !fine(store) ? "It diverges" : arrived(store) ? "It has converged" : "Stable: play it"),
   },
   {
     id: "twenty",
+    where: "#lr",
     title: "As fast as can be",
     text: [
       "Between too slow and too far lies the best learning rate, and how fast that is depends on the shape of the bowl: its condition, steepest by flattest.",
@@ -116,8 +131,8 @@ export const STEPS = [
     ],
     begin: {},
     task: "Make it converge within 20 epochs.",
-    hint: "Make the bowl round first; then use the best learning rate for it.",
-    solved: (m, store) => fine(store) && (store.run.converged ?? Infinity) <= 20 * (store.run.per_epoch ?? 1),
+    hint: "Make the bowl round first; then use the best learning rate for it, and play.",
+    solved: (m, store) => fine(store) && arrived(store) && store.run.converged <= 20 * (store.run.per_epoch ?? 1),
     now: ({ run }) => {
       const when = run?.converged ?? run?.needed;
       return when ? `Converges at epoch ${whole(when / (run.per_epoch ?? 1))}` : "Does not converge";
@@ -125,6 +140,7 @@ export const STEPS = [
   },
   {
     id: "validation",
+    where: "#set-degree",
     title: "Points it has not seen",
     text: [
       "A more flexible curve always fits the points it has seen better. The number that counts is the loss on points it has not: hold some out, and look at them only to judge.",
@@ -145,6 +161,7 @@ export const STEPS = [
   },
   {
     id: "predict",
+    where: "#code-view",
     title: "Predict",
     text: [
       "Training is over; the two numbers stay as they are. To predict is to put an x into the line.",
@@ -156,10 +173,11 @@ export const STEPS = [
     question: "At x = 0.5, y is",
     answer: ({ frame }) => predict([0.5], frame.parameters),
     now: ({ frame, data }) =>
-      frame && data?.terms.length === 1 ? `weight ${show(frame.parameters[0], 4)}, bias ${show(frame.parameters[1], 4)}` : "",
+      frame && data?.terms.length === 1 ? `weight ${plainly(frame.parameters[0])}, bias ${plainly(frame.parameters[1])}` : "",
   },
   {
     id: "own",
+    where: "#open-data",
     title: "Your own data",
     text: [
       "The same with data that matter to you: a CSV or Parquet file, of any size; it stays on this machine. Or one of the ready-made sets.",

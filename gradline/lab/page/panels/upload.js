@@ -1,9 +1,10 @@
-/* A file goes to the server as it is: PUT /files, with progress. */
+/* A file goes to the server as it is: PUT /files, with progress; `reading`: decimal and
+   delimiter, where they were chosen. */
 
-export function upload(file, session, progress) {
+export function upload(file, session, progress, reading = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells nothing of how far it is
-    const query = new URLSearchParams({ name: file.name, session });
+    const query = new URLSearchParams({ name: file.name, session, ...reading });
     request.open("PUT", `/files?${query}`);
     request.upload.addEventListener("progress", (event) => {
       progress(event.lengthComputable && event.loaded < event.total ? event.loaded / event.total : null);
