@@ -1,4 +1,4 @@
-"""Takes the pictures of the lab for README.md and docs/: docs/lab_pictures.py
+"""Takes the pictures of the lab for README.md and docs/: docs/lab_pictures.py.
 
 Run it with .venv/bin/python where Debian's Chromium is installed. It writes
 docs/images/lab.png, a run of the lesson's own line, and lab.gif, what standardising a
