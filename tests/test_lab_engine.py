@@ -25,6 +25,7 @@ from gradline.lab.files import Files, open_data
 from gradline.lab.mistakes import MISTAKES
 from gradline.lab.session import Session
 from gradline.lab.settings import BOUNDS, CHOICES, Setting, parse
+from gradline.lab.words import apart, number
 from gradline.readers import open_source
 from gradline.save import strict_json
 from helpers import ROOT
@@ -402,6 +403,101 @@ def test_a_mistake_does_what_it_says_and_its_fix_fixes_it(
         assert held < 5 * right["frames"]["losses"][-1]
     else:
         assert right["frames"]["losses"][-1] < 1.1 * best
+
+
+# Sentences.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0123, "0.0123"),
+        (-1234.4, "−1,234"),
+        (1.21e11, "1.21×10¹¹"),
+        (-7.46e-4, "−7.46×10⁻⁴"),
+        (999.9, "1,000"),
+        (2.0, "2"),
+        (0, "0"),
+    ],
+)
+def test_numbers_are_written_as_on_the_page(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_numbers_that_differ_look_different() -> None:
+    assert apart(3.1001e-6, 3.1e-6) == ("3.1001×10⁻⁶", "3.1×10⁻⁶")
+
+
+def test_standardising_leaves_the_first_line_where_it_is(session: Session) -> None:
+    for data in ("line", "penguins", "clock", "canyon"):
+        first = [
+            run(session, data=data, standardize=s, lr=1e-12)["frames"]["parameters"][0]
+            for s in (False, True)
+        ]
+        assert first[0] == pytest.approx(first[1], rel=1e-12), data
+
+
+def test_just_above_the_limit_it_is_said_what_will_happen(session: Session) -> None:
+    limit = run(session)["limits"]["limit"]
+    found = run(session, lr=1.0001 * limit, epochs=10)
+    assert found["over_limit"]
+    assert found["diverged"] is None
+    assert "sooner or later the loss turns upward" in found["message"]
+    assert not run(session, lr=0.9 * limit)["over_limit"]
+
+
+def test_a_perfect_fit_is_said_to_exist(session: Session) -> None:
+    found = run(session, noise=0, epochs=20)
+    assert found["optimum"]["perfect"]
+    told = ask(session, "certificate", found, step=5)["certificate"]
+    assert told["sentence"].startswith("A perfect fit exists; at step 5")
+    assert told["gap"] <= told["loss"]
+    assert not run(session)["optimum"]["perfect"]
+
+
+def test_rows_left_out_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,2\n2,\n3,5\n4,7\n", encoding="utf-8")
+    data = run(Session(Files(open_data(path))), data="file:1")["data"]
+    assert (data["rows"], data["dropped"]) == (3, 1)
+    assert data["rows_said"] == "3 rows; 1 more left out, where a value is missing"
+
+
+def test_a_constant_column_is_called_constant(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,2\n1,3\n1,5\n", encoding="utf-8")
+    session = Session(Files(open_data(path, target="y", features=["x"])))
+    found = run(session, data="file:1")
+    assert found["message"].startswith("'x' is constant")
+    told = ask(session, "certificate", found, step=3)["certificate"]
+    assert "leave out 1" not in told["advice"]
+
+
+def test_a_run_says_which_exports_it_has_and_what_its_loss_is(session: Session) -> None:
+    assert set(run(session)["exports"].values()) == {None}
+    assert "degree 1" in run(session, data="sine", degree=3)["exports"]["movie"]
+    found = run(session, loss="huber")
+    assert found["objective"]["note"].startswith("Errors up to ")
+
+
+def test_the_certificate_names_its_step_and_the_proof_is_a_sentence(
+    session: Session,
+) -> None:
+    found = run(session, lr=0.9, epochs=500)
+    told = ask(session, "certificate", found, step=400)
+    assert (told["asked"], told["step"]) == (400, found["total"])
+    assert told["partial"]
+    found = run(session)
+    assert not ask(session, "certificate", found, step=9)["partial"]
+    said = ask(session, "proof", found, step=200)["sentence"]
+    assert said.startswith(
+        "I ran the plain PyTorch loop for 200 steps: weight and bias"
+    )
+    wrong = run(session, mistake="shapes", lr=0.3, epochs=300)
+    assert wrong["mistake"]["facts"]["step"] == 300
+    said = ask(session, "proof", wrong, step=3)
+    assert said["difference"] is None
+    assert said["sentence"].endswith(".")
 
 
 # Scripts and other exports.

@@ -341,7 +341,7 @@ def test_a_fault_of_ours_says_nothing_and_is_told_where_the_lab_was_started(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: Any) -> Any:
-        raise RuntimeError("secret /home/me")
+        raise RuntimeError("secret of this machine")
 
     with lab.page() as page:
         with monkeypatch.context() as patch:
@@ -350,7 +350,7 @@ def test_a_fault_of_ours_says_nothing_and_is_told_where_the_lab_was_started(
         assert answer["type"] == "error"
         assert answer["message"].startswith("the lab made a mistake")
         assert "secret" not in answer["message"]
-        assert capfd.readouterr().err.count("RuntimeError: secret /home/me") == 1
+        assert capfd.readouterr().err.count("RuntimeError: secret of this machine") == 1
         assert page.ask("set", setting={})["type"] == "run"
 
 
@@ -670,6 +670,35 @@ def test_files_of_a_page_are_bounded(lab: Lab) -> None:
         status, found = lab.put("t.csv", CSV, page.session)
         assert status == 400
         assert found["message"].startswith(f"this page has {MOST_FILES} files open")
+
+
+def test_a_file_can_be_closed(lab: Lab) -> None:
+    with lab.page() as page:
+        assert lab.put("t.csv", CSV, page.session)[1]["data"] == "file:2"
+        assert page.ask("close", data="file:2")["type"] == "close"
+        assert "open the file again" in page.ask("describe", data="file:2")["message"]
+        assert page.ask("close", data="file:2")["type"] == "error"
+
+
+def test_a_decimal_comma_is_hinted_at_and_taken(lab: Lab) -> None:
+    body = b"x;y\n0,5;1,5\n1,0;2,0\n1,5;2,75\n"
+    with lab.page() as page:
+        status, found = lab.put("t.csv", body, page.session)
+        assert status == 400
+        assert "decimal mark is a comma" in found["message"]
+        session = f"{page.session}&decimal=,&delimiter=;"
+        status, found = lab.put("t.csv", body, session)
+        assert status == 201
+        assert {c["kind"] for c in found["columns"]} == {"number"}
+        status, found = lab.put("t.csv", body, f"{page.session}&decimal=x")
+        assert status == 400
+
+
+def test_one_row_is_refused_at_once(lab: Lab) -> None:
+    with lab.page() as page:
+        status, found = lab.put("t.csv", b"x,y\n1,2\n", page.session)
+    assert status == 400
+    assert "has one row" in found["message"]
 
 
 def test_a_file_too_large_is_refused_whether_it_says_so_or_not() -> None:

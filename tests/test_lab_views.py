@@ -31,15 +31,3 @@ def test_the_pure_functions_of_the_pictures() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_every_module_of_the_page_parses() -> None:
-    page = JS.parent.parent / "gradline" / "lab" / "page"
-    modules = sorted(page.rglob("*.js"))
-    assert len(modules) > 10
-    runner = node()
-    for module in modules:
-        done = subprocess.run(
-            [runner, "--check", str(module)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr

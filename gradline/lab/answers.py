@@ -19,9 +19,9 @@ from gradline.lab.bench import (
     surface,
 )
 from gradline.lab.datasets import READY
-from gradline.lab.exports import export
+from gradline.lab.exports import export, possible
 from gradline.lab.files import Files
-from gradline.lab.goals import goal_of, robust_scale
+from gradline.lab.goals import Goal, goal_of, robust_scale
 from gradline.lab.grid import grid
 from gradline.lab.mistakes import MISTAKES
 from gradline.lab.plain import prove
@@ -37,6 +37,7 @@ from gradline.lab.runs import (
 )
 from gradline.lab.settings import BOUNDS, CHOICES, Setting, parse
 from gradline.lab.verdict import certificate_at, facts_of, limits
+from gradline.lab.words import number
 
 #: Steps that may be asked for at once, and numbers in them.
 MOST_FRAMES = 5_000
@@ -44,6 +45,9 @@ MOST_NUMBERS = 400_000
 
 #: Seconds that a walk may take before a page gets its first steps.
 BUDGET = 1.0
+
+#: So many times as long for a loop with a mistake: its text speaks of its end.
+PATIENCE = 4
 
 
 def offers() -> dict[str, Any]:
@@ -88,7 +92,8 @@ class Desk:
             data = bench.to_dict()
         goal = goal_of(bench, setting)
         run = make_run(bench, goal, setting)
-        deadline = time.monotonic() + BUDGET
+        budget = BUDGET if run.closed or not setting.mistake else PATIENCE * BUDGET
+        deadline = time.monotonic() + budget
         most = min(KEPT, max(50, KEPT_NUMBERS // (len(bench.terms) + 1)))
         frames = run.frames(
             kept_steps(run.total, most), lambda: go_on() and time.monotonic() < deadline
@@ -115,25 +120,25 @@ class Desk:
             "total": run.total,
             "per_epoch": run.per_epoch,
             "diverged": run.diverged,
+            "known": int(frames.steps[-1]),
+            "over_limit": verdict.over_limit(setting, run, limits(bench, setting)),
             "message": verdict.message(bench, setting, run),
             "converged": converged,
             "needed": needed,
             "mistake": None
             if mistake is None
             else mistake.told(facts_of(bench, setting, run, frames)),
+            "exports": possible(bench, setting),
             "frames": frames.to_dict(),
             "limits": bench.remember(
                 ("limits", _rates(setting)), lambda: limits(bench, setting)
             ),
-            "objective": {
-                "name": goal.name,
-                "delta": goal.delta,
-                "scale": robust_scale(bench) if goal.name == "huber" else None,
-            },
+            "objective": _objective(bench, setting, goal),
             "optimum": {
                 "parameters": goal.optimum,
                 "inner": bench.inward(goal.optimum[None], setting.standardize)[0],
                 "loss": goal.optimum_loss,
+                "perfect": verdict.perfect(run),
                 "validation": None if held is None else held[0],
             },
             "inner": {
@@ -169,9 +174,15 @@ class Desk:
             np.array(steps, np.int64), lambda: go_on() and time.monotonic() < deadline
         )
         converged, needed = run.converged()
+        mistake = MISTAKES.get(self._setting.mistake)
+        told = None
+        if mistake is not None and len(frames.steps) and frames.steps[-1] == run.total:
+            told = mistake.told(self._whole_facts(bench, run))
         return {
             "type": "frames",
             "run": self._number,
+            "mistake": told,
+            "partial": len(frames.steps) < sum(k <= run.total for k in steps),
             "total": run.total,
             "diverged": run.diverged,
             "message": verdict.message(bench, self._setting, run),
@@ -179,6 +190,11 @@ class Desk:
             "needed": needed,
             "frames": frames.to_dict(),
         }
+
+    def _whole_facts(self, bench: Bench, run: Run) -> dict[str, Any]:
+        """The facts of a run that has been walked to its end."""
+        frames = run.frames(kept_steps(run.total), lambda: False)
+        return facts_of(bench, self._setting, run, frames)
 
     def _one(self, message: Any, go_on: GoOn) -> tuple[Bench, Run, Frames]:
         """The bench, the run, and the step that a message names, or its last one."""
@@ -200,6 +216,8 @@ class Desk:
             "type": "certificate",
             "run": self._number,
             "step": int(frames.steps[0]),
+            "asked": message["step"],
+            "partial": int(frames.steps[0]) != message["step"],
             "certificate": certificate_at(bench, self._setting, run, frames),
         }
 
@@ -209,10 +227,13 @@ class Desk:
         setting = self._setting
         mistake = MISTAKES.get(setting.mistake)
         if mistake is not None and mistake.walk is not None:
-            raise UsageError(
-                "this run is the plain loop, with its mistake: there is no other to "
-                "hold it against"
-            )
+            return {
+                "type": "proof",
+                "steps": 0,
+                "difference": None,
+                "sentence": "What you see already is the plain PyTorch loop, with the "
+                "mistake in it: there is no other one to compare it with.",
+            }
 
         def shown(step: int) -> Any:
             found = run.frames(np.array([step]), lambda: True).parameters
@@ -250,6 +271,19 @@ def _rates(setting: Setting) -> tuple[Any, ...]:
         bool(setting.batch_size),
         setting.mistake,
     )
+
+
+def _objective(bench: Bench, setting: Setting, goal: Goal) -> dict[str, Any]:
+    """What the descent makes small."""
+    note = scale = None
+    if goal.delta is not None:
+        scale = robust_scale(bench)
+        note = (
+            f"Errors up to {number(goal.delta)} count squared, larger ones in "
+            f"proportion: {number(setting.delta)} times {number(scale)}, the robust "
+            "standard deviation of the residuals."
+        )
+    return {"name": goal.name, "delta": goal.delta, "scale": scale, "note": note}
 
 
 def _frame(bench: Bench, standardize: bool) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gradline.lab.datasets import Numbers, columns_of, edited
 from gradline.lab.density import density
 from gradline.lab.files import Files, Opened
 from gradline.lab.settings import Setting
+from gradline.lab.words import counted
 from gradline.prepare import Prepared, prepare
 from gradline.quadratic import Quadratic
 from gradline.splits import Split
@@ -110,6 +111,7 @@ class Bench:
         drawn: whether n and noise mean something to the data.
         truth: slope and intercept that they were drawn with, where there are such.
         columns: those of a ready-made set, with their kinds; () for the source's.
+        missing: rows that were left out before they were counted: values are missing.
     """
 
     title: str
@@ -126,6 +128,7 @@ class Bench:
     drawn: bool = False
     truth: tuple[float, float] | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    missing: int = 0
     memory: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -169,6 +172,18 @@ class Bench:
             self.memory[key] = found
         return found
 
+    @property
+    def dropped(self) -> int:
+        """Rows that are left out because a value in them is missing."""
+        held = 0 if self.held_survey is None else self.held_survey.tally.dropped
+        return self.missing + self.survey.tally.dropped + held
+
+    def _rows_said(self, rows: int) -> str:
+        text = counted(rows, "row")
+        if self.dropped:
+            text += f"; {self.dropped:,} more left out, where a value is missing"
+        return text
+
     def to_dict(self) -> dict[str, Any]:
         """What a page needs to draw the data."""
         design, dots, held = self.survey.design, self.dots, self.held_survey
@@ -185,7 +200,8 @@ class Bench:
             "columns": [{"name": name, "kind": kind} for name, kind in whole],
             "rows": self.survey.tally.rows,
             "held_rows": 0 if held is None else held.tally.rows,
-            "dropped": self.survey.tally.dropped,
+            "dropped": self.dropped,
+            "rows_said": self._rows_said(rows),
             "X": dots.X,
             "x": None if self.curve is None else self.curve.feature(dots.X),
             "y": dots.y,
@@ -299,11 +315,13 @@ def _of_ready(setting: Setting, progress: Progress | None) -> Bench:
     known = {name for name in (target, *features) if name in table}
     numeric = all(table[name].dtype.kind in "fiu" for name in known)
     own = len(known) == len(features) + 1  # else prepare says what is wrong
+    missing = 0
     editable = own and len(features) == 1 and target not in features and numeric
     if editable:
         pair = np.column_stack([table[features[0]], table[target]])
         complete = np.isfinite(pair).all(axis=1)
         xs, ys = pair[complete].T
+        missing = int((~complete).sum())
         numbers, x, y = edited(xs, ys, setting)
         table = {name: values[:0] for name, values in table.items()}
         table |= {features[0]: x, target: y}
@@ -313,6 +331,7 @@ def _of_ready(setting: Setting, progress: Progress | None) -> Bench:
         for name in known:
             whole &= np.array([v is not None and v == v for v in table[name]])
         numbers = numbers[whole]
+        missing = int((~whole).sum())
         table = {name: values[whole] for name, values in table.items()}
     if len(numbers) < 2:
         raise DataError("there are fewer than two points: add some")
@@ -357,6 +376,7 @@ def _of_ready(setting: Setting, progress: Progress | None) -> Bench:
         ready.drawn,
         ready.truth if as_drawn else None,
         columns,
+        missing,
     )
 
 

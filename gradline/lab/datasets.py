@@ -182,7 +182,7 @@ READY = {
         Ready(
             "unscaled",
             "An unscaled feature",
-            "Metres from 0 to 1,000: the loss is a canyon a thousand times as steep.",
+            "Metres from 0 to 1,000: the loss is a canyon, a million times as steep.",
             "price",
             ("metres",),
             _unscaled,

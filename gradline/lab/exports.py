@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gradline.design import INTERCEPT
 from gradline.errors import UsageError
 from gradline.lab.bench import Bench
 from gradline.lab.runs import Frames, GoOn, Run
-from gradline.lab.script import script
+from gradline.lab.script import check_script, script
 from gradline.lab.settings import Setting
 from gradline.lab.verdict import fit_at
 from gradline.result import Fit
@@ -82,6 +83,21 @@ def export(
         return _packed(path, media)
 
 
+def possible(bench: Bench, setting: Setting) -> dict[str, str | None]:
+    """Of each export None, or the sentence that says why this run has none."""
+    reasons: dict[str, str | None] = dict.fromkeys(KINDS)
+    checks: dict[str, Callable[[], None]] = {
+        "movie": lambda: _check_movie(bench),
+        "script": lambda: check_script(bench, setting),
+    }
+    for what, check in checks.items():
+        try:
+            check()
+        except UsageError as error:
+            reasons[what] = str(error)
+    return reasons
+
+
 def _packed(path: Path, media: str) -> dict[str, Any]:
     if media.startswith("text/"):
         return {"name": path.name, "media": media, "text": path.read_text("utf-8")}
@@ -118,13 +134,17 @@ def _with(fit: Fit, trace: Trace) -> Fit:
     return replace(fit, trace=trace)
 
 
-def _movie(path: Path, bench: Bench, run: Run, step: int, go_on: GoOn) -> None:
+def _check_movie(bench: Bench) -> None:
     if len(bench.terms) != 1 or bench.curve is None:
         raise UsageError(
             "a moving picture is of a straight line over one numeric feature: choose "
             f"one feature and degree 1; there are {len(bench.terms)} terms beside the "
             f"{INTERCEPT.lower()}"
         )
+
+
+def _movie(path: Path, bench: Bench, run: Run, step: int, go_on: GoOn) -> None:
+    _check_movie(bench)
     from gradline.plots import FRAMES, learning_gif
 
     frames = run.frames(_steps_to(step, 4 * FRAMES), go_on)

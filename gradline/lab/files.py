@@ -14,6 +14,7 @@ Whoever computes asks for the source, and needs no more:
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections import OrderedDict
@@ -43,6 +44,10 @@ MOST_REMEMBERED = 4
 
 #: Columns among which a feature is looked for.
 MOST_COMPARED = 200
+
+#: Values of a column that are looked at for a decimal comma, and such a number.
+MOST_LEVELS = 50
+_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 
 #: Letters of an example.
 MOST_EXAMPLE = 40
@@ -78,6 +83,7 @@ class Opened:
         columns: of each its name, its kind and an example, for a page.
         target: the column to predict: as asked for, or the last that looks measured.
         features: the columns to predict from, at first.
+        hint: what may be wrong with how it was read, or None.
     """
 
     source: Source
@@ -85,6 +91,7 @@ class Opened:
     columns: tuple[dict[str, str], ...]
     target: str
     features: tuple[str, ...]
+    hint: str | None = None
     _memory: _Memory = field(default_factory=_Memory, repr=False, compare=False)
 
     def remember(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -107,6 +114,7 @@ class Opened:
             "columns": list(self.columns),
             "target": self.target,
             "features": list(self.features),
+            "hint": self.hint,
         }
 
 
@@ -144,6 +152,7 @@ def open_data(
             f"a line predicts numbers: name a column of numbers"
         )
     first = _first_batch(source, [c.name for c in columns if c.kind != "other"])
+    comma = _with_comma(columns, first)
     if target is None:
         free = [
             c.name
@@ -152,7 +161,13 @@ def open_data(
         ]
         if not free:
             raise DataError(
-                f"{title} has no column of numbers to predict: give a table with one"
+                f"{title} has no column of numbers to predict: "
+                + (
+                    f"{comma!r} holds numbers with a decimal comma, so say that the "
+                    "decimal mark is a comma"
+                    if comma
+                    else "give a table with one"
+                )
             )
         target = _likely_target(free, first)
     if features is None:
@@ -166,17 +181,41 @@ def open_data(
         ),
         target,
         tuple(features),
+        f"{comma!r} looks like numbers with a decimal comma: if so, say that the "
+        "decimal mark is a comma."
+        if comma
+        else None,
     )
+
+
+def _with_comma(columns: tuple[Column, ...], batch: Batch) -> str | None:
+    """A column of texts that are numbers with a decimal comma, if there is one."""
+    for column in columns[:MOST_COMPARED]:
+        if column.kind != "category":
+            continue
+        with suppress(DataError):
+            levels = [t for t in batch.category(column.name)[1] if t][:MOST_LEVELS]
+            numbers = all(_COMMA.fullmatch(t.strip()) for t in levels)
+            if numbers and any("," in t for t in levels):
+                return column.name
+    return None
 
 
 def _first_batch(source: Source, names: list[str]) -> Batch:
     batches: Any = source.batches(names)
+    first: Batch | None = None
+    rows = 0
     with closing(batches):
         for batch in batches:
-            if batch.rows:
-                found: Batch = batch
-                return found
-    raise DataError(f"{source.name} has no rows: give a table with two at least")
+            rows += batch.rows
+            if first is None and batch.rows:
+                first = batch
+            if first is not None and rows > 1:
+                return first
+    raise DataError(
+        f"{source.name} has {'one row' if rows else 'no rows'}: give a table with two "
+        "at least"
+    )
 
 
 def _example(column: Column, batch: Batch) -> str:
@@ -287,7 +326,7 @@ class Files:
         with self._lock:
             if len(self._own) + self._coming >= MOST_FILES:
                 raise UsageError(
-                    f"this page has {MOST_FILES} files open: reload it to begin anew"
+                    f"this page has {MOST_FILES} files open: close one of them first"
                 )
             self._coming += 1
         try:
@@ -308,6 +347,21 @@ class Files:
             self._next += 1
             self._opened[name], self._own[name] = opened, folder
         return name
+
+    def shut(self, name: Any) -> None:
+        """Forget one file of the page, and delete it.
+
+        Raises:
+            UsageError: there is no such file, or it is not the page's own.
+        """
+        if name == self.given:
+            raise UsageError("the file that the lab was started with stays open")
+        self[name]
+        with self._lock:
+            folder = self._own.pop(name, None)
+            self._opened.pop(name, None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def check_open(self) -> None:
         """Refuse work for a page that is gone.

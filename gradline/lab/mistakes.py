@@ -19,6 +19,7 @@ from gradline.lab.bench import Bench
 from gradline.lab.goals import tensors
 from gradline.lab.settings import Setting
 from gradline.lab.walks import Place
+from gradline.lab.words import number
 
 #: The five steps as they should be.
 CODE = (
@@ -188,17 +189,17 @@ def float32(bench: Bench, setting: Setting, start: Tensor) -> Iterator[Place]:
 def _times(bigger: float, smaller: float) -> str:
     if not (math.isfinite(bigger) and smaller > 0):
         return "far above"
-    return f"{bigger / smaller:.3g} times"
+    return f"{number(bigger / smaller)} times"
 
 
 def _no_zero_grad_what(f: Facts) -> str:
     return (
         f"Each step adds its gradient to those of all steps before, so the line swings "
         f"past its aim and back, and never settles: in the second half of the "
-        f"{f['step']:,} steps the loss still comes up to {f['late_loss']:.3g}, "
+        f"{f['step']:,} steps the loss still comes up to {number(f['late_loss'])}, "
         f"{_times(f['late_loss'], f['optimum_loss'])} the smallest there is "
-        f"({f['optimum_loss']:.3g}). With the call in place this learning rate, "
-        f"{f['lr']:g}, would be well below its limit of {f['limit']:.3g}."
+        f"({number(f['optimum_loss'])}). With the call in place this learning rate, "
+        f"{number(f['lr'], 6)}, would be well below its limit of {number(f['limit'])}."
     )
 
 
@@ -207,16 +208,17 @@ def _shapes_what(f: Facts) -> str:
     return (
         f"Predictions of shape ({n}, 1) minus targets of shape ({n},) are {n} × {n} "
         f"errors, each prediction against every target. What is best then is a flat "
-        f"line: the slope is {f['slopes'][0]:.3g} instead of "
-        f"{f['best_slopes'][0]:.3g}, at the mean of y, {f['mean_y']:.3g}."
+        f"line: the slope is {number(f['slopes'][0])} instead of "
+        f"{number(f['best_slopes'][0])}, at the mean of y, {number(f['mean_y'])}."
     )
 
 
 def _too_high_what(f: Facts) -> str:
     return (
-        f"The learning rate {f['lr']:g} is above the stability limit of "
-        f"{f['limit']:.3g}: each step overshoots by more than it set out to mend. The "
-        f"loss began at {f['first_loss']:.3g} and is {f['loss']:.3g} at step "
+        f"The learning rate {number(f['lr'], 6)} is above the stability limit of "
+        f"{number(f['limit'])}: along the steepest direction each step "
+        f"overshoots by more than it set out to mend. The "
+        f"loss began at {number(f['first_loss'])} and is {number(f['loss'])} at step "
         f"{f['step']:,}."
     )
 
@@ -226,35 +228,38 @@ def _unscaled_what(f: Facts) -> str:
     if f["best_needed"] is not None:
         slow = f"{f['best_needed']:,}"
     return (
-        f"Along the slope the loss is {f['condition']:.2g} times as steep as along the "
-        f"intercept. A rate that the slope can bear is at most {f['limit']:.2g}, and "
-        f"with the best one the intercept takes {slow} steps; {f['lr']:g} is too much: "
-        f"the loss is {f['loss']:.3g} at step {f['step']:,}."
+        f"Along the slope the loss is {number(f['condition'], 2)} times as steep as "
+        "along the intercept. A rate that the slope can bear is at most "
+        f"{number(f['limit'], 2)}, and with the best one the intercept takes {slow} "
+        f"steps; {number(f['lr'], 6)} is too much: "
+        f"the loss is {number(f['loss'])} at step {f['step']:,}."
     )
 
 
 def _early_what(f: Facts) -> str:
     return (
-        f"After {f['step']:,} steps the loss is {f['loss']:.3g}, "
+        f"After {f['step']:,} steps the loss is {number(f['loss'])}, "
         f"{_times(f['loss'], f['optimum_loss'])} the smallest there is "
-        f"({f['optimum_loss']:.3g}); the slope is {f['slopes'][0]:.3g} and the best "
-        f"one {f['best_slopes'][0]:.3g}. It needs {f['needed'] or 0:,} steps in all."
+        f"({number(f['optimum_loss'])}); the slope is {number(f['slopes'][0])} and "
+        f"the best one {number(f['best_slopes'][0])}. "
+        f"It needs {f['needed'] or 0:,} steps in all."
     )
 
 
 def _float32_what(f: Facts) -> str:
     return (
-        f"float32 cannot tell numbers near {f['mean_x']:.3g} apart that are less than "
-        f"{f['spacing']:g} apart: of {f['rows']:,} rows only {f['distinct']:,} "
-        f"different times are left. The loop's own loss ends at {f['seen']:.3g}; on "
-        f"the times as they are, {f['optimum_loss']:.3g} is to be had."
+        f"float32 cannot tell numbers near {number(f['mean_x'])} apart that are less "
+        f"than {number(f['spacing'], 6)} apart: of {f['rows']:,} rows only "
+        f"{f['distinct']:,} different times are left. The loop's own loss ends at "
+        f"{number(f['seen'])}; on the times as they are, {number(f['optimum_loss'])} "
+        "is to be had."
     )
 
 
 def _training_what(f: Facts) -> str:
     return (
         f"On the rows it learned from, the curve of degree {f['degree']} has a loss of "
-        f"{f['loss']:.3g}; on rows it has not seen, {f['validation']:.3g}, "
+        f"{number(f['loss'])}; on rows it has not seen, {number(f['validation'])}, "
         f"{_times(f['validation'], f['loss'])} that. The training loss alone says that "
         "all is well."
     )
@@ -271,7 +276,7 @@ MISTAKES = {
             _no_zero_grad_what,
             "The loss falls and rises again, for ever, however small lr is.",
             "Call optimizer.zero_grad() before loss.backward().",
-            {},
+            {"epochs": 300},
             _instead(2, "# optimizer.zero_grad() is missing"),
             2,
             no_zero_grad,

@@ -6,6 +6,7 @@ page shows of a run, in closed form or walked on the state, is held against it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,10 +20,14 @@ from gradline.lab.bench import Bench
 from gradline.lab.goals import Goal, tensors
 from gradline.lab.settings import Setting
 from gradline.lab.walks import options_of
+from gradline.lab.words import counted
 
 #: Steps that are really run, at the most, and numbers that they look at.
 MOST_PROOF = 2_000
 MOST_NUMBERS = 1_000_000_000
+
+#: Digits that a float64 has.
+MOST_DIGITS = 15
 
 
 def plain_loop(
@@ -108,14 +113,20 @@ def prove(
     with np.errstate(all="ignore"):
         size = max(float(np.abs(there).max()), 1e-300)
         difference = float(np.abs(now - there).max()) / size
-    first = "closed form" if steps == step else f"run at step {done:,}"
     return {
         "steps": done,
         "difference": difference,
-        "sentence": (
-            f"A plain PyTorch loop (nn.Linear, {type(goal.module()).__name__}, "
-            f"torch.optim.{setting.optimizer}) was run for {done:,} step"
-            f"{'s' * (done != 1)} on the {len(bench.rows.y):,} rows: its weights and "
-            f"bias are those of the {first} but for {difference:.1g} of their size."
-        ),
+        "sentence": _sentence(done, step, difference),
     }
+
+
+def _sentence(done: int, step: int, difference: float) -> str:
+    head = f"I ran the plain PyTorch loop for {counted(done, 'step')}"
+    what = "weight and bias"
+    where = "what you see" if done == step else f"the run at step {done:,}"
+    if difference == 0:
+        return f"{head}: {what} are those of {where}, to the last digit."
+    if not math.isfinite(difference) or difference >= 0.1:
+        return f"{head}: {what} do not agree with {where}."
+    digits = min(MOST_DIGITS, math.floor(-math.log10(difference)))
+    return f"{head}: {what} agree with {where} to {counted(digits, 'digit')}."

@@ -19,7 +19,7 @@ from gradline.conclude import path_from, starting_point
 from gradline.data import Array
 from gradline.errors import DivergenceError
 from gradline.lab.bench import Bench
-from gradline.lab.goals import Goal
+from gradline.lab.goals import Goal, Squares
 from gradline.lab.mistakes import MISTAKES
 from gradline.lab.settings import MOST_LOOP_STEPS, Setting
 from gradline.lab.walks import Place, batches_in, on_rows, on_state
@@ -28,6 +28,9 @@ from gradline.recurrence import Rule
 
 #: A loss so many times that of the start is called divergence.
 FAR = 1e12
+
+#: A drawn line whose loss is so many times the variance of y is no place to begin.
+HOPELESS = 1e6
 
 #: Steps that a page gets at once, to draw the curve and the path; and numbers.
 KEPT = 600
@@ -307,11 +310,23 @@ def rule_of(setting: Setting) -> Rule:
 
 
 def start_of(bench: Bench, setting: Setting) -> torch.Tensor:
-    """Raw slopes and intercept at step 0, (d + 1,)."""
+    """Raw slopes and intercept at step 0, (d + 1,).
+
+    A draw is the same line whether the features are standardised or not, so that the
+    switch moves nothing. It is drawn over raw slopes and intercept; over standardised
+    ones where that would begin HOPELESS times as far off as the mean of y is, as with
+    timestamps: a slope of 1 is then a billion beside the data.
+    """
     if len(setting.start) == len(bench.terms) + 1:
         given = torch.tensor(setting.start, dtype=torch.float64)
         return bench.loss(setting.standardize).raw(given[None])[0]
-    return starting_point(bench.survey, None, setting.seed, setting.standardize)
+    survey = bench.survey
+    drawn = starting_point(survey, None, setting.seed, False)
+    with np.errstate(all="ignore"):
+        loss = float(Squares(bench).losses(drawn[None].numpy())[0])
+    if not loss <= HOPELESS * max(survey.variance, survey.floor):
+        drawn = starting_point(survey, None, setting.seed, True)
+    return drawn
 
 
 def kept_steps(total: int, most: int = KEPT) -> Steps:

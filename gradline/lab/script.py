@@ -42,10 +42,7 @@ def script(bench: Bench, goal: Goal, setting: Setting, step: int) -> str:
         UsageError: the rows are too many to stand in it, and in no CSV file that it
             could read.
     """
-    mistake = MISTAKES.get(setting.mistake)
-    name = setting.mistake if mistake is not None and mistake.walk is not None else ""
-    batches = bool(setting.batch_size) and not name
-    batches = batches and setting.batch_size < len(bench.rows.y)
+    name, batches = _kind(bench, setting)
     inline = _inline(bench, setting, batches or name != "")
     lines = ["# Gradient descent in plain PyTorch, as gradline's lab showed it."]
     lines += [] if inline else ["import csv"]
@@ -68,6 +65,24 @@ def script(bench: Bench, goal: Goal, setting: Setting, step: int) -> str:
     lines += [*_loop(setting, step, batches, name), ""]
     lines += _result(setting, name)
     return "\n".join(lines) + "\n"
+
+
+def check_script(bench: Bench, setting: Setting) -> None:
+    """Refuse what no script can do.
+
+    Raises:
+        UsageError: as `script` does.
+    """
+    name, batches = _kind(bench, setting)
+    _inline(bench, setting, batches or name != "")
+
+
+def _kind(bench: Bench, setting: Setting) -> tuple[str, bool]:
+    """The mistake in the loop, or "", and whether it goes by batches."""
+    mistake = MISTAKES.get(setting.mistake)
+    name = setting.mistake if mistake is not None and mistake.walk is not None else ""
+    batches = bool(setting.batch_size) and not name
+    return name, batches and setting.batch_size < len(bench.rows.y)
 
 
 def _inline(bench: Bench, setting: Setting, sampled: bool) -> bool:

@@ -9,7 +9,14 @@ A page sends {"id": n, "type": ...}; each is answered with the same id.
     {"type": "export", "run": r, "step": k, "what": ...}
                                                    -> export  (exports.py)
     {"type": "describe", "data": "file:2"}         -> describe (files.py)
+    {"type": "close", "data": "file:2"}            -> close   (a file of the page's own)
     anything that cannot be done                   -> error   ("message": a sentence)
+
+Frames are of steps that were asked for, each with its number: `partial` where some in
+the run are not there yet; `mistake` told anew once a walk is at its end, else null. A
+certificate is of `step`: `asked`, or where the run ended before it (`partial`); its
+`perfect` as in optimum. Data has `dropped`, and `rows_said`, the rows in a sentence; a
+file has `hint`, what may be wrong with how it was read, or null.
 
 A run is answered as
 
@@ -17,12 +24,16 @@ A run is answered as
     data     what to draw (bench.py), or null where it is as before
     closed, total, per_epoch, diverged             (runs.py); the unit is the step
     frames   enough steps to draw path and curve; of a long walk those known so far
+    known    the last of them
+    over_limit  whether lr is above a limit that surely makes the loss grow in the end
+    exports  of each kind null, or the sentence that says why this run has none
     converged, needed   the step with a relative gap of 1e-8: in the run, and at all
     message  what to say about it, or null         (verdict.py)
     limits   stability limit, best lr, curvatures, condition, note
     objective   name of the loss; Huber's delta in units of the target, and the scale
-             that the setting's delta is a multiple of
-    optimum  of that loss: parameters, inner, loss, validation loss
+             that the setting's delta is a multiple of; note: both in a sentence
+    optimum  of that loss: parameters, inner, loss, validation loss; perfect: whether
+             it is 0 but for rounding
     inner    scale and mean: how raw slopes and intercept become the coordinates of the
              descent: slope·scale, intercept + slopes·mean; standardised: both again as
              they would be if the features were standardised
@@ -78,6 +89,7 @@ class Session:
             "proof": lambda m: self._desk.proof(m, self._go_on),
             "export": lambda m: self._desk.export(m, self._go_on),
             "describe": self._describe,
+            "close": self._close,
         }
         if not isinstance(kind, str) or kind not in handlers:
             raise UsageError(f"there is no message {kind!r:.40}")
@@ -90,6 +102,10 @@ class Session:
 
     def _describe(self, message: Any) -> dict[str, Any]:
         return {"type": "describe", **self.files.describe(message.get("data"))}
+
+    def _close(self, message: Any) -> dict[str, Any]:
+        self.files.shut(message.get("data"))
+        return {"type": "close", "data": message.get("data")}
 
     def _set(self, message: Any) -> dict[str, Any]:
         setting = message.get("setting")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gradline.errors import UsageError, did_you_mean
+from gradline.lab.words import number as shown
 
 #: Points that may be added, moved or deleted by hand.
 MOST_EDITS = 1_000
@@ -106,6 +107,20 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "epochs": (1, MOST_STEPS),
 }
 
+#: What the page calls them, where that is another name.
+NAMES = {
+    "n": "the number of points",
+    "noise": "the noise",
+    "seed": "the number of the draw",
+    "validation": "the validation share",
+    "degree": "the degree",
+    "lr": "the learning rate",
+    "weight_decay": "the weight decay",
+    "batch_size": "the batch size",
+    "delta": "Huber's delta",
+    "epochs": "the number of epochs",
+}
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"),
     "loss": ("squared", "huber", "absolute"),
@@ -136,11 +151,14 @@ def _value(name: str, value: Any) -> Any:
     if name in BOUNDS:
         low, high = BOUNDS[name]
         whole = isinstance(getattr(Setting, name), int)
-        number = _number(name, value)
+        number, said = _number(name, value), NAMES.get(name, name)
         if not low <= number <= high:
-            raise UsageError(f"{name} is {number:g}: give from {low:g} to {high:g}")
+            raise UsageError(
+                f"{said} can be from {shown(low)} to {shown(high)}, and not "
+                f"{shown(number)}"
+            )
         if whole and number != int(number):
-            raise UsageError(f"{name} is {number:g}: give a whole number")
+            raise UsageError(f"{said} can only be whole, and not {shown(number)}")
         return int(number) if whole else number
     if name in ("standardize", "nesterov"):
         if not isinstance(value, bool):

@@ -1,5 +1,7 @@
 """A file that a page sends: PUT /files?name=flights.csv&session=TOKEN, then its bytes.
 
+The query may also have `decimal` ("." or ",") and `delimiter` (one character or "tab").
+
 It is written to a temporary file as it comes, bounded by --max-upload and by the disk,
 then opened by gradline's readers. When anything goes wrong on the way, or the page
 breaks off, nothing of it is left.
@@ -13,6 +15,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gradline.csvtext import checked_delimiter
 from gradline.errors import FileError, GradlineError, UsageError
 from gradline.files import said
 from gradline.lab.files import SUFFIXES, Files, open_data
@@ -91,6 +95,9 @@ async def _taken(
     request: Request, files: Files, title: str, rooms: Rooms, threads: CapacityLimiter
 ) -> dict[str, Any]:
     _check_length(request, rooms)
+    query = request.query_params
+    reading = {k: query[k] for k in ("decimal", "delimiter") if query.get(k)}
+    checked_delimiter(reading.get("delimiter"), reading.get("decimal", "."))
     folder = rooms.folder() / secrets.token_hex(8)
     path = folder / title  # so that messages say the name that the page knows
     kept = False
@@ -100,7 +107,9 @@ async def _taken(
             async for block in _blocks(request, rooms.most_upload):
                 files.check_open()
                 await to_thread.run_sync(_write, file, block, limiter=threads)
-        opened = await to_thread.run_sync(open_data, path, limiter=threads)
+        opened = await to_thread.run_sync(
+            partial(open_data, path, **reading), limiter=threads
+        )
         name = files.add(opened, folder)
         kept = True
         return files.describe(name)

@@ -17,6 +17,7 @@ from gradline.lab.goals import Sums
 from gradline.lab.mistakes import MISTAKES, spacing
 from gradline.lab.runs import ClosedRun, Frames, LoopRun, Run, rule_of, start_of
 from gradline.lab.settings import MOST_LOOP_STEPS, Setting
+from gradline.lab.words import apart, counted, number
 from gradline.recurrence import Rule
 from gradline.result import Fit
 
@@ -77,6 +78,13 @@ def message(bench: Bench, setting: Setting, run: Run) -> str | None:
     found = limits(bench, setting)
     if run.diverged is not None:
         said.append(_diverged(bench, setting, run, found))
+    elif over_limit(setting, run, found):
+        lr, limit = apart(setting.lr, found["limit"])
+        said.append(
+            f"The learning rate {lr} is above the stability limit, {limit}: the error "
+            "along the steepest direction grows with each step, and sooner or later "
+            "the loss turns upward."
+        )
     if isinstance(run, LoopRun) and not bench.rows.whole and _on_rows(setting):
         rows = bench.survey.tally.rows
         said.append(
@@ -94,11 +102,42 @@ def message(bench: Bench, setting: Setting, run: Run) -> str | None:
             "the one that is shown is without it."
         )
     if bench.survey.spectrum.deficient:
-        said.append(
-            f"{', '.join(repr(t) for t in bench.survey.dependent[:5])} "
-            "cannot be told apart from the others: many lines are equally good."
-        )
+        said.append(_deficient(bench))
     return " ".join(said) or None
+
+
+def over_limit(setting: Setting, run: Run, found: dict[str, Any]) -> bool:
+    """Whether the learning rate is above a limit that surely makes the loss grow."""
+    limit = found["limit"]
+    return run.closed and limit is not None and setting.lr > limit
+
+
+def _deficient(bench: Bench) -> str:
+    """Which columns leave the line open, and what to do."""
+    survey = bench.survey
+    scale = survey.spectrum.scale.tolist()
+    flat = [t for t, s in zip(survey.design.terms, scale, strict=True) if s == 0]
+    said = []
+    if flat:
+        names = ", ".join(repr(t) for t in flat[:5])
+        what = "is constant: it says" if len(flat) == 1 else "are constant: they say"
+        said.append(
+            f"{names} {what} nothing about {survey.design.response!r}, and any slope "
+            "is as good as any other. Choose another feature."
+        )
+    others = [t for t in survey.dependent if t not in flat]
+    if others:
+        names = ", ".join(repr(t) for t in others[:5])
+        said.append(
+            f"{names} cannot be told apart from one another: many lines are equally "
+            "good. Leave one of them out."
+        )
+    return " ".join(said)
+
+
+def perfect(run: Run) -> bool:
+    """Whether the smallest loss is 0 but for rounding."""
+    return run.goal.optimum_loss <= run.goal.floor
 
 
 def _on_rows(setting: Setting) -> bool:
@@ -111,17 +150,18 @@ def _diverged(bench: Bench, setting: Setting, run: Run, found: dict[str, Any]) -
         return f"{head}."
     limit = found["limit"]
     if limit is None or setting.lr <= limit:
-        return f"{head}: take a smaller learning rate than {setting.lr:g}."
+        return f"{head}: take a smaller learning rate than {number(setting.lr)}."
+    lr, most = apart(setting.lr, limit)
     text = (
-        f"{head}: the learning rate {setting.lr:.3g} is above the stability limit, "
-        f"{limit:.3g}. Take a smaller one"
+        f"{head}: the learning rate {lr} is above the stability limit, {most}. "
+        "Take a smaller one"
     )
     if found["best"] is not None:
-        text += f"; {found['best']:.3g} is the fastest here"
+        text += f"; {apart(found['best'], limit)[0]} is the fastest here"
     if not setting.standardize:
         other = limits(bench, replace(setting, standardize=True))["limit"]
         if other > 2 * limit:
-            text += f", or standardise, and the limit is {other:.3g}"
+            text += f", or standardise, and the limit is {number(other)}"
     return text + "."
 
 
@@ -209,7 +249,14 @@ def certificate_at(
     if isinstance(run.goal, Sums):
         found = _of_sums(bench, run.goal, found, frames)
     step = int(frames.steps[0])
-    return found.to_dict() | {"sentence": _sentence(found, setting, run, step)}
+    told = {
+        "sentence": _sentence(found, setting, run, step),
+        "perfect": perfect(run),
+        "gap": min(found.gap, found.loss),
+    }
+    if bench.survey.spectrum.deficient:
+        told["advice"] = _deficient(bench)
+    return found.to_dict() | told
 
 
 def _of_sums(
@@ -231,9 +278,9 @@ def _of_sums(
         status=status,
         advice="Nothing to do."
         if done
-        else f"The {NAMES[goal.name]} is {loss:.3g} and the smallest there is "
-        f"{proven.optimum_loss:.3g}: train on, with a smaller learning rate if it "
-        "rattles.",
+        else f"The {NAMES[goal.name]} is {number(loss)} and the smallest there "
+        f"is {number(proven.optimum_loss)}: train on, with a smaller learning rate if "
+        "it rattles.",
         loss=loss,
         optimum_loss=proven.optimum_loss,
         gap=gap,
@@ -250,39 +297,46 @@ def _of_sums(
     )
 
 
+def _goal(run: Run) -> str:
+    if perfect(run):
+        return "down to rounding"
+    return f"to within {number(TOLERANCE)} of that, as a share of it"
+
+
 def _sentence(found: Certificate, setting: Setting, run: Run, step: int) -> str:
     """A certificate for somebody who has never seen one."""
     what = NAMES[run.goal.name]
     if found.status == Status.RANK_DEFICIENT:
         return (
             f"At step {step:,} the {what} is as small as it can be, and many lines "
-            "are equally good: some features say the same."
+            "are equally good."
         )
     if found.relative_gap <= TOLERANCE:
         return (
-            f"At step {step:,} the {what} is {found.loss:.4g}, and no line has a "
-            "smaller one: this is the best line there is, by proof."
+            f"At step {step:,} the {what} is {number(found.loss, 4)}, and no "
+            "line has a smaller one: this is the best line there is, by proof."
         )
-    head = (
-        f"At step {step:,} the {what} is {found.loss:.4g}; the best line there is has "
-        f"{found.optimum_loss:.4g}"
-    )
+    loss, least = apart(found.loss, found.optimum_loss, 4)
+    head = f"At step {step:,} the {what} is {loss}; the best line there is has {least}"
     share = found.relative_gap
-    if share < 0.005:
-        head += f", so it is {100 * share:.1g}% above"
+    if perfect(run):
+        head = (
+            f"A perfect fit exists; at step {step:,} the {what} is still "
+            f"{number(found.loss, 4)}"
+        )
+    elif share < 0.005:
+        head += f", so it is {number(100 * share, 1)}% above"
     elif share < 1:
         head += f", so it is {100 * share:.0f}% above"
     elif math.isfinite(share) and share < 1e6:
-        head += f", so it is {1 + share:.3g} times that"
+        head += f", so it is {number(1 + share)} times that"
     if run.diverged is not None:
         return f"{head}; and it is growing."
     if setting.weight_decay and found.epochs_needed is None:
         return f"{head}; weight decay keeps it away from there."
     if found.epochs_needed is not None:
-        return (
-            f"{head}; with this learning rate it is there after {found.epochs_needed:,}"
-            " more steps."
-        )
+        more = counted(found.epochs_needed, "more step")
+        return f"{head}; with this learning rate {more} would bring it {_goal(run)}."
     if isinstance(run, ClosedRun):
         return f"{head}; with this learning rate it takes over 10 million steps more."
     return f"{head}."
