@@ -59,6 +59,9 @@ def serve(
         Server(host, rooms, lambda: ready(address_of(listener, host))).run([listener])
     finally:
         listener.close()
+    # uvicorn raises the signal that ended it once more; where a shell has told its
+    # background jobs to ignore Ctrl-C's, that has no effect.
+    raise KeyboardInterrupt
 
 
 class Server(uvicorn.Server):
@@ -82,7 +85,7 @@ class Server(uvicorn.Server):
                 ws_max_size=MOST_BYTES,
                 ws_ping_interval=PING,
                 ws_ping_timeout=PING,
-                # On one machine, packing takes longer than sending (docs/lab.md).
+                # On one machine, packing takes longer than sending.
                 ws_per_message_deflate=False,
                 server_header=False,
                 proxy_headers=False,
