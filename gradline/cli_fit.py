@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from gradline.options import reading_options
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gradline.inference import Inference
     from gradline.result import Fit
 
 
@@ -37,8 +39,6 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     Args:
         arguments: of the command line.
     """
-    from gradline.bar import progress_bar
-    from gradline.fitting import fit
     from gradline.summary import summary
     from gradline.terminal import fit_table
 
@@ -60,6 +60,35 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
         _check_surface_terms(arguments)
     outputs = [arguments.output, *(name for name, _ in pictures)]
     check_outputs(outputs, [arguments.data])
+    fitted, inference = fitted_as_asked(
+        arguments, lambda found: _stopped(found, arguments)
+    )
+    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
+    fitted.save(arguments.output)
+    if figures:
+        from gradline.plots import save_figure
+
+        for name, figure in figures:
+            save_figure(figure, name)
+    value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
+    text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
+    for picture in outputs[1:]:
+        text += f", picture to {picture}"
+    return Fitted(value, text)
+
+
+def fitted_as_asked(
+    arguments: argparse.Namespace, stopped: Callable[[Fit], str]
+) -> tuple[Fit, Inference | None]:
+    """Fit the data, score the parts, find the standard errors: for fit and report.
+
+    Args:
+        arguments: of the command line, checked.
+        stopped: what to say of a descent that Ctrl-C has ended.
+    """
+    from gradline.bar import progress_bar
+    from gradline.fitting import fit
+
     wishes = fit_arguments(arguments)
     if takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
         wishes["exclude"].append(arguments.cov[1])
@@ -75,25 +104,14 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
         **reading_options(arguments),
     )
     if fitted.settings.get("interrupted"):
-        raise KeyboardInterrupt(_stopped(fitted, arguments))
+        raise KeyboardInterrupt(stopped(fitted))
     for part in ["validation"] + ["test"] * arguments.score_test:
         if part == "test" or fitted.has_part(part):
             fitted.evaluate(part=part)
-    inference = None
+    inference: Inference | None = None
     if fitted.no_inference is None:
         inference = fitted.inference(arguments.cov, progress=progress_bar)
-    figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
-    fitted.save(arguments.output)
-    if figures:
-        from gradline.plots import save_figure
-
-        for name, figure in figures:
-            save_figure(figure, name)
-    value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
-    text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
-    for picture in outputs[1:]:
-        text += f", picture to {picture}"
-    return Fitted(value, text)
+    return fitted, inference
 
 
 def _stopped(fitted: Fit, arguments: argparse.Namespace) -> str:

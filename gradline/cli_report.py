@@ -11,14 +11,12 @@ from gradline.cli_checks import (
     check_use,
     names_target,
     no_target,
-    takes_the_rest,
 )
+from gradline.cli_fit import fitted_as_asked
 from gradline.errors import UsageError
-from gradline.fitflags import fit_arguments
 from gradline.options import build_parser, reading_options
 
 if TYPE_CHECKING:
-    from gradline.inference import Inference
     from gradline.reported import Report
     from gradline.result import Fit
 
@@ -128,7 +126,6 @@ def _score_model(
 
 def _of_data(arguments: argparse.Namespace, words: list[str]) -> Report:
     from gradline.bar import progress_bar
-    from gradline.fitting import fit
     from gradline.report import report_of
 
     if arguments.rows is not None:
@@ -139,28 +136,9 @@ def _of_data(arguments: argparse.Namespace, words: list[str]) -> Report:
     if arguments.target is None and not names_target(arguments.formula):
         raise UsageError(no_target(arguments))
     check_use(arguments)
-    wishes = fit_arguments(arguments)
-    if takes_the_rest(wishes) and isinstance(arguments.cov, tuple):
-        wishes["exclude"].append(arguments.cov[1])
-    split = wishes["split"]
-    if arguments.score_test and (split is None or not split.has("test")):
-        raise UsageError("--score-test needs a test part: give --test 0.2 too")
-    fitted = fit(
-        arguments.data,
-        method=arguments.method,
-        degenerate="allow" if arguments.minimum_norm else "refuse",
-        progress=progress_bar,
-        **wishes,
-        **reading_options(arguments),
+    fitted, inference = fitted_as_asked(
+        arguments, lambda _: "stopped by Ctrl-C: no report is written"
     )
-    if fitted.settings.get("interrupted"):
-        raise KeyboardInterrupt("stopped by Ctrl-C: no report is written")
-    for part in ["validation"] + ["test"] * arguments.score_test:
-        if part == "test" or fitted.has_part(part):
-            fitted.evaluate(part=part)
-    inference: Inference | None = None
-    if fitted.no_inference is None:
-        inference = fitted.inference(arguments.cov, progress=progress_bar)
     return report_of(
         fitted,
         arguments.output,

@@ -103,20 +103,7 @@ def _add_fit(commands: Any) -> None:
     parser = _command(commands, "fit", "fit a line, certify it, save the model")
     add = parser.add_argument
     add("data", metavar="DATA", help=_DATA)
-    add_columns(parser)
-    _add_method(parser)
-    add_split(parser)
-    add(
-        "--score-test",
-        action="store_true",
-        help="score the test part too: once, for the fit that you have settled on",
-    )
-    add_descent(parser)
-    add_batches(parser)
-    add_loss(parser)
-    add_penalty(parser)
-    _add_cov(parser)
-    _add_reading(parser)
+    _add_fitting(parser)
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
     add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
@@ -261,10 +248,16 @@ def _add_report(commands: Any) -> None:
         dest="rows",
         help="with a model: the rows it was fitted on, for the pictures of residuals",
     )
+    _add_fitting(parser)
+    _add_output(parser, "report.html", "the report")
+
+
+def _add_fitting(parser: argparse.ArgumentParser) -> None:
+    """How to fit, the same for `fit` and `report`."""
     add_columns(parser)
     _add_method(parser)
     add_split(parser)
-    add(
+    parser.add_argument(
         "--score-test",
         action="store_true",
         help="score the test part too: once, for the fit that you have settled on",
@@ -275,7 +268,6 @@ def _add_report(commands: Any) -> None:
     add_penalty(parser)
     _add_cov(parser)
     _add_reading(parser)
-    _add_output(parser, "report.html", "the report")
 
 
 def _add_cov(parser: argparse.ArgumentParser) -> None:

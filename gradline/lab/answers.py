@@ -113,6 +113,9 @@ class Desk:
         converged, needed = run.converged()
         held = goal.validation(goal.optimum[None])
         mistake = MISTAKES.get(setting.mistake)
+        rates = bench.remember(
+            ("limits", _rates(setting)), lambda: limits(bench, setting)
+        )
         return {
             "type": "run",
             "run": self._number,
@@ -121,7 +124,7 @@ class Desk:
             "per_epoch": run.per_epoch,
             "diverged": run.diverged,
             "known": int(frames.steps[-1]),
-            "over_limit": verdict.over_limit(setting, run, limits(bench, setting)),
+            "over_limit": verdict.over_limit(setting, run, rates),
             "message": verdict.message(bench, setting, run),
             "converged": converged,
             "needed": needed,
@@ -130,9 +133,7 @@ class Desk:
             else mistake.told(facts_of(bench, setting, run, frames)),
             "exports": possible(bench, setting),
             "frames": frames.to_dict(),
-            "limits": bench.remember(
-                ("limits", _rates(setting)), lambda: limits(bench, setting)
-            ),
+            "limits": rates,
             "objective": _objective(bench, setting, goal),
             "optimum": {
                 "parameters": goal.optimum,

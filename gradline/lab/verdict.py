@@ -53,7 +53,7 @@ def limits(bench: Bench, setting: Setting) -> dict[str, Any]:
             "not shrink, and the line rattles about the optimum at the size of lr."
         )
     elif setting.loss == "huber":
-        limit, best = Rule.limit(rule, high / 2), None
+        limit, best = rule.limit(high / 2), None
         note = (
             "Huber's loss is at most half as curved as the squared one: up to here it "
             "is surely stable, and past it the steps need not run away."
