@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from gradline.tuning import tune
     from gradline.validating import validation_curve
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOME = {
     "Absolute": "objective",
@@ -177,9 +177,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    value: Any
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("gradline")
+    elif name in _HOME:
+        value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
+    else:
         raise AttributeError(f"module 'gradline' has no attribute {name!r}")
-    value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

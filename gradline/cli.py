@@ -273,14 +273,10 @@ def _tune(arguments: argparse.Namespace) -> int:
 def _lab(arguments: argparse.Namespace) -> int:
     from gradline.cli_lab import lab_command
 
-    def show(facts: dict[str, Any], text: str) -> None:
-        _show(arguments, facts, text)
-        sys.stdout.flush()
-
     def tell(text: str) -> None:
         print(f"gradline: note: {text}", file=sys.stderr)
 
-    return lab_command(arguments, show, tell)
+    return lab_command(arguments, _shower(arguments), tell)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -289,6 +285,40 @@ def _report(arguments: argparse.Namespace) -> int:
     found = report_command(arguments, arguments.words)
     _show(arguments, found.value, found.text)
     return 0
+
+
+def _shower(arguments: argparse.Namespace) -> Callable[[dict[str, Any], str], None]:
+    """Shows a result at once, for commands that go on after it."""
+
+    def show(facts: dict[str, Any], text: str) -> None:
+        _show(arguments, facts, text)
+        sys.stdout.flush()
+
+    return show
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from gradline.cli_export import export_command
+
+    return export_command(arguments, _shower(arguments))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from gradline.cli_serve import serve_command
+
+    return serve_command(arguments, _shower(arguments))
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from gradline.cli_shell import completion_command
+
+    return completion_command(arguments, _shower(arguments))
+
+
+def _help(arguments: argparse.Namespace) -> int:
+    from gradline.cli_shell import help_command
+
+    return help_command(arguments, _shower(arguments))
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -300,4 +330,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "tune": _tune,
     "lab": _lab,
     "report": _report,
+    "export": _export,
+    "serve": _serve,
+    "completion": _completion,
+    "help": _help,
 }

@@ -10,7 +10,8 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from gradline import __version__
+import gradline
+from gradline.exportflags import add_export
 from gradline.fitflags import (
     add_batches,
     add_columns,
@@ -20,6 +21,8 @@ from gradline.fitflags import (
     add_split,
     on_one_line,
 )
+from gradline.serveflags import add_serve
+from gradline.shellflags import add_completion, add_help
 from gradline.tuneflags import add_search
 
 _EPILOG = """examples:
@@ -46,6 +49,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {on_one_line(message)}; see '{self.prog} --help'\n")
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(f"gradline {gradline.__version__}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """What takes the command line apart: an attribute per option, and the command."""
     found = _Parser(
@@ -54,7 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--version", action="version", version=f"gradline {__version__}")
+    found.add_argument(
+        "--version", action=_Version, nargs=0, help="say the version and leave"
+    )
     commands = found.add_subparsers(metavar="COMMAND", required=True, dest="command")
     _add_demo(commands)
     _add_sample(commands)
@@ -64,6 +77,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_tune(commands)
     _add_lab(commands)
     _add_report(commands)
+    _add_export(commands)
+    _add_serve(commands)
+    _add_completion(commands)
+    _add_help(commands)
     return found
 
 
@@ -250,6 +267,24 @@ def _add_report(commands: Any) -> None:
     )
     _add_fitting(parser)
     _add_output(parser, "report.html", "the report")
+
+
+def _add_export(commands: Any) -> None:
+    text = "a saved model as a PyTorch script, an ONNX file or SQL"
+    add_export(_command(commands, "export", text))
+
+
+def _add_serve(commands: Any) -> None:
+    text = "answer predictions of a saved model over HTTP"
+    add_serve(_command(commands, "serve", text))
+
+
+def _add_completion(commands: Any) -> None:
+    add_completion(_command(commands, "completion", "the script that completes words"))
+
+
+def _add_help(commands: Any) -> None:
+    add_help(_command(commands, "help", "the manual, or the page of one command"))
 
 
 def _add_fitting(parser: argparse.ArgumentParser) -> None:

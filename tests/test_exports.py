@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import subprocess
 import sys
-import tomllib
 
 import pytest
 
@@ -91,8 +91,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_version_is_that_of_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert gradline.__version__ == project["project"]["version"]
+    assert gradline.__version__ == importlib.metadata.version("gradline")
 
 
 def test_no_submodule_takes_the_place_of_a_public_name() -> None:

@@ -149,6 +149,9 @@ ROWS = [
     "demo",
     "fitflags",
     "tuneflags",
+    "exportflags",
+    "serveflags",
+    "shellflags",
     "options",
     "cli_checks",
     "cli_fit",
@@ -156,6 +159,9 @@ ROWS = [
     "lab",
     "cli_lab",
     "cli_report",
+    "cli_export",
+    "cli_serve",
+    "cli_shell",
     "cli",
 ]
 
