@@ -10,7 +10,6 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-import gradline
 from gradline.exportflags import add_export
 from gradline.fitflags import (
     add_batches,
@@ -53,7 +52,9 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        print(f"gradline {gradline.__version__}")
+        from gradline import __version__
+
+        print(f"gradline {__version__}")
         parser.exit()
 
 
