@@ -43,7 +43,9 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         "DATA": shtab.FILE,
         "DIR": shtab.DIRECTORY,
         "FILE": shtab.FILE,
-        "MODEL": shtab.glob("*.safetensors"),
+        # In shtab's own words for zsh, a lone pattern in brackets is taken for
+        # qualifiers, and nothing is found.
+        "MODEL": shtab.glob("*.safetensors") | {"zsh": "_files -g '*.safetensors'"},
         "MODEL|DATA": shtab.FILE,
     }
     commands = commands_of(parser)
