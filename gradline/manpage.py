@@ -70,7 +70,7 @@ def page(parser: argparse.ArgumentParser, command: str | None) -> list[Section]:
         Section("FILES", [Item(*entry) for entry in words.files]),
         Section("EXIT STATUS", [Item(*entry) for entry in manual.STATUS]),
         Section("ENVIRONMENT", [Item(*entry) for entry in manual.ENVIRONMENT]),
-        Section("SEE ALSO", [Lines(line) for line in _also(words, command)]),
+        Section("SEE ALSO", [_also(words, command)]),
     ]
     if command is None:
         return [section for section in found if section.blocks]
@@ -83,12 +83,12 @@ def name_of(command: str | None) -> str:
     return "gradline" if command is None else f"gradline-{command}"
 
 
-def _also(words: Words, command: str | None) -> Iterator[str]:
+def _also(words: Words, command: str | None) -> str:
+    """The pages to read next."""
     if command is None:
-        yield "gradline help COMMAND"
-        return
+        return "gradline help COMMAND"
     names = [f"gradline help {name}" for name in words.also]
-    yield ", ".join([*names, "gradline help"])
+    return ", ".join([*names, "gradline help"])
 
 
 def _lower(text: str | None) -> str:
