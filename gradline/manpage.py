@@ -109,7 +109,7 @@ def _synopsis(parser: argparse.ArgumentParser) -> tuple[str, ...]:
         for action in parser._actions
         if not action.option_strings
     ]
-    return (" ".join([parser.prog, *needed, "[OPTION]...", *given]),)
+    return (" ".join([parser.prog, *given, *needed, "[OPTION]..."]),)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:

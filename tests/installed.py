@@ -10,6 +10,7 @@ folder of its own, and stops at the first thing that is not so.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
@@ -23,20 +24,33 @@ import time
 import urllib.request
 from pathlib import Path
 
-_TUNE = (
-    "tune houses.csv --target price --features area --search alpha=0.01:1 "
-    "--search penalty=ridge --sampler optuna --trials 3"
-)
-
-#: For each extra: a module that it brings, and a command that needs it, if one does.
-PROBES: dict[str, tuple[str, str | None]] = {
-    "tune": ("optuna", _TUNE),
-    "sklearn": ("sklearn", None),
-    "onnx": ("onnx", None),
-    "hub": ("huggingface_hub", None),
-    "tensorboard": ("tensorboard", None),
-    "notebook": ("ipykernel", None),
+#: For each extra: a module that it brings, and code that needs it. `fit` is there.
+PROBES = {
+    "tune": (
+        "optuna",
+        "gl.tune('houses.csv', target='price', method='optuna', trials=3, "
+        "search={'penalty': ['ridge'], 'alpha': (0.01, 1.0)})",
+    ),
+    "sklearn": (
+        "sklearn",
+        "gl.LinearRegressor().fit([[1.0], [2.0], [4.0]], [1, 2, 3])",
+    ),
+    "onnx": ("onnx", "fit.export('houses.onnx')"),
+    "hub": ("huggingface_hub", "fit.save_pretrained('pretrained')"),
+    "tensorboard": (
+        "tensorboard",
+        "x, y = gl.sample_linear_data(seed=0); "
+        "steps = gl.descend(gl.LinearRegression(), x, y, lr=0.1, epochs=3); "
+        "gl.last(gl.log_tensorboard(steps, 'runs/first'))",
+    ),
+    "notebook": (
+        "ipykernel",
+        "from IPython.display import HTML; HTML(fit._repr_html_())",
+    ),
 }
+
+#: Whose absence gradline itself has to tell; a notebook brings its own IPython.
+TOLD = set(PROBES) - {"notebook"}
 
 
 def main(stage: str) -> None:
@@ -91,9 +105,8 @@ def whereabouts() -> None:
     assert gradline("--version").stdout == f"gradline {version}\n"
     assert (Path(package.__file__).parent / "py.typed").exists()
     for name in package.__all__:
-        home = package._HOME[name]
-        if not (name == "LinearRegressor" and not is_there("sklearn")):
-            assert getattr(package, name, None) is not None, f"{name} of {home}"
+        with contextlib.suppress(package.MissingExtraError):  # missing_extras asks
+            assert getattr(package, name) is not None
 
 
 def is_there(module: str) -> bool:
@@ -190,21 +203,37 @@ def lab() -> None:
     assert code == 130, code
 
 
+def probe(extra: str) -> subprocess.CompletedProcess[str]:
+    """Run the code that needs an extra, in a process of its own."""
+    before = "import gradline as gl; fit = gl.fit('houses.csv', target='price')"
+    code = f"{before}\n{PROBES[extra][1]}\n"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def missing_extras() -> None:
-    """What needs an extra says which, in one line that can be pasted."""
-    for extra, (module, words) in PROBES.items():
+    """What needs an extra says which, with a command that can be pasted."""
+    for module, _ in PROBES.values():
         assert not is_there(module), f"{module} came with the bare wheel"
-        if words is not None:
-            told = gradline(*words.split(), code=2).stderr
-            assert f"pip install 'gradline[{extra}]'" in told, told
-            assert len(told.splitlines()) == 1, told
+    for extra in sorted(TOLD):
+        last = probe(extra).stderr.splitlines()[-1]
+        assert "MissingExtraError" in last, f"{extra}: {last}"
+        assert f"pip install 'gradline[{extra}]'" in last, last
+    words = "tune houses.csv --target price --search alpha=0.01:1 --sampler optuna"
+    told = gradline(*words.split(), code=2).stderr
+    assert "pip install 'gradline[tune]'" in told, told
+    assert len(told.splitlines()) == 1, told
 
 
 def present_extras() -> None:
-    for module, words in PROBES.values():
+    for extra, (module, _) in PROBES.items():
         assert is_there(module), module
-        if words is not None:
-            gradline(*words.split())
+        done = probe(extra)
+        assert done.returncode == 0, f"{extra}: {done.stderr}"
 
 
 if __name__ == "__main__":
