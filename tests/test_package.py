@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
@@ -302,7 +303,7 @@ def test_a_user_sees_the_types(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     where = {"base": str(home), "platbase": str(home)}
     site = Path(sysconfig.get_path("purelib", "venv", vars=where))
     wheel.extractall(site)
-    (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site / "others.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
     script = tmp_path / "user.py"
     script.write_text(USER, encoding="utf-8")
     (tmp_path / "mypy.ini").write_text(
