@@ -392,7 +392,7 @@ COMMANDS = {
                 "gradline completion fish > ~/.config/fish/completions/gradline.fish",
             ),
             Example(
-                "tcsh, to be read by a line in ~/.tcshrc: source ~/.gradline.tcsh",
+                "tcsh, beside the line 'source ~/.gradline.tcsh' in ~/.tcshrc",
                 "gradline completion tcsh > ~/.gradline.tcsh",
             ),
         ),
