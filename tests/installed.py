@@ -223,7 +223,7 @@ def missing_extras() -> None:
         last = probe(extra).stderr.splitlines()[-1]
         assert "MissingExtraError" in last, f"{extra}: {last}"
         assert f"pip install 'gradline[{extra}]'" in last, last
-    words = "tune houses.csv --target price --search alpha=0.01:1 --sampler optuna"
+    words = "tune houses.csv --target price --search penalty=ridge --sampler optuna"
     told = gradline(*words.split(), code=2).stderr
     assert "pip install 'gradline[tune]'" in told, told
     assert len(told.splitlines()) == 1, told
