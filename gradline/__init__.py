@@ -176,18 +176,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    value: Any
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # or a type checker would take every name for a public one
 
-        value = version("gradline")
-    elif name in _HOME:
-        value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
-    else:
-        raise AttributeError(f"module 'gradline' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        value: Any
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("gradline")
+        elif name in _HOME:
+            value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
+        else:
+            raise AttributeError(f"module 'gradline' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

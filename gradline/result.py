@@ -150,18 +150,20 @@ class Fit(Faces):
 
             self.__dict__["_judge"] = noted
 
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is not there: fields that the judgement will bring.
-        judge = self.__dict__.get("_judge")
-        if judge is None or name not in _LATE:
-            raise AttributeError(f"a Fit has no attribute {name!r}")
-        del self.__dict__["_judge"]
-        try:
-            self.__dict__.update(judge()._asdict())
-        except BaseException:
-            self.__dict__["_judge"] = judge
-            raise
-        return self.__dict__[name]
+    if not TYPE_CHECKING:  # or a type checker would take every name for one of a fit
+
+        def __getattr__(self, name: str) -> Any:
+            # Only for what is not there: fields that the judgement will bring.
+            judge = self.__dict__.get("_judge")
+            if judge is None or name not in _LATE:
+                raise AttributeError(f"a Fit has no attribute {name!r}")
+            del self.__dict__["_judge"]
+            try:
+                self.__dict__.update(judge()._asdict())
+            except BaseException:
+                self.__dict__["_judge"] = judge
+                raise
+            return self.__dict__[name]
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.certificate  # a pickled fit is a judged one
