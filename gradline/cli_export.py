@@ -12,6 +12,7 @@ from gradline.errors import UsageError
 from gradline.export import SUFFIXES, exported, kind_of
 from gradline.files import replacing
 from gradline.recipe import Recipe, recipe
+from gradline.result import Fit
 from gradline.save import load
 
 #: What to do with each, for the line that says it is there.
@@ -27,7 +28,7 @@ def export_command(
 ) -> int:
     """Export a model; returns the exit code."""
     to, file = _wishes(arguments)
-    fit = load(arguments.model)
+    fit = _loaded(arguments.model)
     known = recipe(fit)
     name = f"model{SUFFIXES[to]}" if file == "-" else file
     content = exported(fit, to, name, arguments.table, arguments.column)
@@ -58,6 +59,18 @@ def export_command(
     use = _USE[to].format(file=file, **told)
     show(facts, f"{known.target} as {to} written to {file}: {use}")
     return 0
+
+
+def _loaded(path: str) -> Fit:
+    """A fit with coefficients; a module's file has none, and no code."""
+    try:
+        return load(path)
+    except UsageError:
+        raise UsageError(
+            f"{path} holds a torch module of your own, and no model file holds code: "
+            "load it in Python, gl.load(path, model=...), and export that with "
+            "torch.onnx.export(fit.model, ...)"
+        ) from None
 
 
 def _wishes(arguments: argparse.Namespace) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from gradline import __version__
 from gradline.formula import Arithmetic, Call, Column, Constant, Factor, Numbers
 from gradline.recipe import Piece, Recipe, simple
 
@@ -49,7 +50,7 @@ import sys
 
 import torch
 
-# {about}
+# By gradline {version}: {about}
 TARGET = {target}
 NUMBERS = {numbers}
 LEVELS = {levels}  # of each category, the base first
@@ -144,12 +145,20 @@ def product(*factors):
     return found
 
 {helpers}
-def terms(data):
+def terms(data, missing="error"):
     """The terms of the model, (rows, {d}); NaN in rows that are not complete."""
     x = {{name: numbers(data, name) for name in NUMBERS}}
     g = {{name: indicators(data, name) for name in LEVELS}}
-    given = [*x.values(), *(columns[0] for columns in g.values())]
-    complete = ~torch.isnan(torch.stack(given)).any(dim=0)
+    complete = True
+    for name, values in [*x.items(), *((name, g[name][0]) for name in g)]:
+        gap = torch.isnan(values)
+        complete = ~gap & complete
+        if missing != "nan" and gap.any():
+            raise ValueError(
+                f"column {{name!r}} has a missing value, first in row "
+                f"{{int(gap.nonzero()[0]) + 1}}: fill it in, or predict nothing there "
+                "with missing='nan' (--missing nan)"
+            )
     found = []
 {pieces}
     found = torch.stack(found, dim=1)
@@ -171,14 +180,8 @@ def predict(data, missing="error"):
     data: a dict of columns, a frame, or a list of rows, each a dict.
     missing: "error", or "nan" to predict NaN where a value is missing.
     """
-    x = terms(data)
+    x = terms(data, missing)
     incomplete = torch.isnan(x).any(dim=1)
-    if missing != "nan" and incomplete.any():
-        row = int(incomplete.nonzero()[0]) + 1
-        raise ValueError(
-            f"a value is missing, first in row {{row}}: fill it in, or predict nothing "
-            "there with missing='nan' (--missing nan)"
-        )
     with torch.no_grad():
         found = Line()(x)
     if not torch.isfinite(found[~incomplete]).all():
@@ -276,6 +279,7 @@ def plain_script(known: Recipe, file: str = "model.py") -> str:
     return _HEAD.format(
         file=plain,
         module=plain.removesuffix(".py"),
+        version=_ascii(__version__),
         about=_ascii(known.about),
         target=ascii(known.target),
         numbers=ascii(list(known.numbers)),
