@@ -94,6 +94,7 @@ def number(name, place, value):
 def level(name, place, value):
     """The place of a value among the levels of its column; None where missing."""
     value = value.item() if hasattr(value, "item") else value
+    value = number(name, place, value) if name in NUMBERS else value
     if isinstance(value, float):
         if math.isnan(value):
             return None

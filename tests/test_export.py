@@ -1,4 +1,4 @@
-"""Exports predict what the fit predicts: in torch alone, onnxruntime, DuckDB, SQLite."""
+"""Exports predict what the fit predicts: in torch, onnxruntime, DuckDB and SQLite.
 
 from __future__ import annotations
 
@@ -171,6 +171,15 @@ def test_script_reads_truth_and_numbers_as_a_file_has_them(tmp_path: Path) -> No
     script = script_of(fit)
     np.testing.assert_allclose(script["predict"](script["read"](path)), expected)
     np.testing.assert_allclose(script["predict"](given_bools), expected)
+
+
+def test_script_reads_a_number_that_is_a_category_too(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("y,x\n1,1.0\n2,2\n4,1\n3,3\n5,3.0\n7,2.0\n9,4\n8,4\n")
+    fit = gl.fit(path, formula="y ~ x + C(x)")
+    script = script_of(fit)
+    found = script["predict"](script["read"](path))
+    np.testing.assert_allclose(found, fit.predict(path), rtol=SAME)
 
 
 # ONNX.

@@ -24,7 +24,7 @@ from gradline.save import strict_json
 DATA: dict[str, list[Any]] = {
     "size": [1.0, 2.0, 4.0, 5.0, 7.5, 8.0, 9.25, 11.0, 12.5, 13.0, 15.5, 16.0],
     "age": [3.0, 1.0, 4.0, 1.5, 5.0, 9.0, 2.5, 6.0, 5.5, 3.5, 8.0, 9.5],
-    "town": "Ulm Bonn Ulm Jena Jena Bonn Ulm Ulm Jena Bonn Bonn Jena".split(),
+    "town": [*"UBUJJBUUJBBJ"],
     "rooms": [1, 2, 2, 3, 3, 3, 1, 2, 1, 3, 2, 1],
     "w": [1.0, 2.0, 1.0, 1.0, 0.5, 3.0, 1.0, 1.5, 2.0, 1.0, 1.0, 0.5],
     "price": [1.5, 3.0, 2.5, 6.0, 7.0, 9.0, 8.5, 9.5, 14.0, 12.0, 16.5, 17.0],
