@@ -1,4 +1,4 @@
-"""Exports predict what the fit predicts: in torch, onnxruntime, DuckDB and SQLite.
+"""Exports predict what the fit predicts: in torch, onnxruntime, DuckDB and SQLite."""
 
 from __future__ import annotations
 
