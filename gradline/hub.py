@@ -205,13 +205,6 @@ def card(fit: Fit, repo: str | None = None) -> str:
     lines += [f"fit.predict(data)  # columns {list(design.features)!a:.300}", "```"]
     lines += ["", "`pip install 'gradline[hub]'`. The model file holds no code."]
     lines += ["", "## The fit", "", *_fenced(str(fit)), ""]
-    parts = {part: scores for part, scores in fit.scores.items() if part != "train"}
-    if parts:
-        lines += ["| part | R² | RMSE | rows |", "|---|---|---|---|"]
-        for part, scores in parts.items():
-            figures = f"{scores.r2:.6g} | {scores.rmse:.6g} | {scores.rows:,}"
-            lines.append(f"| {part} | {figures} |")
-        lines.append("")
     return "\n".join(lines)
 
 

@@ -196,7 +196,7 @@ def read(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
         for delimiter in ",;\\t|":
             file.seek(0)
-            header, *lines = csv.reader(file, delimiter=delimiter)
+            header, *lines = [*csv.reader(file, delimiter=delimiter)] or [[]]
             if wanted <= {{*header}}:
                 break
         else:

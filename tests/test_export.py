@@ -21,6 +21,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 
 import gradline as gl
 from commands import run
@@ -217,6 +218,20 @@ def test_onnx(name: str, known: dict[str, Case]) -> None:
     for rows in (0, 1, 7):
         (part,) = model.run(None, inputs(case, rows))
         np.testing.assert_allclose(part, found[:rows], rtol=SAME)
+
+
+@pytest.mark.parametrize("name", ["interactions", "functions", "both", "hostile"])
+def test_onnx_by_its_reference(name: str, known: dict[str, Case]) -> None:
+    """By the definition of each operator, in plain NumPy, too."""
+    case = known[name]
+    given = {
+        name: values if values.dtype == np.float64 else values.astype(str)
+        for name, values in inputs(case).items()
+    }
+    graph = ReferenceEvaluator(onnx.load_from_string(exported(case.fit, "onnx", "m")))
+    with np.errstate(all="ignore"):
+        (found,) = graph.run(None, given)
+    close(found, case, SAME)
 
 
 def test_onnx_takes_a_thousand_rows(known: dict[str, Case]) -> None:
@@ -617,6 +632,11 @@ def test_csv_of_the_script_needs_all_columns(tmp_path: Path) -> None:
     path.write_text("x;other\n1;2\n")
     with pytest.raises(ValueError, match=r"lacks a column: it needs \['x', 'xg'\]"):
         read(path)
+    path.write_text("")
+    with pytest.raises(ValueError, match="lacks a column"):
+        read(path)
+    path.write_text("x,xg\n")
+    assert script_of(fit)["predict"](read(path)).shape == (0,)
     path.write_text("x,xg\n1\n")
     with pytest.raises(ValueError, match="rows of another length"):
         read(path)
