@@ -46,6 +46,7 @@ def odd_columns() -> Columns:
     found: Columns = {
         "count": random.integers(-5, 90, n).tolist(),
         "huge": random.integers(3 * 10**9, 4 * 10**9, n).tolist(),
+        "vast": random.integers(3 * 10**9, 4 * 10**9, n).tolist(),
         "far": (1e9 + random.uniform(0, 3, n)).tolist(),
         "true": (random.uniform(size=n) < 0.5).tolist(),
         "grade": np.array([1.0, 2.5, 10.0, -3.0])[codes].tolist(),
@@ -90,7 +91,7 @@ ODD: dict[str, dict[str, Any]] = {
     "truth": {"features": ["count", "true"]},
     "levels that are numbers": {"features": ["grade"], "categories": ["grade"]},
     "one level": {"formula": "y ~ count + only"},
-    "whole numbers": {"formula": "y ~ huge:count + I(huge^2)", "target": None},
+    "whole numbers": {"formula": "y ~ huge:vast + I(huge^2)", "target": None},
     "far from 0": {"features": ["far", "count"]},
     "hostile": {"features": ["a \"quoted\" 'name'; --", "lev\nels"]},
     "number and category": {"formula": "y ~ grade + C(grade):true"},

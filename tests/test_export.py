@@ -263,23 +263,36 @@ def test_onnx_file_is_what_it_says(known: dict[str, Case], tmp_path: Path) -> No
     assert [v.name for v in model.graph.output] == ["prediction"]
 
 
-def test_onnx_predicts_nan_where_the_fit_refuses() -> None:
-    fit = gl.fit(
+def picky() -> gl.Fit:
+    """A fit that refuses much."""
+    return gl.fit(
         {
-            "x": [1.0, 2.0, 3.0, 5.0],
-            "g": ["a", "b", "a", "b"],
-            "one": ["k"] * 4,
-            "y": [1.0, 2, 3, 5],
+            "x": [1.0, 2.0, 3.0, 5.0, 6.0, 8.0],
+            "g": ["a", "b", "a", "b", "a", "b"],
+            "one": ["k"] * 6,
+            "y": [1.0, 2.0, 3.0, 5.0, 4.0, 7.0],
         },
-        formula="y ~ log(x) + I(1/x) + g + one",
+        formula="y ~ log(x) + I(1/x) + exp(x) + g + one",
     )
-    columns = {
-        "x": np.array([2.0, np.nan, np.inf, -1.0, 0.0, 2.0, 2.0, 2.0]),
-        "g": np.array(["a", "a", "a", "a", "a", "c", "", "b"], dtype=object),
-        "one": np.array([*["k"] * 7, "other"], dtype=object),
-    }
-    (found,) = session(fit).run(None, columns)
-    assert np.isnan(found).tolist() == [False, *[True] * 7]
+
+
+#: Only the first row can be predicted for.
+PICKED: Columns = {
+    "x": [2.0, None, np.nan, np.inf, -np.inf, -1.0, 0.0, 1e4, 2.0, 2.0, 2.0],
+    "g": ["a", "a", "a", "a", "a", "a", "a", "a", "c", None, "b"],
+    "one": [*["k"] * 10, "other"],
+}
+
+
+def test_onnx_predicts_nan_where_the_fit_refuses() -> None:
+    fit = picky()
+    (found,) = session(fit).run(None, inputs(Case(fit, PICKED, np.zeros(11))))
+    (expected,) = fit.predict({"x": [2.0], "g": ["a"], "one": ["k"]})
+    assert found[0] == pytest.approx(expected)
+    assert np.isnan(found).tolist() == [False, *[True] * 10]
+    steep = gl.fit({"x": [1.0, 2.0, 3.0], "y": [1e10, 2e10, 3e10]}, target="y")
+    (found,) = session(steep).run(None, {"x": np.array([2.0, 1e300])})
+    assert np.isnan(found).tolist() == [False, True]
 
 
 def test_onnx_output_has_a_name_of_its_own() -> None:
@@ -384,24 +397,19 @@ def test_sqlite_takes_text_columns_as_its_import_makes_them() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sql_predicts_null_where_the_fit_refuses(engine: str) -> None:
-    fit = gl.fit(
-        {
-            "x": [1.0, 2.0, 3.0, 5.0],
-            "g": ["a", "b", "a", "b"],
-            "one": ["k"] * 4,
-            "y": [1.0, 2, 3, 5],
-        },
-        formula="y ~ log(x) + I(1/x) + sqrt(x) + g + one",
-    )
-    columns: Columns = {
-        "x": [2.0, None, np.nan, np.inf, -np.inf, -1.0, 0.0, 2.0, 2.0, 2.0],
-        "g": ["a", "a", "a", "a", "a", "a", "a", "c", None, "b"],
-        "one": [*["k"] * 9, "other"],
-    }
-    found = ENGINES[engine](fit, columns)
+    fit = picky()
+    found = ENGINES[engine](fit, PICKED)
     (expected,) = fit.predict({"x": [2.0], "g": ["a"], "one": ["k"]})
     assert found[0] == pytest.approx(expected)
-    assert found[1:] == [None] * 9
+    assert found[1:] == [None] * 10
+
+
+def test_sql_asks_no_engine_what_is_not_defined() -> None:
+    """Some stop at log(0) and 1/0, so these are never asked for."""
+    text = picky().to_sql()
+    x = 'CAST(t."x" AS DOUBLE PRECISION)'
+    assert f"LN(CASE WHEN {x} > 0e0 THEN {x} END)" in text
+    assert f"(1e0 / NULLIF({x}, 0e0))" in text
 
 
 def test_a_column_that_is_not_there_is_an_error_in_sqlite() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -88,6 +89,9 @@ def test_hostile_names_stay_in_their_place(tmp_path: Path) -> None:
     lines = card.text.splitlines()
     headings = [line for line in lines if line.startswith("#")]
     assert headings == ["# `y`, predicted by gradline", "## Use", "## The fit"]
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 4
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 3 for line in table)
     gl.from_pretrained(tmp_path).predict(data)
 
 
