@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
+    from gradline.hub import from_pretrained
     from gradline.inference import Inference, Influence, Intervals
     from gradline.learner import Learner
     from gradline.learning import learning_curve
@@ -108,6 +109,7 @@ _HOME = {
     "fit": "fitting",
     "learning_curve": "learning",
     "fit_quantiles": "quantiles",
+    "from_pretrained": "hub",
     "load": "save",
     "open_source": "readers",
     "regularization_path": "penaltypath",
@@ -165,6 +167,7 @@ __all__ = [
     "descend",
     "fit",
     "fit_quantiles",
+    "from_pretrained",
     "learning_curve",
     "load",
     "open_source",

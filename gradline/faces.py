@@ -54,6 +54,83 @@ class Faces:
         fit: Any = self
         save(fit, path)
 
+    def export(
+        self,
+        path: str | FilePath,
+        to: Literal["pytorch", "onnx", "sql"] | None = None,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+    ) -> None:
+        """Write the fit as something that predicts without gradline.
+
+        Args:
+            path: where to write it; its end, .py, .onnx or .sql, says what.
+            to: "pytorch", a plain script that needs torch alone; "onnx", a graph for
+                onnxruntime and others; "sql", a SELECT for DuckDB, SQLite and others.
+            table: of SQL, where the features are: "data" unless told.
+            column: of SQL, the name of the predictions: "prediction" unless told.
+
+        Raises:
+            FileError: it cannot be written; what was there before is untouched.
+            MissingExtraError: onnx is needed and not installed.
+            UsageError: the path does not say what to write; or the fit is a module of
+                your own, whose code gradline does not have.
+        """
+        from gradline.export import export
+
+        fit: Any = self
+        export(fit, path, to, table=table, column=column)
+
+    def to_sql(self, table: str = "data", column: str = "prediction") -> str:
+        """The fit as a SELECT for DuckDB, SQLite and others: see `export`.
+
+        Args:
+            table: where the features are.
+            column: the name of the predictions, beside all columns of the table.
+        """
+        from gradline.export import sql_of
+
+        fit: Any = self
+        return sql_of(fit, table, column)
+
+    def save_pretrained(self, folder: str | FilePath) -> None:
+        """Write the fit, config.json and a model card into a folder.
+
+        It is what `push_to_hub` uploads, and `gl.from_pretrained` reads.
+
+        Args:
+            folder: made where it is not there. Its README.md stays as it is.
+
+        Raises:
+            FileError: it cannot be written.
+            MissingExtraError: huggingface-hub is not installed.
+        """
+        from gradline.hub import save_pretrained
+
+        fit: Any = self
+        save_pretrained(fit, folder)
+
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload the fit, with a model card, to the Hugging Face Hub.
+
+        Args:
+            repo: such as "you/penguins"; made where it is not there.
+            **options: those of huggingface_hub.ModelHubMixin.push_to_hub: private,
+                token, branch, commit_message, create_pr.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            FileError: the Hub refuses, or is out of reach.
+            MissingExtraError: huggingface-hub is not installed.
+        """
+        from gradline.hub import push_to_hub
+
+        fit: Any = self
+        return push_to_hub(fit, repo, **options)
+
     def report(
         self,
         path: str | FilePath = "report.html",
