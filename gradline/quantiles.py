@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from gradline.bar import bar_for
 from gradline.checks import one_of, real
 from gradline.data import Array, Mask, Progress, row_number
 from gradline.design import Design, Missing
@@ -248,7 +248,7 @@ def _crossings(
     title, source = "looking for crossings", prepared.source
     start = rows = total = 0
     first: int | None = None
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance:
         for batch in source.batches(design.reading()):
             found = design.chunk(batch, start)

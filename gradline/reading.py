@@ -7,13 +7,13 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 
+from gradline.bar import bar_for
 from gradline.cluster import Mergeable, map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
@@ -291,7 +291,7 @@ def read_into(
         also: further columns.
         title: what is being done.
     """
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance:
 
         def take(state: S, placed: tuple[int, Batch]) -> None:
