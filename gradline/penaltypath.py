@@ -129,6 +129,12 @@ class RegularizationPath:
             last = alpha
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """The path as a notebook shows it."""
+        from gradline.notebook import path_html
+
+        return path_html(self)
+
 
 #: So many alphas of a path are printed, and so many of the terms that enter at one.
 SHOWN, NAMES = 12, 3

@@ -142,6 +142,12 @@ class QuantileFits(Mapping[float, Fit]):
 
         return quantiles_table(list(self.items()), str(self.crossings))
 
+    def _repr_html_(self) -> str:
+        """The quantiles as a notebook shows them."""
+        from gradline.notebook import quantiles_html
+
+        return quantiles_html(self)
+
 
 def fit_quantiles(
     data: Any,

@@ -492,6 +492,12 @@ class Fit(Faces):
 
         return fit_table(self)
 
+    def _repr_html_(self) -> str:
+        """The fit as a notebook shows it: tables, the certificate, a picture."""
+        from gradline.notebook import fit_html
+
+        return fit_html(self)
+
     @property
     def _line(self) -> Line:
         return Line(

@@ -151,6 +151,7 @@ ROWS = [
     "plots",
     "liveplot",
     "report",
+    "notebook",
     "lesson",
     "demo",
     "fitflags",
@@ -174,6 +175,16 @@ ROWS = [
 # Imports against the order, each inside a function and each on purpose: a Fit offers
 # its faces as methods, and loads one only when that method is called.
 LAZY_UPWARD = {
+    ("certificate", "notebook"),
+    ("crossval", "notebook"),
+    ("curves", "notebook"),
+    ("inference", "notebook"),
+    ("paraboloid", "notebook"),
+    ("penaltypath", "notebook"),
+    ("quantiles", "notebook"),
+    ("result", "notebook"),
+    ("scores", "notebook"),
+    ("trials", "notebook"),
     ("crossval", "plots"),
     ("penaltypath", "plots"),
     ("crossval", "terminal"),
