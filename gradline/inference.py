@@ -193,8 +193,8 @@ class Influence:
         far = int((np.abs(self.studentized_external) > 3).sum())
         high = int((self.leverage > 3 * mean).sum())
         text = (
-            f"{far:,} of {n:,} rows lie over 3 studentised residuals off; {high:,} have "
-            f"over 3 times the mean leverage of {mean:.3g}"
+            f"{far:,} of {n:,} rows lie over 3 studentised residuals off; {high:,} "
+            f"have over 3 times the mean leverage of {mean:.3g}"
         )
         if alone:
             text += f"; {alone:,} determine a coefficient alone"

@@ -235,7 +235,7 @@ def _points(x: Any, y: Any) -> tuple[Array, Array] | None:
     a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
     if len(a) != len(b) or len(a) == 0:
         raise ShapeError(
-            f"x has {len(a):,} rows and y {len(b):,}: give as many of each, at least one"
+            f"x has {len(a):,} rows and y {len(b):,}: give as many of each, one or more"
         )
     some = np.unique(np.linspace(0, len(a) - 1, min(len(a), _POINTS)).astype(int))
     return a[some], b[some]

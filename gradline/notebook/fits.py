@@ -10,7 +10,7 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.inference import Inference, Influence
 from gradline.layout import STARS, number, p_value, stars, t_value
-from gradline.notebook.frame import badge, card, facts, fold, head, notes, table
+from gradline.notebook.frame import badge, card, dotted, facts, fold, head, notes, table
 from gradline.notebook.pictures import fit_picture
 from gradline.report.coefficients import coefficient_table, effects
 from gradline.report.markup import Markup, el, join, short
@@ -43,11 +43,9 @@ def fit_html(fit: Fit) -> str:
         said_notes.append(f"{reason[:1].upper()}{reason[1:]}.")
     if inference is not None and inference.note:
         said_notes.append(f"{inference.note[:1].upper()}{inference.note[1:]}.")
-    lines = [el("p", line) for line in part_lines(fit)]
+    lines = [el("p", dotted(line)) for line in part_lines(fit)]
     if inference is not None:
-        fitness = "; ".join(
-            " · ".join(l.split("   ")) for l in fitness_lines(inference)
-        )
+        fitness = "; ".join(map(dotted, fitness_lines(inference)))
         lines.append(el("p", fitness, class_="note"))
     return card(
         head(fit.target, f" {head_words(fit)}"),
@@ -97,7 +95,7 @@ def inference_html(inference: Inference) -> str:
     if len(rows) > OPEN:
         known = fold(f"{len(rows):,} coefficients", known)
     codes = ", ".join(f"{mark} p < {below:g}" for below, mark in STARS)
-    lines = [" · ".join(line.split("   ")) for line in fitness_lines(i)]
+    lines = map(dotted, fitness_lines(i))
     return card(
         head("Inference", f": {kind} standard errors, t on {i.df:,} df"),
         known,
@@ -192,7 +190,7 @@ def _coefficients(fit: Fit, inference: Inference | None) -> Markup:
     X = np.zeros((0, len(fit.coefficients))) if fit.sample is None else fit.sample.X
     known = coefficient_table(fit, inference, effects(fit, X))
     many = len(fit.coefficients)
-    title = f"{many:,} coefficient{'' if many == 1 else 's'}"
+    title = "Coefficients" if many <= OPEN else f"{many:,} coefficients"
     return fold(title, known, unfolded=many <= OPEN)
 
 

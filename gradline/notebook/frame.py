@@ -19,7 +19,7 @@ _RULES = """
 {--soft:color-mix(in srgb,currentColor 68%,transparent);\
 --rule:color-mix(in srgb,currentColor 18%,transparent);--ink:currentColor;\
 --blue:#2b8ac6;--orange:#cf7a17;--red:#d9503a;--green:#2c9d64;--purple:#b060a0;\
---dot:#2b8ac6;font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;\
+--dot:#3b97d3;font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;\
 color:inherit;max-width:68em;text-align:left;font-variant-numeric:tabular-nums}
 p{margin:.3em 0;max-width:56em}
 .head{font-size:15px}
@@ -32,8 +32,9 @@ font-size:12px;font-weight:600;margin-right:.5em}
 details{margin:.3em 0}
 summary{cursor:pointer;color:var(--soft);font-size:13px}
 .side{display:flex;flex-wrap:wrap;gap:.4em 2.2em;align-items:flex-start}
-.side>.main{flex:1 1 30em;min-width:0}
-.side>.picture{flex:0 1 320px;min-width:240px}
+.side>.main{flex:0 1 auto;min-width:min(100%,26em);max-width:100%}
+.main p{width:0;min-width:100%}
+.side>.picture{flex:0 0 320px;max-width:100%}
 .wide{overflow-x:auto}
 .tall{max-height:28em;overflow:auto}
 table{border-collapse:collapse;margin:.3em 0;border:0;font-size:13px;\
@@ -42,7 +43,7 @@ tr{background:none!important;border:0;border-bottom:1px solid var(--rule)}
 th,td{padding:.18em 1.1em .18em 0;border:0;text-align:left;vertical-align:middle;\
 font-weight:400;background:none;max-width:none;white-space:normal}
 thead th{color:var(--soft);font-size:12px;vertical-align:bottom}
-tbody th{overflow-wrap:anywhere;max-width:18em}
+tbody th{overflow-wrap:break-word;min-width:5em;max-width:18em}
 .n{text-align:right;white-space:nowrap}
 .chosen>*{font-weight:600}
 .stars{display:inline-block;width:1.7em;text-align:left;color:var(--soft)}
@@ -60,8 +61,8 @@ svg text{font-size:11px;fill:var(--soft)}
 .plot .end{text-anchor:end}
 .plot path,.plot ellipse{fill:none}
 .plot .grid{stroke:var(--rule);stroke-width:1}
-.plot .dot{stroke:var(--dot);stroke-width:50;stroke-linecap:round;stroke-opacity:.55}
-.plot .dot.many{stroke-width:32;stroke-opacity:.4}
+.plot .dot{stroke:var(--dot);stroke-width:50;stroke-linecap:round;stroke-opacity:.75}
+.plot .dot.many{stroke-width:32;stroke-opacity:.65}
 .plot .fit{stroke:var(--red);stroke-width:26;stroke-linecap:round}
 .plot .other{stroke:var(--orange);stroke-width:22;stroke-linejoin:round}
 .plot .trend{stroke:var(--blue);stroke-width:22;stroke-linejoin:round}
@@ -117,7 +118,7 @@ def table(
     heads: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
-    words: int = 1,
+    words: Sequence[int] = (0,),
     chosen: int | None = None,
 ) -> Markup:
     """A table: the first column names the row.
@@ -125,10 +126,10 @@ def table(
     Args:
         heads: of the columns.
         rows: cells, markup or text.
-        words: so many columns at the left are words; the others are numbers.
+        words: which columns are words; the others are numbers.
         chosen: the row that was.
     """
-    kinds = [None if place < words else "n" for place in range(len(heads))]
+    kinds = [None if place in words else "n" for place in range(len(heads))]
     top = (
         el("th", h, scope="col", class_=k) for h, k in zip(heads, kinds, strict=True)
     )
@@ -161,3 +162,8 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
 def notes(texts: Iterable[str]) -> Markup:
     """What to beware of, a paragraph each."""
     return join(*(el("p", short(text, 600), class_="note") for text in texts))
+
+
+def dotted(line: str) -> str:
+    """A line of the printed table, whose blanks a page would not keep."""
+    return " · ".join(line.split("   ")).replace(" · (", " (").replace(" -", " −")

@@ -60,6 +60,7 @@ def curve_picture(
     names: tuple[str, str],
     *,
     log: bool = False,
+    ticks: list[tuple[float, str]] | None = None,
 ) -> Markup | None:
     """One or two curves over x; None where nothing can be drawn.
 
@@ -68,6 +69,7 @@ def curve_picture(
         curves: by the class of its line, "trend" or "other", (k,) each.
         names: of the two axes.
         log: whether the height is logarithmic.
+        ticks: of x: where, and what they say; round numbers unless told.
     """
     values = np.concatenate(list(curves.values()))
     values = values[np.isfinite(values) & ((values > 0) | (not log))]
@@ -78,7 +80,10 @@ def curve_picture(
         low, high = float(values.min()), float(values.max())
         air = max((high / low) ** 0.05, 1.02)
         ends = low / air, high * air
-    frame = Frame((float(x[0]), float(x[-1])), ends, names, log=log, size=SIZE)
+    if ticks is not None and len(ticks) > 7:  # as many as there is room for
+        ticks = ticks[:: -(-len(ticks) // 7)]
+    across = float(x[0]), float(x[-1])
+    frame = Frame(across, ends, names, log=log, ticks=ticks, size=SIZE)
     for kind, height in curves.items():
         frame.line(x, np.where(height > 0, height, np.nan) if log else height, kind)
     return _svg(frame, f"{names[1]} over {names[0]}")

@@ -9,8 +9,8 @@ import numpy as np
 from gradline.crossval import CrossValidation
 from gradline.curves import LearningCurve, ValidationCurve
 from gradline.data import Array
-from gradline.leaderboard import TITLES, different, setting
-from gradline.notebook.frame import badge, card, fold, head, notes, table
+from gradline.leaderboard import TITLES, once_each, setting
+from gradline.notebook.frame import badge, card, head, notes, table
 from gradline.notebook.pictures import curve_picture, surface_picture, trace_picture
 from gradline.paraboloid import LossSurface
 from gradline.penaltypath import RegularizationPath
@@ -33,7 +33,7 @@ def trace_html(trace: Trace) -> str:
     Args:
         trace: of a descent.
     """
-    places = np.unique(np.linspace(0, len(trace) - 1, min(len(trace), 12)).astype(int))
+    places = np.unique(np.linspace(0, len(trace) - 1, min(len(trace), 8)).astype(int))
     seen = trace.validation_losses
     heads = ["epoch", "loss"] + ["validation loss"] * (seen is not None)
     rows = []
@@ -43,10 +43,10 @@ def trace_html(trace: Trace) -> str:
     chosen = []
     if trace.best_epoch is not None:
         chosen.append(f"Early stopping chose epoch {trace.best_epoch:,}.")
-    many = f" of a descent: {len(trace):,} epochs kept, of {trace.epochs[-1]:,}"
+    known = table(heads, rows, words=())
     return card(
-        head("Trace", many),
-        _beside(fold("epochs", table(heads, rows, words=0)), trace_picture(trace)),
+        head("Trace", f" of a descent, epochs {trace.epochs[0]:,} to {rows[-1][0]}"),
+        _beside(known, trace_picture(trace)),
         notes(chosen),
     )
 
@@ -117,14 +117,19 @@ def path_html(path: RegularizationPath) -> str:
         names = ", ".join(short(n, 30) for n in new[:4])
         names += f" and {len(new) - 4} more" if len(new) > 4 else ""
         rows.append(
-            [said(alpha, 4), f"{path.nonzero[k]}", said(float(path.r2[k]), 4), names]
+            [
+                said(alpha, 4),
+                f"{path.nonzero[k]}",
+                f"{path.r2[k] + 0.0:.4f}".replace("-", ""),
+                names,
+            ]
         )
         last = alpha
     heads = ["alpha", "slopes", "R²", "terms that enter"]
     words = f" of {short(path.target)}: {path.penalty}, {count:,} alphas"
     return card(
         head("Regularization path", f"{words}, {path.rows:,} rows"),
-        table(heads, rows, words=0),
+        table(heads, rows, words=(3,)),
     )
 
 
@@ -162,7 +167,7 @@ def tuning_html(tuning: Tuning) -> str:
     Args:
         tuning: a search.
     """
-    trials = different(tuning.ranked)
+    trials = once_each(tuning.ranked)
     heads = ["trial", "setting", f"validation {TITLES[tuning.score]}", "training"]
     rows = [
         [
@@ -176,7 +181,7 @@ def tuning_html(tuning: Tuning) -> str:
     chosen = [k for k, t in enumerate(trials[:10]) if t.number == tuning.chosen.number]
     tested = None
     if tuning.test is not None:
-        words = scores_line(tuning.test).removeprefix("test: ")
+        words = dotted(scores_line(tuning.test).removeprefix("test: "))
         tested = el("p", el("b", "Test part, read once: "), words)
     lost = tuning.count("failed")
     more = [f"{lost:,} trials failed."] if lost else []
@@ -186,7 +191,7 @@ def tuning_html(tuning: Tuning) -> str:
     return card(
         head(tuning.target, words),
         el("p", "Chosen: ", el("b", setting(tuning.chosen.params))),
-        table(heads, rows, words=2, chosen=chosen[0] if chosen else None),
+        table(heads, rows, words=(0, 1), chosen=chosen[0] if chosen else None),
         tested,
         notes([*more, *tuning.notes]),
     )
@@ -202,7 +207,7 @@ def learning_html(curve: LearningCurve) -> str:
     words = f" of {short(curve.target)}, {curve.terms:,} slopes, {curve.how}"
     return card(
         head("Learning curve", words),
-        _errors("rows", shown, curve, None, np.log10(curve.rows), "log₁₀ rows"),
+        _errors("rows", shown, curve, None, np.log10(curve.rows)),
     )
 
 
@@ -217,7 +222,7 @@ def validation_html(curve: ValidationCurve) -> str:
     x = np.arange(len(shown), dtype=np.float64)
     return card(
         head("Validation curve", words),
-        _errors(curve.parameter, shown, curve, curve.best_index, x, None),
+        _errors(curve.parameter, shown, curve, curve.best_index, x),
     )
 
 
@@ -227,9 +232,8 @@ def _errors(
     curve: LearningCurve | ValidationCurve,
     best: int | None,
     x: Array,
-    x_name: str | None,
 ) -> Markup:
-    """A row for each point; drawn where the points lie along a number."""
+    """A row for each point, and both errors drawn over x."""
     train, held = curve.train_rmse, curve.validation_rmse
     spread = curve.validation_spread
     known = not np.isnan(spread).all()
@@ -237,10 +241,9 @@ def _errors(
     for k, text in enumerate(shown):
         row = [short(text), _error(float(train[k])), _error(float(held[k]))]
         rows.append(row + [_known(float(spread[k]))] * known)
-    picture = None
-    if x_name is not None:
-        curves = {"trend": train, "other": held}
-        picture = curve_picture(x, curves, (x_name, "error (RMSE)"))
+    curves = {"trend": train, "other": held}
+    ticks = list(zip(x.tolist(), [short(t, 10) for t in shown], strict=True))
+    picture = curve_picture(x, curves, (name, "error (RMSE)"), ticks=ticks)
     heads = [name, "training", "validation"] + ["± over folds"] * known
     note = "Root mean squared errors"
     note += ": training blue, validation orange." if picture is not None else "."
