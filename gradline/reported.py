@@ -77,7 +77,8 @@ class Report:
         except OSError:
             return f"<p>{escape(str(self.file))} is not there any more.</p>"
         return (
-            f'<p>Written to {escape(str(self.file))}</p><iframe sandbox="allow-scripts" '
+            f"<p>Written to {escape(str(self.file))}</p>"
+            '<iframe sandbox="allow-scripts" '
             'style="width:100%;height:36em;border:1px solid #8888" '
             f'srcdoc="{escape(page)}"></iframe>'
         )

@@ -10,7 +10,7 @@ from gradline.crossval import CrossValidation
 from gradline.curves import LearningCurve, ValidationCurve
 from gradline.data import Array
 from gradline.leaderboard import TITLES, once_each, setting
-from gradline.notebook.frame import badge, card, head, notes, table
+from gradline.notebook.frame import badge, card, dotted, head, notes, table
 from gradline.notebook.pictures import curve_picture, surface_picture, trace_picture
 from gradline.paraboloid import LossSurface
 from gradline.penaltypath import RegularizationPath
