@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,7 +159,8 @@ class _Lines:
             facts = {"event": "run", "run": self._number, "started": _now()}
             self._put(facts | _versions() | {"params": self._params})
         except BaseException:
-            self._file.close()
+            with suppress(OSError):  # again what it said already
+                self._file.close()
             raise
 
     def write(self, place: int, step: Any) -> None:
