@@ -132,7 +132,7 @@ def test_a_fit_shows_its_numbers(fit: gl.Fit) -> None:
     assert fit.certificate.advice in found.text
     assert "R² 0.805837 · RMSE 354.276" in found.text
     assert "11 incomplete rows were dropped." in found.text
-    assert [a.get("class") for a in found.named("span")][0] == "badge good"
+    assert found.named("span")[0]["class"] == "badge good"
     assert len(found.named("svg")) >= 3  # the picture, and an interval for each slope
 
 
@@ -162,7 +162,7 @@ def test_no_name_breaks_out(tmp_path: Path) -> None:
         found = page(shown)
         kinds = {name for name, _ in found.tags}
         assert not kinds & {"script", "img"}
-        assert WICKED[1] in found.text or "…" in found.text
+        assert any(name[:3] in found.text for name in [target, *WICKED])
     report = fit.report(tmp_path / "<i>.html")
     frame = page(report).named("iframe")
     assert len(frame) == 1
@@ -200,7 +200,8 @@ def test_a_module_shows_itself() -> None:
     from torch import nn
 
     x, y = gl.sample_linear_data(n=40, slope=1, intercept=0, noise=0.1, seed=0)
-    fit = gl.fit(x, y, model=nn.Linear(1, 1), epochs=5)
+    net = nn.Sequential(nn.Linear(1, 3), nn.Tanh(), nn.Linear(3, 1))
+    fit = gl.fit(x, y, model=net, epochs=5)
     assert "a module of your own" in page(fit).text
     assert page(fit).named("svg")
 
@@ -271,6 +272,16 @@ def test_there_are_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["lesson", "penguins"]
 
 
+LEFT = """
+for step in gl.live_plot(gl.descend(model, x, y), x, y):
+    if step.epoch == 7:
+        break
+"""
+
+PLOT = "gl.fit(x, y).plot()"
+PYPLOT = f"import matplotlib.pyplot as plt\n{PLOT}"
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """Each notebook, executed once."""
@@ -290,6 +301,8 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
             read = nbformat.read(
                 ROOT / "docs" / "notebooks" / f"{name}.ipynb", as_version=4
             )
+            if name == "lesson":  # whose kernel does for this too
+                read.cells += notebooks.cells(LEFT, LEFT, PLOT, PYPLOT).cells
             with pytest.MonkeyPatch.context() as patch:
                 known[name] = notebooks.execute(read, folder, patch)
         return known[name]
@@ -315,7 +328,7 @@ def test_the_lesson_runs(executed: Callable[[str], Any]) -> None:
 
     found = executed("lesson")
     assert notebooks.streams(found) == ""  # no warnings either
-    code = [cell for cell in found.cells if cell.cell_type == "code"]
+    code = [cell for cell in found.cells[:-4] if cell.cell_type == "code"]
     loop = next(cell for cell in code if "live_plot" in cell.source)
     assert len(notebooks.outputs(loop, "image/png")) == 1  # one picture: the last
     (shown,) = notebooks.outputs(loop, "text/html")
@@ -338,24 +351,15 @@ def test_the_penguins_run(executed: Callable[[str], Any]) -> None:
     assert "iframe" in pages[-1][0]
 
 
-def test_an_interrupted_loop_leaves_its_last_picture(tmp_path: Path) -> None:
-    """And a second run of the same cell has a picture of its own."""
-    pytest.importorskip("nbclient")
+def test_a_loop_left_early_leaves_its_last_picture(
+    executed: Callable[[str], Any],
+) -> None:
+    """A second run of the same cell has a picture of its own; so has fit.plot()."""
     import notebooks
 
-    source = (
-        "import gradline as gl\n"
-        "x, y = gl.sample_linear_data(n=50, slope=1, intercept=0, noise=0.1, seed=0)\n"
-        "steps = gl.descend(gl.LinearRegression(), x, y)\n"
-        "for step in gl.live_plot(steps, x, y):\n"
-        "    if step.epoch == 7:\n"
-        "        break\n"
-    )
-    made = notebooks.cells(source, source)
-    with pytest.MonkeyPatch.context() as patch:
-        notebooks.execute(made, tmp_path, patch)
-    for cell in made.cells:
+    for cell in executed("lesson").cells[-4:]:
         assert len(notebooks.outputs(cell, "image/png")) == 1
+        assert len(cell.outputs) == 1
 
 
 def test_in_a_browser_light_and_dark(fit: gl.Fit, tmp_path: Path) -> None:
