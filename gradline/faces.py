@@ -82,7 +82,7 @@ class Faces:
             weights: the weights, if the fit had them and they are no column of data.
             inference: what to say of the coefficients, such as fit.inference("HC3");
                 the classic kind unless told.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:

@@ -254,7 +254,7 @@ def infer(
         source: the data, which all but "classic" pass over once.
         cov: how the covariance of the coefficients is estimated.
         level: of the intervals.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
     """
     name = _cov_name(cov)
     _check_level("level", level)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradline.data import Array, real_array
+from gradline.data import Array, is_tensor, real_array
 from gradline.errors import ShapeError, UsageError
 from gradline.files import check_place
 from gradline.kernels import Pane, in_notebook
@@ -229,13 +229,24 @@ def _points(x: Any, y: Any) -> tuple[Array, Array] | None:
         return None
     if x is None or y is None:
         raise UsageError("live_plot needs x and y to draw points: give both, or none")
-    a, b = real_array(x, "x"), real_array(y, "y")
+    a, b = _numbers(x, "x"), _numbers(y, "y")
     if a.ndim == 2 and a.shape[1] > 1:
         return None
-    a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
+    a, b = a.reshape(-1), b.reshape(-1)
     if len(a) != len(b) or len(a) == 0:
         raise ShapeError(
             f"x has {len(a):,} rows and y {len(b):,}: give as many of each, one or more"
         )
+    fine = np.isfinite(a) & np.isfinite(b)
+    if not fine.any():
+        raise UsageError("x and y have no finite pair to draw: give some, or neither")
+    a, b = a[fine], b[fine]
     some = np.unique(np.linspace(0, len(a) - 1, min(len(a), _POINTS)).astype(int))
     return a[some], b[some]
+
+
+def _numbers(data: Any, name: str) -> Array:
+    found = real_array(data, name)
+    if is_tensor(found):
+        found = found.detach().double().cpu().numpy()
+    return np.asarray(found, dtype=np.float64)

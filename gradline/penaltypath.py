@@ -193,7 +193,7 @@ def regularization_path(
         delimiter: of a CSV file.
         encoding: of a CSV file.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         A RegularizationPath: .alphas, .slopes (A, d), .terms, .gaps, .plot().

@@ -188,7 +188,7 @@ def fit_quantiles(
         delimiter: of a CSV file; found out unless told.
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         QuantileFits: a Fit for each level, each what fit(..., loss="quantile:0.9")

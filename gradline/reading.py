@@ -137,7 +137,7 @@ def gather(
         source: the data.
         design: how its columns become numbers.
         make: an empty state.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         title: what this pass is called.
 
     Raises:
@@ -243,7 +243,7 @@ def read_once(
     Args:
         source: the data.
         design: how its columns become numbers.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         readers: how many threads, this one included.
         hold: up to so many numbers, all rows are kept.
         beside: makes another state to fill in the same pass.
@@ -286,7 +286,7 @@ def read_into(
         make: an empty one, for each reader.
         source: the data.
         design: says which columns are read.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         readers: how many threads, this one included.
         also: further columns.
         title: what is being done.

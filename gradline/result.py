@@ -226,7 +226,7 @@ class Fit(Faces):
             data: the data of the fit, where it was loaded from a file.
             y: the target, unless it is a column of data.
             weights: the weights, if the fit had them and they are no column of data.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -260,7 +260,7 @@ class Fit(Faces):
             data: as in `inference`, and so are all that follow.
             y: the target.
             weights: the weights.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:

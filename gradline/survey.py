@@ -190,7 +190,7 @@ def take_survey(
     Args:
         source: the data.
         design: how its columns become terms.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         refuse_degenerate: turn down data that do not determine a line.
         beside: makes another state to fill in the first pass, see `Survey.beside`.
         reading: the first pass, where it has been made already.

@@ -578,6 +578,25 @@ def test_the_last_picture_is_of_the_last_step(monkeypatch: pytest.MonkeyPatch) -
     assert len(line.lines[0].get_xdata()) == 60
 
 
+def test_points_may_be_tensors_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = torch.tensor(XY[0], requires_grad=True), torch.tensor(XY[1])
+    y[3] = math.nan
+    figures = drawn(monkeypatch, steps(), x[:, None], y)
+    assert len(figures[-1].axes[0].lines[0].get_xdata()) == 59
+    with pytest.raises(gl.UsageError, match="no finite pair"):
+        gl.live_plot(steps(), [math.nan], [1.0], path="unwritten.png")
+
+
+def test_several_features_have_no_line_to_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    running = gl.descend(gl.LinearRegression(3), X, X[:, :1], epochs=5, batch_size=10)
+    figures = drawn(monkeypatch, running, X, X[:, 0])
+    loss, weights = figures[-1].axes
+    assert loss.get_title(loc="left").startswith("batch 20: loss ")
+    assert weights.get_xlabel() == "batch"
+    assert len(weights.lines) == 4
+
+
 def test_pictures_are_few_and_far_between(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten a second at the most, however fast the steps are."""
     clock = itertools.count(step=0.001)

@@ -74,7 +74,7 @@ def density(
         source: the data.
         x: a column.
         y: another.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         x and y: [low, high] of the grid; counts: for each bin of y, from the lowest,

@@ -1,7 +1,7 @@
 """What a notebook shows of a fit and its kin: HTML from their `_repr_html_`.
 
 Each is one piece that needs nothing else: no script, no other file. Names of columns
-are escaped. Jupyter, VS Code, Colab and marimo show it.
+are escaped. Whatever asks for `_repr_html_`, as Jupyter does, shows it.
 """
 
 from gradline.notebook.fits import (

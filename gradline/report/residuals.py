@@ -127,7 +127,7 @@ def look(
         fit: the fit.
         source: its rows.
         panels: features to draw.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Raises:
         DataError: the rows are not those of the fit.
