@@ -6,13 +6,14 @@ that a fit costs nothing for what is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from gradline.errors import DataError
+from gradline.sinks import FitStep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,7 +159,7 @@ class Faces:
             weights: the weights, if the fit had them and they are no column of data.
             inference: what to say of the coefficients, such as fit.inference("HC3");
                 the classic kind unless told.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -193,6 +194,25 @@ class Faces:
         if fit._exam is not None:
             found.examined(fit._exam.prepared)
         return found  # type: ignore[no-any-return]
+
+    def steps(self) -> Iterator[FitStep]:
+        """Its descent, epoch by epoch, for the consumers of gl.descend's steps.
+
+            gl.last(gl.log_jsonl(fit.steps(), "run.jsonl"))
+
+        Yields:
+            A FitStep for each epoch that the trace recorded: the start, which is epoch
+            0, and the last one among them. Its loss is that at its weights.
+
+        Raises:
+            DataError: there was no descent.
+        """
+        from gradline.retrace import no_descent
+
+        fit: Any = self
+        if fit.trace is None:
+            raise no_descent(fit, "epochs")
+        return _steps_of(fit)
 
     def loss_surface(
         self,
@@ -307,6 +327,19 @@ class Faces:
         fit: Any = self
         _refuse_network(fit, "the loss over two coefficients")
         return saved(draw_surface(fit, terms), path)
+
+
+def _steps_of(fit: Any) -> Iterator[FitStep]:
+    trace, terms = fit.trace, list(fit.coefficients)
+    seen = trace.validation_losses
+    for k, epoch in enumerate(trace.epochs.tolist()):
+        yield FitStep(
+            epoch,
+            float(trace.losses[k]),
+            dict(zip(terms, trace.weights[k].tolist(), strict=True)) if terms else {},
+            float(trace.intercepts[k]) if fit.design.intercept and terms else None,
+            None if seen is None else float(seen[k]),
+        )
 
 
 def _refuse_network(fit: Any, what: str) -> None:

@@ -149,6 +149,7 @@ def _add_fit(commands: Any) -> None:
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
     add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
+    add("--log", metavar="FILE", help="add a descent's epochs to a file of JSON lines")
     add(
         "--surface",
         metavar="FILE",

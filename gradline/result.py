@@ -228,7 +228,7 @@ class Fit(Faces):
             data: the data of the fit, where it was loaded from a file.
             y: the target, unless it is a column of data.
             weights: the weights, if the fit had them and they are no column of data.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -262,7 +262,7 @@ class Fit(Faces):
             data: as in `inference`, and so are all that follow.
             y: the target.
             weights: the weights.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -493,6 +493,12 @@ class Fit(Faces):
         from gradline.terminal import fit_table
 
         return fit_table(self)
+
+    def _repr_html_(self) -> str:
+        """The fit as a notebook shows it: tables, the certificate, a picture."""
+        from gradline.notebook import fit_html
+
+        return fit_html(self)
 
     @property
     def _line(self) -> Line:
