@@ -26,6 +26,8 @@ ROWS = [
     "threads",
     "checks",
     "files",
+    "hosts",
+    "listening",
     "data",
     "stopping",
     "instants",
@@ -157,6 +159,7 @@ ROWS = [
     "cli_fit",
     "cli_tune",
     "lab",
+    "serving",
     "cli_lab",
     "cli_report",
     "cli_export",
@@ -187,6 +190,7 @@ LAZY_UPWARD = {
 
 # The only files that import pyarrow.
 ARROW = {
+    "arrows.py",
     "csvfiles.py",
     "folders.py",
     "npyfiles.py",

@@ -1,0 +1,458 @@
+"""The routes: who asks, what for, and the answer.
+
+Plain ASGI: there are nine paths and no parameters in them. Whatever goes wrong becomes
+problem+json; a fault of the server's own is told on standard error, without the data
+that it was about, and the answer says nothing of it.
+
+A request of a few rows is answered where it is read: handing it to a thread would take
+longer than its work. Larger ones go to a few threads, and look at the clock and let
+others work as they go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from gradline.hosts import Hosts, values_of
+from gradline.save import strict_json
+from gradline.serving.answers import JSON, predictions_json
+from gradline.serving.arrows import ARROW_STREAM, Stream, predictions_stream
+from gradline.serving.bodies import Bodies, Gone, throw_away
+from gradline.serving.limits import Deadline, Limits
+from gradline.serving.metrics import TEXT, Metrics
+from gradline.serving.page import POLICY
+from gradline.serving.parsing import Options, checked_options, parse
+from gradline.serving.predictor import Predictor
+from gradline.serving.problems import PROBLEM_JSON, Problem, busy, quoted
+from gradline.serving.rows import Request
+
+#: Bytes of a body, and numbers per row, up to which a request is answered on the spot.
+QUICK_BYTES, QUICK_TERMS = 4096, 512
+
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+_SHARE = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?")
+
+
+class Answer(NamedTuple):
+    """What is sent back.
+
+    rows: how many were predicted, for the counters.
+    """
+
+    status: int
+    kind: str
+    body: bytes
+    headers: dict[str, str]
+    rows: int = 0
+
+
+class Pages(NamedTuple):
+    """What does not change: the answers to GET, by path, with their types."""
+
+    model: bytes
+    openapi: bytes
+    page: bytes
+
+
+class Service:
+    """A model's server, as an ASGI application.
+
+    Args:
+        predictor: of the model.
+        model: its name and version.
+        pages: what is told of it.
+        limits: of requests.
+        hosts: the names by which it may be asked.
+        origins: pages of other sites that may ask it.
+        threads: for work that takes long.
+        log: is told of each answer, in a line.
+
+    Attributes:
+        stopping: set when no more requests are wanted.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        model: dict[str, str],
+        pages: Pages,
+        limits: Limits,
+        hosts: Hosts,
+        origins: frozenset[str] = frozenset(),
+        threads: ThreadPoolExecutor | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self._predictor = predictor
+        self._model = model
+        self._limits = limits
+        self._hosts = hosts
+        self._origins = origins
+        self._threads = threads
+        self._log = log
+        self._bodies = Bodies(limits)
+        self._hands = 0
+        self.stopping = False
+        target = predictor.fit.target
+        self._metrics = Metrics(target, model["version"], lambda: self._hands)
+        page = partial(self._page, pages.page)
+        self._routes: dict[str, dict[str, Callable[..., Awaitable[Answer]]]] = {
+            "/predict": {"POST": self._predict},
+            "/predict/arrow": {"POST": self._predict_arrow},
+            "/model": {"GET": partial(self._constant, JSON, pages.model)},
+            "/openapi.json": {"GET": partial(self._constant, JSON, pages.openapi)},
+            "/healthz": {"GET": self._health},
+            "/readyz": {"GET": self._ready},
+            "/metrics": {"GET": self._counters},
+            "/": {"GET": page},
+            "/docs": {"GET": page},
+        }
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        start = time.perf_counter()
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        asked = _Asked(scope, receive)
+        close = self.stopping
+        try:
+            self._check_caller(asked)
+            answer = await self._answer(asked)
+        except Problem as problem:
+            answer = _refused(problem)
+            close = close or problem.close
+        except Gone:
+            return
+        except Exception as error:
+            _tell(error)
+            text = "the server made a mistake with this request: nothing was predicted"
+            answer = _refused(Problem(500, text))
+        unread = asked.has_body and not asked.read
+        headers = self._headers(asked, answer)
+        if close or unread or self.stopping:
+            headers.append((b"connection", b"close"))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers,
+            }
+        )
+        empty = scope["method"] == "HEAD" or answer.status == 204
+        body = b"" if empty else answer.body
+        message = {"type": "http.response.body", "body": body}
+        if unread:
+            await send({**message, "more_body": True})
+            await throw_away(receive)
+            message["body"] = b""
+        await send({**message, "more_body": False})
+        seconds = time.perf_counter() - start
+        self._metrics.answered(route, scope["method"], answer.status, seconds)
+        if answer.rows:
+            self._metrics.predicted(answer.rows)
+        if self._log is not None:
+            method = scope["method"] if scope["method"].isalpha() else "?"
+            self._log(
+                f"{method[:10]} {route} {answer.status} {answer.rows} rows "
+                f"{seconds * 1000:.1f} ms"
+            )
+
+    def _headers(self, asked: _Asked, answer: Answer) -> list[tuple[bytes, bytes]]:
+        found = dict(_HEADERS)
+        found["content-security-policy"] = _POLICY
+        if answer.status != 204:
+            found["content-type"] = answer.kind
+            found["content-length"] = str(len(answer.body))
+        if asked.origin in self._origins:
+            found["access-control-allow-origin"] = asked.origin or ""
+            found["access-control-expose-headers"] = "retry-after"
+            found["cross-origin-resource-policy"] = "cross-origin"
+            found["vary"] = "origin"
+        found |= answer.headers
+        return [(k.encode("ascii"), v.encode("latin-1")) for k, v in found.items()]
+
+    def _check_caller(self, asked: _Asked) -> None:
+        """Refuse other hosts and foreign pages; see hosts.py."""
+        hosts = values_of(asked.scope, b"host")
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            raise Problem(
+                421,
+                "the Host header names another server: ask by the address that was "
+                "said at the start, or start with --allow-host NAME",
+            )
+        origins = values_of(asked.scope, b"origin")
+        if len(origins) == 1:
+            asked.origin = origins[0]
+        own = f"http://{hosts[0]}"
+        if origins and origins != [own] and asked.origin not in self._origins:
+            raise Problem(
+                403,
+                "a page of another site asks: start with --allow-origin ORIGIN to "
+                "let it",
+            )
+
+    async def _answer(self, asked: _Asked) -> Answer:
+        scope = asked.scope
+        methods = self._routes.get(scope["path"])
+        if methods is None:
+            raise Problem(404, "there is nothing here: see / for what there is")
+        allowed = [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+        method = scope["method"]
+        if method == "OPTIONS":
+            return self._options(asked, allowed)
+        run = methods.get("GET" if method == "HEAD" else method)
+        if run is None:
+            raise Problem(
+                405,
+                f"this takes {' and '.join(allowed[:-1])}: see / for how to ask",
+                {"allow": ", ".join(allowed)},
+            )
+        return await run(asked)
+
+    def _options(self, asked: _Asked, allowed: list[str]) -> Answer:
+        names = ", ".join(allowed)
+        headers = {"allow": names}
+        if asked.origin in self._origins:
+            headers |= {
+                "access-control-allow-methods": names,
+                "access-control-allow-headers": "content-type, accept",
+                "access-control-max-age": "600",
+            }
+        return Answer(204, "", b"", headers)
+
+    # What is told.
+
+    async def _constant(self, kind: str, body: bytes, _: _Asked) -> Answer:
+        return Answer(200, kind, body, {})
+
+    async def _page(self, body: bytes, _: _Asked) -> Answer:
+        headers = {"content-security-policy": POLICY}
+        return Answer(200, "text/html; charset=utf-8", body, headers)
+
+    async def _health(self, _: _Asked) -> Answer:
+        return Answer(200, JSON, b'{"status": "ok"}', {})
+
+    async def _ready(self, _: _Asked) -> Answer:
+        if self.stopping:
+            raise busy("the server stops: send no more requests here")
+        return Answer(200, JSON, b'{"status": "ready"}', {})
+
+    async def _counters(self, _: _Asked) -> Answer:
+        return Answer(200, TEXT, self._metrics.text(), {})
+
+    # Predictions.
+
+    async def _predict(self, asked: _Asked) -> Answer:
+        if asked.scope["query_string"]:
+            raise Problem(
+                400,
+                "the address has a query, which is not looked at here: put interval, "
+                "kind and missing into the body",
+            )
+        asked.check_type(JSON, "/predict/arrow takes Arrow streams")
+        kind = asked.best(JSON, ARROW_STREAM)
+        return await self._worked(asked, partial(self._from_json, kind))
+
+    async def _predict_arrow(self, asked: _Asked) -> Answer:
+        asked.check_type(ARROW_STREAM, "/predict takes JSON")
+        kind = asked.best(ARROW_STREAM, JSON)
+        options = _query_options(asked.scope["query_string"])
+        return await self._worked(asked, partial(self._from_arrow, kind, options))
+
+    async def _worked(
+        self, asked: _Asked, work: Callable[[bytes, Deadline], Answer]
+    ) -> Answer:
+        """Read the body and work on it, within the limits."""
+        due = Deadline(self._limits.seconds)
+        with self._hand(), self._bodies.room() as held:
+            length = asked.length()
+            body = await self._bodies.read(held, length, asked.receive, due)
+            asked.read = True
+            if len(body) <= QUICK_BYTES and self._predictor.terms <= QUICK_TERMS:
+                return work(body, due)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, work, body, due)
+
+    @contextmanager
+    def _hand(self) -> Iterator[None]:
+        """One of the requests in hand."""
+        if self._hands >= self._limits.concurrency:
+            raise busy(
+                f"there are {self._limits.concurrency:,} requests in hand already: "
+                "try again soon"
+            )
+        self._hands += 1
+        try:
+            yield
+        finally:
+            self._hands -= 1
+
+    def _from_json(self, kind: str, body: bytes, due: Deadline) -> Answer:
+        due.check()
+        asked = parse(body, self._predictor.features, self._limits, due)
+        source = Request(asked.columns, asked.rows, due)
+        return self._predicted(kind, source, asked.options, due)
+
+    def _from_arrow(
+        self, kind: str, options: Options, body: bytes, due: Deadline
+    ) -> Answer:
+        due.check()
+        source = Stream(body, self._predictor.features, self._limits, due)
+        if not source.rows:
+            raise Problem(422, "the stream has no rows: give one at least")
+        self._predictor.check(source)
+        return self._predicted(kind, source, options, due)
+
+    def _predicted(
+        self, kind: str, source: Any, options: Options, due: Deadline
+    ) -> Answer:
+        parts = self._predictor.predict(source, options)
+        if kind == ARROW_STREAM:
+            body = predictions_stream(parts)
+        else:
+            target = self._predictor.fit.target
+            body = predictions_json(target, self._model, parts, options, due)
+        return Answer(200, kind, body, {}, source.rows or 0)
+
+
+class _Asked:
+    """A request: its head, and what is known of it so far."""
+
+    def __init__(self, scope: Any, receive: Any) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.origin: str | None = None
+        self.read = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether something comes after the head."""
+        names = {name for name, _ in self.scope["headers"]}
+        return b"transfer-encoding" in names or bool(self.length())
+
+    def length(self) -> int | None:
+        """What Content-Length says."""
+        found = values_of(self.scope, b"content-length")
+        return int(found[0]) if found and found[0].isdecimal() else None
+
+    def check_type(self, wanted: str, elsewhere: str) -> None:
+        """Refuse a body of another type, or a compressed one."""
+        packed = values_of(self.scope, b"content-encoding")
+        if packed not in ([], ["identity"]):
+            raise Problem(415, "the body is compressed: send it as it is")
+        found = values_of(self.scope, b"content-type")
+        kind, *more = [part.strip() for part in ", ".join(found).split(";")]
+        if kind != wanted:
+            given = f"the body is of type {quoted(kind)}" if kind else (
+                "the request has no Content-Type"
+            )  # fmt: skip
+            raise Problem(
+                415,
+                f"{given}: send {wanted} with 'Content-Type: {wanted}'; {elsewhere}",
+                {"accept": wanted},
+            )
+        for part in more:
+            name, _, value = part.partition("=")
+            if name.strip() == "charset" and value.strip().strip('"') != "utf-8":
+                raise Problem(415, f"the charset is {quoted(value)}: send UTF-8")
+
+    def best(self, first: str, second: str) -> str:
+        """The type of answer that Accept likes best, the first one if none matters.
+
+        Raises:
+            Problem: 406.
+        """
+        accept = ", ".join(values_of(self.scope, b"accept"))
+        if not accept.strip():
+            return first
+        liked = {kind: _liking(accept, kind) for kind in (first, second)}
+        if max(liked.values()) <= 0:
+            raise Problem(
+                406,
+                f"Accept is {quoted(accept)}: give {first}, {second} or */*",
+            )
+        return first if liked[first] >= liked[second] else second
+
+
+def _liking(accept: str, kind: str) -> float:
+    """How much an Accept header likes a type: its q; the most specific range counts."""
+    family = kind.partition("/")[0] + "/*"
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        name, *more = (piece.strip() for piece in part.split(";"))
+        weight = 1.0
+        for piece in more:
+            if piece.startswith("q="):
+                fine = re.fullmatch(r"[01](\.[0-9]{0,3})?", piece[2:])
+                weight = min(1.0, float(piece[2:])) if fine else 0.0
+        weights[name] = max(weight, weights.get(name, 0.0))
+    for name in (kind, family, "*/*"):
+        if name in weights:
+            return weights[name]
+    return 0.0
+
+
+def _query_options(query: bytes) -> Options:
+    """How to predict, of a query.
+
+    Raises:
+        Problem: 400.
+    """
+    if not query:
+        return Options()
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=8,
+        )
+    except ValueError:
+        raise Problem(
+            400, "the query cannot be read: write ?interval=0.95&missing=nan"
+        ) from None
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in ("interval", "kind", "missing"):
+            raise Problem(
+                400,
+                f"the query has {quoted(name)}, which is not known: give interval, "
+                "kind or missing",
+            )
+        if name in given:
+            raise Problem(400, f"the query has {name} twice: which one is meant?")
+        number = name == "interval" and _SHARE.fullmatch(value)
+        given[name] = float(value) if number else value
+    return checked_options(given)
+
+
+def _refused(problem: Problem) -> Answer:
+    return Answer(problem.status, PROBLEM_JSON, problem.body(), problem.headers)
+
+
+def _tell(error: Exception) -> None:
+    """A fault of ours, for whoever runs the server: where, but not with what data."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    print(f"gradline: {type(error).__name__} in\n{where}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def as_json(value: Any) -> bytes:
+    """A constant answer."""
+    return strict_json(value).encode("utf-8", errors="replace")

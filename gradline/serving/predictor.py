@@ -1,0 +1,112 @@
+"""A fit as what answers: a source of rows in, predictions out, piece by piece.
+
+The numbers are those of `Fit.predict`: the same design makes the terms, the same
+expression the predictions, the same function the intervals. What can be known before a
+request comes is kept here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from gradline.data import Array
+from gradline.errors import DataError, GradlineError, UsageError
+from gradline.evidence import why_not
+from gradline.inference import Intervals, check_interval, half_widths
+from gradline.predicting import predicted_batches
+from gradline.result import Fit
+from gradline.serving.parsing import Options
+from gradline.serving.problems import Problem
+
+#: In a sentence of the library, how its options are given; here they are given so.
+_SPOKEN = {
+    "missing='nan' (--missing nan)": '"missing": "nan"',
+}
+
+
+class Predictor:
+    """Predicts with a fit.
+
+    Args:
+        fit: a line; a module of a user's own is not served.
+
+    Attributes:
+        features: the columns that a row must have, in the order of the fit.
+        terms: how many numbers a row becomes.
+        no_interval: why there are no intervals, or None.
+    """
+
+    def __init__(self, fit: Fit) -> None:
+        self.fit = fit
+        self.features = fit.design.features
+        self.terms = len(fit.design.terms)
+        self._line = fit._line
+        self._slopes = fit.slopes
+        self.no_interval = why_not(self._line)
+
+    def predict(self, source: Any, options: Options) -> list[Array | Intervals]:
+        """Predict each row: pieces, in order, none where there are no rows.
+
+        Args:
+            source: the rows, a `data.Source` with the features.
+            options: how.
+
+        Raises:
+            Problem: 422, in the sentence of the library.
+        """
+        try:
+            return self._predicted(source, options)
+        except UsageError as error:
+            raise Problem(400, str(error)) from None
+        except (DataError, GradlineError) as error:
+            text = str(error)
+            for words, spoken in _SPOKEN.items():
+                text = text.replace(words, spoken)
+            raise Problem(422, text) from None
+
+    def check(self, source: Any) -> None:
+        """Refuse columns of another kind than the fit's.
+
+        Raises:
+            Problem: 422.
+        """
+        try:
+            self.fit.design.check_columns(source)
+        except DataError as error:
+            raise Problem(422, str(error)) from None
+
+    def _predicted(self, source: Any, options: Options) -> list[Array | Intervals]:
+        share = options.interval
+        kind = cast(Literal["prediction", "confidence"], options.kind)
+        if share is not None:
+            check_interval(self._line, share, kind)
+        found: list[Array | Intervals] = []
+        for _, X, predicted in predicted_batches(
+            self.fit.design, self._line_at, source, options.missing, None
+        ):
+            if share is None:
+                found.append(predicted)
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                half = half_widths(self._line, X, share, kind)
+                ends = Intervals(predicted, predicted - half, predicted + half)
+            wide = ~np.isfinite(half) & np.isfinite(predicted)
+            if wide.any():
+                row = _before(found) + int(np.argmax(wide)) + 1
+                raise DataError(
+                    f"the interval for row {row:,} is not finite, its values are too "
+                    "large: correct the row or leave it out"
+                )
+            found.append(ends)
+        return found
+
+    def _line_at(self, X: Array) -> Array:
+        """As `Fit.predict_terms`."""
+        found: Array = self._line.level + (X - self._line.center) @ self._slopes
+        return found
+
+
+def _before(parts: list[Array | Intervals]) -> int:
+    return sum(len(p[0]) if isinstance(p, Intervals) else len(p) for p in parts)
