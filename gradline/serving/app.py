@@ -85,6 +85,7 @@ class Service:
         log: is told of each answer, in a line.
 
     Attributes:
+        pages: what is told of it.
         stopping: set when no more requests are wanted.
     """
 
@@ -101,6 +102,7 @@ class Service:
     ) -> None:
         self._predictor = predictor
         self._model = model
+        self.pages = pages
         self._limits = limits
         self._hosts = hosts
         self._origins = origins

@@ -9,7 +9,7 @@ walked through here, by what the format says of them (Schema.fbs, Message.fbs):
     a head           of a schema, a dictionary or a record batch, and the body's size
     a record batch   its rows, and whether its buffers are compressed
 
-Compression, other kinds of messages, too many rows and heads beyond measure are refused.
+Compression, other messages, too many rows and heads beyond measure are refused.
 After that Arrow reads, every batch is validated in full, only columns of numbers and
 texts are taken, and no text that is named twice is ever copied twice.
 """
@@ -120,8 +120,14 @@ class _Checked(ArrowBatch):
     def __init__(self, batch: Any, most_text: int) -> None:
         super().__init__(batch)
         self._most_text = most_text
+        self._coded: dict[str, tuple[Codes, list[str]]] = {}
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
+        if name not in self._coded:
+            self._coded[name] = self._codes(name)
+        return self._coded[name]
+
+    def _codes(self, name: str) -> tuple[Codes, list[str]]:
         import pyarrow as pa
 
         column = self._batch.column(name)

@@ -16,11 +16,11 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gradline import __version__
 
-TEXT = CONTENT_TYPE_PLAIN_0_0_4
+#: Prometheus' own format, which every version of it reads.
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 

@@ -7,18 +7,19 @@ request comes is kept here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from gradline.data import Array
-from gradline.errors import DataError, GradlineError, UsageError
+from gradline.data import Array, Batch
+from gradline.errors import DataError, GradlineError, UsageError, listed
 from gradline.evidence import why_not
 from gradline.inference import Intervals, check_interval, half_widths
 from gradline.predicting import predicted_batches
 from gradline.result import Fit
 from gradline.serving.parsing import Options
-from gradline.serving.problems import Problem
+from gradline.serving.problems import Problem, quoted
 
 #: In a sentence of the library, how its options are given; here they are given so.
 _SPOKEN = {
@@ -44,6 +45,7 @@ class Predictor:
         self.terms = len(fit.design.terms)
         self._line = fit._line
         self._slopes = fit.slopes
+        self._levels = {k: frozenset(v) for k, v in fit.design.levels.items()}
         self.no_interval = why_not(self._line)
 
     def predict(self, source: Any, options: Options) -> list[Array | Intervals]:
@@ -77,6 +79,25 @@ class Predictor:
         except DataError as error:
             raise Problem(422, str(error)) from None
 
+    def refuse_unknown(self, batch: Batch, start: int) -> None:
+        """Refuse levels that the fit has not seen, in rows that are not complete too.
+
+        Raises:
+            Problem: 422.
+        """
+        for name, known in self._levels.items():
+            codes, levels = batch.category(name)
+            foreign = [place for place, v in enumerate(levels) if v not in known]
+            if foreign:
+                row = int(np.argmax(np.isin(codes, foreign)))
+                raise Problem(
+                    422,
+                    f"column {name!r} holds {quoted(levels[codes[row]])} in row "
+                    f"{start + row + 1:,}, a level the model has not seen: leave such "
+                    f"rows out, or fit with them; it knows "
+                    f"{listed(self.fit.design.levels[name])}",
+                )
+
     def _predicted(self, source: Any, options: Options) -> list[Array | Intervals]:
         share = options.interval
         kind = cast(Literal["prediction", "confidence"], options.kind)
@@ -84,7 +105,7 @@ class Predictor:
             check_interval(self._line, share, kind)
         found: list[Array | Intervals] = []
         for _, X, predicted in predicted_batches(
-            self.fit.design, self._line_at, source, options.missing, None
+            self.fit.design, self._line_at, _Strict(source, self), options.missing, None
         ):
             if share is None:
                 found.append(predicted)
@@ -106,6 +127,24 @@ class Predictor:
         """As `Fit.predict_terms`."""
         found: Array = self._line.level + (X - self._line.center) @ self._slopes
         return found
+
+
+class _Strict:
+    """A source whose levels are checked as it is read."""
+
+    def __init__(self, source: Any, predictor: Predictor) -> None:
+        self._source = source
+        self._predictor = predictor
+        self.name = source.name
+        self.columns = source.columns
+        self.rows = source.rows
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        start = 0
+        for batch in self._source.batches(columns):
+            self._predictor.refuse_unknown(batch, start)
+            yield batch
+            start += batch.rows
 
 
 def _before(parts: list[Array | Intervals]) -> int:

@@ -37,6 +37,7 @@ class Values:
     def __init__(self, columns: dict[str, list[Any]], rows: int, start: int) -> None:
         self._columns = columns
         self._start = start
+        self._coded: dict[str, tuple[Codes, list[str]]] = {}
         self.rows = rows
 
     def numbers(self, names: Sequence[str]) -> Array:
@@ -89,6 +90,8 @@ class Values:
         return found
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
+        if name in self._coded:
+            return self._coded[name]
         values = self._columns[name]
         kinds = set(map(type, values))
         if not kinds <= {str, bool, int, float, type(None)}:
@@ -104,6 +107,7 @@ class Values:
                 code = places[label] = len(levels)
                 levels.append(label)
             codes[row] = code
+        self._coded[name] = codes, levels
         return codes, levels
 
     def _label(self, name: str, value: Any) -> str | None:
