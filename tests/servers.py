@@ -160,6 +160,8 @@ class Process:
         )
         assert self.popen.stdout is not None
         self.line = self.popen.stdout.readline()
+        if self.line == "{\n":
+            self.line += "".join(iter(self.popen.stdout.readline, "}\n")) + "}"
         found = re.search(r"http://[^/]+:(\d+)/", self.line)
         assert found, f"it did not start: {self.line!r} {self.end()[1]}"
         self.port = int(found[1])

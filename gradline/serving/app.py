@@ -190,7 +190,15 @@ class Service:
         return [(k.encode("ascii"), v.encode("latin-1")) for k, v in found.items()]
 
     def _check_caller(self, asked: _Asked) -> None:
-        """Refuse other hosts and foreign pages; see hosts.py."""
+        """Refuse other hosts and foreign pages, see hosts.py, and two requests in one."""
+        lengths = values_of(asked.scope, b"content-length")
+        if lengths and values_of(asked.scope, b"transfer-encoding"):
+            raise Problem(
+                400,
+                "the request tells its length in two ways: send Content-Length or "
+                "Transfer-Encoding",
+                close=True,
+            )
         hosts = values_of(asked.scope, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             raise Problem(

@@ -101,6 +101,8 @@ class Stream:
             self._due.check()
             try:
                 batch = reader.read_next_batch()
+                for column in batch.columns:  # first: Arrow looks at every letter
+                    _refuse_long(column, self._most_text)
                 batch.validate(full=True)
                 batch = batch.select(list(columns))
             except StopIteration:
@@ -111,15 +113,14 @@ class Stream:
                 raise _broken(None)
             for start in range(0, batch.num_rows, PIECE):
                 self._due.check()
-                yield _Checked(batch.slice(start, PIECE), self._most_text)
+                yield _Checked(batch.slice(start, PIECE))
 
 
 class _Checked(ArrowBatch):
     """Rows of a stream."""
 
-    def __init__(self, batch: Any, most_text: int) -> None:
+    def __init__(self, batch: Any) -> None:
         super().__init__(batch)
-        self._most_text = most_text
         self._coded: dict[str, tuple[Codes, list[str]]] = {}
 
     def category(self, name: str) -> tuple[Codes, list[str]]:
@@ -132,12 +133,10 @@ class _Checked(ArrowBatch):
 
         column = self._batch.column(name)
         if pa.types.is_string_view(column.type):
-            # Views may overlap: what they name may be much more than what there is.
-            _refuse_long(column, self._most_text)
             column = column.dictionary_encode()
         if not pa.types.is_dictionary(column.type):
             return super().category(name)
-        levels = _values(column.dictionary, self._most_text)
+        levels = _values(column.dictionary)
         indices = column.indices.cast(pa.int64()).fill_null(-1)
         places = pa.RecordBatch.from_arrays([indices], ["x"]).to_tensor().to_numpy()
         known: dict[str, int] = {}
@@ -145,12 +144,10 @@ class _Checked(ArrowBatch):
         return np.array([*coded, -1], dtype=np.int64)[places[:, 0]], list(known)
 
 
-def _values(dictionary: Any, most: int) -> list[str | None]:
+def _values(dictionary: Any) -> list[str | None]:
     """What a dictionary holds, as the names of levels."""
     import pyarrow as pa
 
-    if pa.types.is_string_view(dictionary.type):
-        _refuse_long(dictionary, most)
     if pa.types.is_floating(dictionary.type) or pa.types.is_decimal(dictionary.type):
         from gradline.data import number_label
 
@@ -159,8 +156,16 @@ def _values(dictionary: Any, most: int) -> list[str | None]:
     return [None if v is None else str(v) for v in dictionary.to_pylist()]
 
 
-def _refuse_long(views: Any, most: int) -> None:
-    """Refuse views of texts of which all together are too long."""
+def _refuse_long(column: Any, most: int) -> None:
+    """Refuse texts of which all together are too long.
+
+    Views may overlap: what they name may be much more than what there is.
+    """
+    import pyarrow as pa
+
+    views = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not pa.types.is_string_view(views.type):
+        return
     raw = views.buffers()[1]
     if raw is None or not len(views):
         return
