@@ -190,7 +190,7 @@ class Service:
         return [(k.encode("ascii"), v.encode("latin-1")) for k, v in found.items()]
 
     def _check_caller(self, asked: _Asked) -> None:
-        """Refuse other hosts and foreign pages, see hosts.py, and two requests in one."""
+        """Refuse other hosts, foreign pages (see hosts.py), and two requests in one."""
         lengths = values_of(asked.scope, b"content-length")
         if lengths and values_of(asked.scope, b"transfer-encoding"):
             raise Problem(

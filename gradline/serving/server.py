@@ -47,8 +47,9 @@ HEAD = 10.0
 #: Seconds in which an answer must have been taken in whole.
 TAKING = 60.0
 
-#: Seconds in which all is still answered, and in which what is in hand ends.
-DRAIN, GRACE = 0.3, 30.0
+#: Seconds in which all is still answered; in which those who have come by then say what
+#: they want; and in which what is in hand ends.
+DRAIN, LAST, GRACE = 0.3, 0.1, 30.0
 
 #: Connections at one time, beside those of requests in hand.
 SPARE = 256
@@ -248,6 +249,7 @@ class Server(uvicorn.Server):
         )
         self._service = service
         self._ready = ready
+        self._arriving: set[asyncio.Task[Any]] = set()
         self.stopped_by = signal.SIGTERM
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -258,7 +260,29 @@ class Server(uvicorn.Server):
         self._service.stopping = True
         if not self.force_exit:
             await asyncio.sleep(DRAIN)
+            self._take_the_last(sockets or [])
+            await asyncio.sleep(LAST)
         await super().shutdown(sockets)
+
+    def _take_the_last(self, sockets: list[socket.socket]) -> None:
+        """Accept who has come already, and close the door behind them."""
+        loop = asyncio.get_running_loop()
+
+        def connection() -> Connection:
+            return Connection(self.config, self.server_state, {}, loop)
+
+        for listener in sockets:
+            with suppress(OSError):
+                while True:
+                    line, _ = listener.accept()
+                    line.setblocking(False)
+                    task = loop.create_task(
+                        loop.connect_accepted_socket(connection, line)
+                    )
+                    self._arriving.add(task)
+                    task.add_done_callback(self._arriving.discard)
+        for server in self.servers:
+            server.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
