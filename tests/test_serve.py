@@ -26,6 +26,7 @@ import gradline as gl
 from gradline.listening import bound
 from gradline.serving import server as server_file
 from gradline.serving.limits import Limits
+from gradline.serving.parsing import Options
 from gradline.serving.predictor import Predictor
 from servers import ARROW, JSON, Client, Process, Running, running, stream_of
 
@@ -145,6 +146,38 @@ def test_intervals_are_those_of_statsmodels() -> None:
         np.testing.assert_allclose(found["low"], frame["obs_ci_lower"], rtol=1e-10)
         np.testing.assert_allclose(found["high"], frame["obs_ci_upper"], rtol=1e-10)
         client.close()
+
+
+@pytest.mark.parametrize("name", ["numbers", "ridge", "text", "text through zero"])
+@pytest.mark.parametrize("rows", [1, 2, 16])
+def test_the_shortest_way_gives_the_same_bits(name: str, rows: int) -> None:
+    texts = {"target": "price", "features": ["town", "size", "age"]}
+    fit = {
+        "numbers": FITS["numbers"],
+        "ridge": gl.fit(DATA, **texts, penalty="ridge", alpha=0.1),
+        "text": gl.fit(DATA, **texts),
+        "text through zero": gl.fit(DATA, **texts, intercept=False),
+    }[name]
+    data = {n: DATA[n][:rows] for n in fit.design.features}
+    columns = {n: plain(v) for n, v in data.items()}
+    predictor = Predictor(fit)
+    found = predictor.predict_few(columns, rows, Options())
+    assert found is not None
+    np.testing.assert_array_equal(found[0], fit.predict(data))
+    assert predictor._quick is not None
+    batch = next(iter(fit.open(data).batches(fit.design.features)))
+    X, _ = fit.design.matrix(batch)
+    np.testing.assert_array_equal(predictor._quick.terms(columns, rows), X)
+    if fit.no_inference is None:
+        ends = predictor.predict_few(columns, rows, Options(interval=0.8))
+        assert ends is not None
+        np.testing.assert_array_equal(ends[0], fit.predict(data, interval=0.8))
+    for odd in (None, True, "x", [], 10**20, 1e101, float("nan")):
+        changed = columns | {"size": [odd, *columns["size"][1:]]}
+        assert predictor.predict_few(changed, rows, Options()) is None
+    assert predictor.predict_few({n: v * 17 for n, v in columns.items()}, 17 * rows,
+                                 Options()) is None  # fmt: skip
+    assert Predictor(FITS["formula"]).predict_few(columns, rows, Options()) is None
 
 
 def test_many_rows_go_in_pieces_and_come_in_order(client: Client) -> None:

@@ -8,6 +8,7 @@ checked. From the wire to the answer:
     parsing.py     JSON text into rows, bit by bit, strictly
     rows.py        values of JSON as batches of columns
     arrows.py      Arrow streams in and out
+    quick.py       a few rows into terms, by the shortest way
     predictor.py   a fit as what answers: batches in, predictions out
     answers.py     predictions as JSON
     facts.py       what is told of the model

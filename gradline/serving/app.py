@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from gradline.hosts import Hosts, values_of
+from gradline.hosts import Hosts
 from gradline.save import strict_json
 from gradline.serving.answers import JSON, predictions_json
 from gradline.serving.arrows import ARROW_STREAM, Stream, predictions_stream
@@ -39,13 +39,13 @@ from gradline.serving.rows import Request
 #: Bytes of a body, and numbers per row, up to which a request is answered on the spot.
 QUICK_BYTES, QUICK_TERMS = 4096, 512
 
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_SAME_ORIGIN = (b"cross-origin-resource-policy", b"same-origin")
 
 _SHARE = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?")
 
@@ -109,6 +109,7 @@ class Service:
         self._threads = threads
         self._log = log
         self._bodies = Bodies(limits)
+        self._known: frozenset[str] = frozenset()  # hosts that were looked at
         self._hands = 0
         self.stopping = False
         target = predictor.fit.target
@@ -145,7 +146,7 @@ class Service:
             _tell(error)
             text = "the server made a mistake with this request: nothing was predicted"
             answer = _refused(Problem(500, text))
-        unread = asked.has_body and not asked.read
+        unread = not asked.read and asked.has_body
         headers = self._headers(asked, answer)
         if close or unread or self.stopping:
             headers.append((b"connection", b"close"))
@@ -176,41 +177,49 @@ class Service:
             )
 
     def _headers(self, asked: _Asked, answer: Answer) -> list[tuple[bytes, bytes]]:
-        found = dict(_HEADERS)
-        found["content-security-policy"] = _POLICY
+        found = list(_HEADERS)
+        more = dict(answer.headers)
+        if "content-security-policy" not in more:
+            found.append(_POLICY)
         if answer.status != 204:
-            found["content-type"] = answer.kind
-            found["content-length"] = str(len(answer.body))
-        if asked.origin in self._origins:
-            found["access-control-allow-origin"] = asked.origin or ""
-            found["access-control-expose-headers"] = "retry-after"
-            found["cross-origin-resource-policy"] = "cross-origin"
-            found["vary"] = "origin"
-        found |= answer.headers
-        return [(k.encode("ascii"), v.encode("latin-1")) for k, v in found.items()]
+            found.append((b"content-type", answer.kind.encode("ascii")))
+            found.append((b"content-length", str(len(answer.body)).encode("ascii")))
+        if asked.origin is not None and asked.origin in self._origins:
+            more["access-control-allow-origin"] = asked.origin
+            more["access-control-expose-headers"] = "retry-after"
+            more["cross-origin-resource-policy"] = "cross-origin"
+            more["vary"] = "origin"
+        else:
+            found.append(_SAME_ORIGIN)
+        found += [(k.encode("ascii"), v.encode("latin-1")) for k, v in more.items()]
+        return found
 
     def _check_caller(self, asked: _Asked) -> None:
         """Refuse other hosts, foreign pages (see hosts.py), and two requests in one."""
-        lengths = values_of(asked.scope, b"content-length")
-        if lengths and values_of(asked.scope, b"transfer-encoding"):
+        if asked.told(b"content-length") and asked.told(b"transfer-encoding"):
             raise Problem(
                 400,
                 "the request tells its length in two ways: send Content-Length or "
                 "Transfer-Encoding",
                 close=True,
             )
-        hosts = values_of(asked.scope, b"host")
-        if len(hosts) != 1 or hosts[0] not in self._hosts:
+        hosts = asked.told(b"host")
+        host = hosts[0] if len(hosts) == 1 else ""
+        if host not in self._known and host in self._hosts:
+            self._known = frozenset([host, *list(self._known)[:7]])
+        if host not in self._known:
             raise Problem(
                 421,
                 "the Host header names another server: ask by the address that was "
                 "said at the start, or start with --allow-host NAME",
             )
-        origins = values_of(asked.scope, b"origin")
+        origins = asked.told(b"origin")
+        if not origins:
+            return
         if len(origins) == 1:
             asked.origin = origins[0]
-        own = f"http://{hosts[0]}"
-        if origins and origins != [own] and asked.origin not in self._origins:
+        own = f"http://{host}"
+        if origins != [own] and asked.origin not in self._origins:
             raise Problem(
                 403,
                 "a page of another site asks: start with --allow-origin ORIGIN to "
@@ -316,8 +325,12 @@ class Service:
     def _from_json(self, kind: str, body: bytes, due: Deadline) -> Answer:
         due.check()
         asked = parse(body, self._predictor.features, self._limits, due)
+        few = self._predictor.predict_few(asked.columns, asked.rows, asked.options)
+        if few is not None:
+            return self._told(kind, few, asked.options, due, asked.rows)
         source = Request(asked.columns, asked.rows, due)
-        return self._predicted(kind, source, asked.options, due)
+        parts = self._predictor.predict(source, asked.options)
+        return self._told(kind, parts, asked.options, due, asked.rows)
 
     def _from_arrow(
         self, kind: str, options: Options, body: bytes, due: Deadline
@@ -327,18 +340,18 @@ class Service:
         if not source.rows:
             raise Problem(422, "the stream has no rows: give one at least")
         self._predictor.check(source)
-        return self._predicted(kind, source, options, due)
-
-    def _predicted(
-        self, kind: str, source: Any, options: Options, due: Deadline
-    ) -> Answer:
         parts = self._predictor.predict(source, options)
+        return self._told(kind, parts, options, due, source.rows)
+
+    def _told(
+        self, kind: str, parts: Any, options: Options, due: Deadline, rows: int
+    ) -> Answer:
         if kind == ARROW_STREAM:
             body = predictions_stream(parts)
         else:
             target = self._predictor.fit.target
             body = predictions_json(target, self._model, parts, options, due)
-        return Answer(200, kind, body, {}, source.rows or 0)
+        return Answer(200, kind, body, {}, rows)
 
 
 class _Asked:
@@ -349,24 +362,30 @@ class _Asked:
         self.receive = receive
         self.origin: str | None = None
         self.read = False
+        self._heads: dict[bytes, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._heads.setdefault(name, []).append(value.decode("latin-1").lower())
+
+    def told(self, name: bytes) -> list[str]:
+        """Every header of a name, in lower case."""
+        return self._heads.get(name, [])
 
     @property
     def has_body(self) -> bool:
         """Whether something comes after the head."""
-        names = {name for name, _ in self.scope["headers"]}
-        return b"transfer-encoding" in names or bool(self.length())
+        return bool(self.told(b"transfer-encoding") or self.length())
 
     def length(self) -> int | None:
         """What Content-Length says."""
-        found = values_of(self.scope, b"content-length")
+        found = self.told(b"content-length")
         return int(found[0]) if found and found[0].isdecimal() else None
 
     def check_type(self, wanted: str, elsewhere: str) -> None:
         """Refuse a body of another type, or a compressed one."""
-        packed = values_of(self.scope, b"content-encoding")
+        packed = self.told(b"content-encoding")
         if packed not in ([], ["identity"]):
             raise Problem(415, "the body is compressed: send it as it is")
-        found = values_of(self.scope, b"content-type")
+        found = self.told(b"content-type")
         kind, *more = [part.strip() for part in ", ".join(found).split(";")]
         if kind != wanted:
             given = f"the body is of type {quoted(kind)}" if kind else (
@@ -388,7 +407,7 @@ class _Asked:
         Raises:
             Problem: 406.
         """
-        accept = ", ".join(values_of(self.scope, b"accept"))
+        accept = ", ".join(self.told(b"accept"))
         if not accept.strip():
             return first
         liked = {kind: _liking(accept, kind) for kind in (first, second)}

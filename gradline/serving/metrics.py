@@ -42,6 +42,7 @@ class Metrics:
 
     def __init__(self, target: str, version: str, hands: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._answers = Counter(
             "gradline_requests",
             "Requests answered.",
@@ -87,8 +88,13 @@ class Metrics:
             seconds: it took.
         """
         method = method if method in _METHODS else "other"
-        self._answers.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (route, method, status)
+        found = self._known.get(key)
+        if found is None:  # to look them up takes as long as to count
+            count = self._answers.labels(route, method, str(status))
+            found = self._known[key] = (count, self._seconds.labels(route))
+        found[0].inc()
+        found[1].observe(seconds)
         reason = _REASONS.get(status)
         if reason is not None:
             self._refused.labels(reason).inc()

@@ -7,8 +7,9 @@ request comes is kept here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from gradline.predicting import predicted_batches
 from gradline.result import Fit
 from gradline.serving.parsing import Options
 from gradline.serving.problems import Problem, quoted
+from gradline.serving.quick import MOST_ROWS, Quick
 
 #: In a sentence of the library, how its options are given; here they are given so.
 _SPOKEN = {
@@ -45,8 +47,34 @@ class Predictor:
         self.terms = len(fit.design.terms)
         self._line = fit._line
         self._slopes = fit.slopes
+        self._quick = Quick.of(fit.design)
         self._levels = {k: frozenset(v) for k, v in fit.design.levels.items()}
         self.no_interval = why_not(self._line)
+
+    def predict_few(
+        self, columns: dict[str, list[Any]], rows: int, options: Options
+    ) -> list[Array | Intervals] | None:
+        """Predict a few rows by the shortest way; None where `predict` must look.
+
+        Args:
+            columns: values of JSON by name, all of the same length.
+            rows: how many.
+            options: how.
+        """
+        if self._quick is None or rows > MOST_ROWS:
+            return None
+        X = self._quick.terms(columns, rows)
+        if X is None or (options.interval is not None and self.no_interval):
+            return None
+        predicted = self._line_at(X)
+        if not all(map(math.isfinite, predicted.tolist())):
+            return None
+        if options.interval is None:
+            return [predicted]
+        half = half_widths(self._line, X, options.interval, _kind(options))
+        if not all(map(math.isfinite, half.tolist())):
+            return None
+        return [Intervals(predicted, predicted - half, predicted + half)]
 
     def predict(self, source: Any, options: Options) -> list[Array | Intervals]:
         """Predict each row: pieces, in order, none where there are no rows.
@@ -100,7 +128,7 @@ class Predictor:
 
     def _predicted(self, source: Any, options: Options) -> list[Array | Intervals]:
         share = options.interval
-        kind = cast(Literal["prediction", "confidence"], options.kind)
+        kind = _kind(options)
         if share is not None:
             check_interval(self._line, share, kind)
         found: list[Array | Intervals] = []
@@ -127,6 +155,10 @@ class Predictor:
         """As `Fit.predict_terms`."""
         found: Array = self._line.level + (X - self._line.center) @ self._slopes
         return found
+
+
+def _kind(options: Options) -> Literal["prediction", "confidence"]:
+    return "prediction" if options.kind == "prediction" else "confidence"
 
 
 class _Strict:
