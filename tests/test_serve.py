@@ -24,6 +24,7 @@ import torch
 
 import gradline as gl
 from gradline.listening import bound
+from gradline.serving import parsing
 from gradline.serving import server as server_file
 from gradline.serving.limits import Limits
 from gradline.serving.parsing import Options
@@ -316,7 +317,7 @@ BAD: list[tuple[bytes | Any, int, str]] = [
     (b'{"row": {"size": 1,}}', 400, "is no JSON"),
     (b"{'row': 1}", 400, "is no JSON"),
     (b'{"rows": [{}', 400, "is no JSON"),
-    (b'{"rows": [{} {}]}', 400, "Expecting ',' or ']'"),
+    (b'{"rows": [{} {}]}', 400, "Expecting ','"),
     (b'{"row" {}}', 400, "Expecting ':'"),
     (b'{1: {}}', 400, "Expecting a name"),
     (b'{"row": NaN}', 400, "has NaN, which is no JSON"),
@@ -384,10 +385,18 @@ BAD: list[tuple[bytes | Any, int, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize(("request_", "status", "text"), BAD)
 def test_a_bad_request_is_refused_in_a_sentence(
-    client: Client, request_: Any, status: int, text: str
+    client: Client,
+    request_: Any,
+    status: int,
+    text: str,
+    whole: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not whole:  # row by row, as large ones are
+        monkeypatch.setattr(parsing, "WHOLE", 0)
     answer = client.predict(request_)
     assert text.lower() in answer.detail.lower()
     assert answer.status == status
@@ -862,6 +871,44 @@ def test_all_bodies_together_are_bounded(small: Running) -> None:
             monkey._held -= SMALL.held
         assert held.size == 0
     assert monkey._held == 0
+
+
+def test_an_answer_that_nobody_takes_is_not_kept(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_file, "TAKING", 0.5)
+    columns = {n: [v] * 100_000 for n, v in ROW.items()}
+    body = json.dumps({"columns": columns, "interval": 0.9}).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\n"
+    known = server.server.server_state.connections
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", server.port))
+        line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        port = line.getsockname()[1]
+        assert line.recv(100).startswith(b"HTTP/1.1 200")  # and no more
+        assert any(c.client == ("127.0.0.1", port) for c in list(known))
+        end = time.monotonic() + 10
+        while any(c.client == ("127.0.0.1", port) for c in list(known)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_wide_designs_are_worked_on_in_small_pieces() -> None:
+    levels = [f"v{i:04}" for i in range(1500)]
+    data = {"g": levels * 2, "y": np.arange(3000.0) % 7}
+    fit = gl.fit(data, target="y", categories=["g"])
+    assert Predictor(fit).step < 1500
+    with running(fit) as server:
+        client = server.client()
+        found = client.predict({"columns": {"g": levels}}).json["predictions"]
+        np.testing.assert_allclose(found, fit.predict({"g": levels}), rtol=1e-12)
+        table = client.stream({"g": levels}).table
+        np.testing.assert_allclose(table.column("prediction").to_numpy(), found)
+        described = client.ask("GET", "/openapi.json").json
+        value = described["components"]["schemas"]["Row"]["properties"]["g"]
+        assert "enum" not in value  # too many to list
+        client.close()
 
 
 def test_nothing_is_no_http(small: Running) -> None:

@@ -328,7 +328,7 @@ class Service:
         few = self._predictor.predict_few(asked.columns, asked.rows, asked.options)
         if few is not None:
             return self._told(kind, few, asked.options, due, asked.rows)
-        source = Request(asked.columns, asked.rows, due)
+        source = Request(asked.columns, asked.rows, due, self._predictor.step)
         parts = self._predictor.predict(source, asked.options)
         return self._told(kind, parts, asked.options, due, asked.rows)
 
@@ -336,11 +336,12 @@ class Service:
         self, kind: str, options: Options, body: bytes, due: Deadline
     ) -> Answer:
         due.check()
-        source = Stream(body, self._predictor.features, self._limits, due)
+        predictor = self._predictor
+        source = Stream(body, predictor.features, self._limits, due, predictor.step)
         if not source.rows:
             raise Problem(422, "the stream has no rows: give one at least")
-        self._predictor.check(source)
-        parts = self._predictor.predict(source, options)
+        predictor.check(source)
+        parts = predictor.predict(source, options)
         return self._told(kind, parts, options, due, source.rows)
 
     def _told(

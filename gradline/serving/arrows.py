@@ -53,6 +53,7 @@ class Stream:
         names: the columns that it must have, no more and no fewer.
         limits: how many rows there may be.
         due: when its time is up.
+        step: rows of a batch.
 
     Raises:
         Problem: 400 for what is no such stream, 413 for too many rows, 415 for a
@@ -62,9 +63,16 @@ class Stream:
     name = "the request"
 
     def __init__(
-        self, body: bytes, names: tuple[str, ...], limits: Limits, due: Deadline
+        self,
+        body: bytes,
+        names: tuple[str, ...],
+        limits: Limits,
+        due: Deadline,
+        step: int = PIECE,
     ) -> None:
         import pyarrow as pa
+
+        self._step = step
 
         self.rows: int | None = _walk(body, len(names), limits)
         self._most_text = 4 * max(len(body), limits.body)
@@ -111,9 +119,9 @@ class Stream:
                 raise _broken(error) from None
             if batch.num_rows > (self.rows or 0):
                 raise _broken(None)
-            for start in range(0, batch.num_rows, PIECE):
+            for start in range(0, batch.num_rows, self._step):
                 self._due.check()
-                yield _Checked(batch.slice(start, PIECE))
+                yield _Checked(batch.slice(start, self._step))
 
 
 class _Checked(ArrowBatch):

@@ -27,13 +27,14 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .4rem 0; }
 .dim { color: var(--dim); }
 pre { background: var(--code); padding: .7rem .9rem; border-radius: 6px;
-  overflow-x: auto; font-size: .85rem; }
+  font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, monospace; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { font-weight: 600; }
+td.word { white-space: nowrap; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 a { color: var(--mark); }
 """
@@ -133,7 +134,9 @@ def page(told: dict[str, Any], row: dict[str, Any], address: str) -> bytes:
 
 
 def _curl(*words: str) -> str:
-    line = "curl " + " ".join(shlex.quote(word) for word in words)
+    line = f"curl {words[0]}"
+    for flag, value in zip(words[1::2], words[2::2], strict=True):
+        line += f" \\\n  {flag} {shlex.quote(value)}"
     return f"<pre><code>{escape(line)}</code></pre>"
 
 
@@ -142,7 +145,8 @@ def _column(feature: dict[str, Any]) -> list[str]:
     shown = ", ".join(levels[:MOST_LEVELS])
     if len(levels) > MOST_LEVELS:
         shown += f" and {len(levels) - MOST_LEVELS:,} more"
-    return [escape(feature["name"]), feature["kind"], escape(shown)]
+    kind = f'<td class="word">{feature["kind"]}</td>'
+    return [escape(feature["name"]), kind, escape(shown)]
 
 
 def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:

@@ -22,6 +22,7 @@ from gradline.result import Fit
 from gradline.serving.parsing import Options
 from gradline.serving.problems import Problem, quoted
 from gradline.serving.quick import MOST_ROWS, Quick
+from gradline.serving.rows import piece
 
 #: In a sentence of the library, how its options are given; here they are given so.
 _SPOKEN = {
@@ -38,6 +39,7 @@ class Predictor:
     Attributes:
         features: the columns that a row must have, in the order of the fit.
         terms: how many numbers a row becomes.
+        step: rows to predict at one time.
         no_interval: why there are no intervals, or None.
     """
 
@@ -45,6 +47,7 @@ class Predictor:
         self.fit = fit
         self.features = fit.design.features
         self.terms = len(fit.design.terms)
+        self.step = piece(self.terms)
         self._line = fit._line
         self._slopes = fit.slopes
         self._quick = Quick.of(fit.design)

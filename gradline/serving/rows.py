@@ -16,10 +16,16 @@ from gradline.data import Array, Codes, number_label
 from gradline.serving.limits import MOST_SIZE, Deadline
 from gradline.serving.problems import Problem, quoted
 
-#: Rows of a batch: what is done with one takes a few milliseconds.
-PIECE = 4096
+#: Rows of a batch, and numbers that they may become: what is done with one takes a few
+#: milliseconds, and little memory.
+PIECE, PIECE_NUMBERS = 4096, 2_000_000
 
 _INTEGER = 2**53
+
+
+def piece(terms: int) -> int:
+    """Rows of a batch, where each becomes so many numbers."""
+    return max(1, min(PIECE, PIECE_NUMBERS // max(1, terms)))
 
 
 class Values:
@@ -139,23 +145,31 @@ class Request:
         columns: values of JSON by name.
         rows: how many.
         due: when its time is up.
+        step: rows of a batch.
     """
 
     name = "the request"
 
-    def __init__(self, columns: dict[str, list[Any]], rows: int, due: Deadline) -> None:
+    def __init__(
+        self,
+        columns: dict[str, list[Any]],
+        rows: int,
+        due: Deadline,
+        step: int = PIECE,
+    ) -> None:
         self._all = columns
+        self._step = step
         self._due = due
         self.rows: int | None = rows
         self.columns = ()
 
     def batches(self, columns: Sequence[str]) -> Iterator[Values]:
         rows = self.rows or 0
-        if rows <= PIECE:
+        if rows <= self._step:
             yield Values(self._all, rows, 0)
             return
-        for start in range(0, rows, PIECE):
+        for start in range(0, rows, self._step):
             self._due.check()
-            stop = min(start + PIECE, rows)
+            stop = min(start + self._step, rows)
             part = {name: self._all[name][start:stop] for name in columns}
             yield Values(part, stop - start, start)
