@@ -27,8 +27,8 @@ from gradline.listening import bound
 from gradline.serving import parsing
 from gradline.serving import server as server_file
 from gradline.serving.limits import Limits
-from gradline.serving.parsing import Options
 from gradline.serving.predictor import Predictor
+from gradline.serving.wishes import Options
 from servers import ARROW, JSON, Client, Process, Running, running, stream_of
 
 LEVELS = ["Ulm", "Köln", 'a "b" <c>']

@@ -18,7 +18,7 @@ import numpy as np
 from gradline.data import Array
 from gradline.inference import Intervals
 from gradline.serving.limits import Deadline
-from gradline.serving.parsing import Options
+from gradline.serving.wishes import Options
 
 JSON = "application/json"
 

@@ -12,7 +12,6 @@ others work as they go.
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 import traceback
@@ -21,20 +20,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from gradline.hosts import Hosts
 from gradline.save import strict_json
 from gradline.serving.answers import JSON, predictions_json
 from gradline.serving.arrows import ARROW_STREAM, Stream, predictions_stream
 from gradline.serving.bodies import Bodies, Gone, throw_away
+from gradline.serving.heads import Head
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.metrics import TEXT, Metrics
 from gradline.serving.page import POLICY
-from gradline.serving.parsing import Options, checked_options, parse
+from gradline.serving.parsing import parse
 from gradline.serving.predictor import Predictor
-from gradline.serving.problems import PROBLEM_JSON, Problem, busy, quoted
+from gradline.serving.problems import PROBLEM_JSON, Problem, busy
 from gradline.serving.rows import Request
+from gradline.serving.wishes import Options, query_options
 
 #: Bytes of a body, and numbers per row, up to which a request is answered on the spot.
 QUICK_BYTES, QUICK_TERMS = 4096, 512
@@ -46,8 +46,6 @@ _HEADERS = (
 )
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _SAME_ORIGIN = (b"cross-origin-resource-policy", b"same-origin")
-
-_SHARE = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?")
 
 
 class Answer(NamedTuple):
@@ -132,7 +130,7 @@ class Service:
             return
         start = time.perf_counter()
         route = scope["path"] if scope["path"] in self._routes else "other"
-        asked = _Asked(scope, receive)
+        asked = Head(scope, receive)
         close = self.stopping
         try:
             self._check_caller(asked)
@@ -176,7 +174,7 @@ class Service:
                 f"{seconds * 1000:.1f} ms"
             )
 
-    def _headers(self, asked: _Asked, answer: Answer) -> list[tuple[bytes, bytes]]:
+    def _headers(self, asked: Head, answer: Answer) -> list[tuple[bytes, bytes]]:
         found = list(_HEADERS)
         more = dict(answer.headers)
         if "content-security-policy" not in more:
@@ -194,7 +192,7 @@ class Service:
         found += [(k.encode("ascii"), v.encode("latin-1")) for k, v in more.items()]
         return found
 
-    def _check_caller(self, asked: _Asked) -> None:
+    def _check_caller(self, asked: Head) -> None:
         """Refuse other hosts, foreign pages (see hosts.py), and two requests in one."""
         if asked.told(b"content-length") and asked.told(b"transfer-encoding"):
             raise Problem(
@@ -226,7 +224,7 @@ class Service:
                 "let it",
             )
 
-    async def _answer(self, asked: _Asked) -> Answer:
+    async def _answer(self, asked: Head) -> Answer:
         scope = asked.scope
         methods = self._routes.get(scope["path"])
         if methods is None:
@@ -244,7 +242,7 @@ class Service:
             )
         return await run(asked)
 
-    def _options(self, asked: _Asked, allowed: list[str]) -> Answer:
+    def _options(self, asked: Head, allowed: list[str]) -> Answer:
         names = ", ".join(allowed)
         headers = {"allow": names}
         if asked.origin in self._origins:
@@ -257,27 +255,27 @@ class Service:
 
     # What is told.
 
-    async def _constant(self, kind: str, body: bytes, _: _Asked) -> Answer:
+    async def _constant(self, kind: str, body: bytes, _: Head) -> Answer:
         return Answer(200, kind, body, {})
 
-    async def _page(self, body: bytes, _: _Asked) -> Answer:
+    async def _page(self, body: bytes, _: Head) -> Answer:
         headers = {"content-security-policy": POLICY}
         return Answer(200, "text/html; charset=utf-8", body, headers)
 
-    async def _health(self, _: _Asked) -> Answer:
+    async def _health(self, _: Head) -> Answer:
         return Answer(200, JSON, b'{"status": "ok"}', {})
 
-    async def _ready(self, _: _Asked) -> Answer:
+    async def _ready(self, _: Head) -> Answer:
         if self.stopping:
             raise busy("the server stops: send no more requests here")
         return Answer(200, JSON, b'{"status": "ready"}', {})
 
-    async def _counters(self, _: _Asked) -> Answer:
+    async def _counters(self, _: Head) -> Answer:
         return Answer(200, TEXT, self._metrics.text(), {})
 
     # Predictions.
 
-    async def _predict(self, asked: _Asked) -> Answer:
+    async def _predict(self, asked: Head) -> Answer:
         if asked.scope["query_string"]:
             raise Problem(
                 400,
@@ -288,14 +286,14 @@ class Service:
         kind = asked.best(JSON, ARROW_STREAM)
         return await self._worked(asked, partial(self._from_json, kind))
 
-    async def _predict_arrow(self, asked: _Asked) -> Answer:
+    async def _predict_arrow(self, asked: Head) -> Answer:
         asked.check_type(ARROW_STREAM, "/predict takes JSON")
         kind = asked.best(ARROW_STREAM, JSON)
-        options = _query_options(asked.scope["query_string"])
+        options = query_options(asked.scope["query_string"])
         return await self._worked(asked, partial(self._from_arrow, kind, options))
 
     async def _worked(
-        self, asked: _Asked, work: Callable[[bytes, Deadline], Answer]
+        self, asked: Head, work: Callable[[bytes, Deadline], Answer]
     ) -> Answer:
         """Read the body and work on it, within the limits."""
         due = Deadline(self._limits.seconds)
@@ -353,124 +351,6 @@ class Service:
             target = self._predictor.fit.target
             body = predictions_json(target, self._model, parts, options, due)
         return Answer(200, kind, body, {}, rows)
-
-
-class _Asked:
-    """A request: its head, and what is known of it so far."""
-
-    def __init__(self, scope: Any, receive: Any) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.origin: str | None = None
-        self.read = False
-        self._heads: dict[bytes, list[str]] = {}
-        for name, value in scope["headers"]:
-            self._heads.setdefault(name, []).append(value.decode("latin-1").lower())
-
-    def told(self, name: bytes) -> list[str]:
-        """Every header of a name, in lower case."""
-        return self._heads.get(name, [])
-
-    @property
-    def has_body(self) -> bool:
-        """Whether something comes after the head."""
-        return bool(self.told(b"transfer-encoding") or self.length())
-
-    def length(self) -> int | None:
-        """What Content-Length says."""
-        found = self.told(b"content-length")
-        return int(found[0]) if found and found[0].isdecimal() else None
-
-    def check_type(self, wanted: str, elsewhere: str) -> None:
-        """Refuse a body of another type, or a compressed one."""
-        packed = self.told(b"content-encoding")
-        if packed not in ([], ["identity"]):
-            raise Problem(415, "the body is compressed: send it as it is")
-        found = self.told(b"content-type")
-        kind, *more = [part.strip() for part in ", ".join(found).split(";")]
-        if kind != wanted:
-            given = f"the body is of type {quoted(kind)}" if kind else (
-                "the request has no Content-Type"
-            )  # fmt: skip
-            raise Problem(
-                415,
-                f"{given}: send {wanted} with 'Content-Type: {wanted}'; {elsewhere}",
-                {"accept": wanted},
-            )
-        for part in more:
-            name, _, value = part.partition("=")
-            if name.strip() == "charset" and value.strip().strip('"') != "utf-8":
-                raise Problem(415, f"the charset is {quoted(value)}: send UTF-8")
-
-    def best(self, first: str, second: str) -> str:
-        """The type of answer that Accept likes best, the first one if none matters.
-
-        Raises:
-            Problem: 406.
-        """
-        accept = ", ".join(self.told(b"accept"))
-        if not accept.strip():
-            return first
-        liked = {kind: _liking(accept, kind) for kind in (first, second)}
-        if max(liked.values()) <= 0:
-            raise Problem(
-                406,
-                f"Accept is {quoted(accept)}: give {first}, {second} or */*",
-            )
-        return first if liked[first] >= liked[second] else second
-
-
-def _liking(accept: str, kind: str) -> float:
-    """How much an Accept header likes a type: its q; the most specific range counts."""
-    family = kind.partition("/")[0] + "/*"
-    weights: dict[str, float] = {}
-    for part in accept.split(","):
-        name, *more = (piece.strip() for piece in part.split(";"))
-        weight = 1.0
-        for piece in more:
-            if piece.startswith("q="):
-                fine = re.fullmatch(r"[01](\.[0-9]{0,3})?", piece[2:])
-                weight = min(1.0, float(piece[2:])) if fine else 0.0
-        weights[name] = max(weight, weights.get(name, 0.0))
-    for name in (kind, family, "*/*"):
-        if name in weights:
-            return weights[name]
-    return 0.0
-
-
-def _query_options(query: bytes) -> Options:
-    """How to predict, of a query.
-
-    Raises:
-        Problem: 400.
-    """
-    if not query:
-        return Options()
-    try:
-        pairs = parse_qsl(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
-            max_num_fields=8,
-        )
-    except ValueError:
-        raise Problem(
-            400, "the query cannot be read: write ?interval=0.95&missing=nan"
-        ) from None
-    given: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in ("interval", "kind", "missing"):
-            raise Problem(
-                400,
-                f"the query has {quoted(name)}, which is not known: give interval, "
-                "kind or missing",
-            )
-        if name in given:
-            raise Problem(400, f"the query has {name} twice: which one is meant?")
-        number = name == "interval" and _SHARE.fullmatch(value)
-        given[name] = float(value) if number else value
-    return checked_options(given)
 
 
 def _refused(problem: Problem) -> Answer:

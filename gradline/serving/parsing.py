@@ -28,6 +28,7 @@ from typing import Any
 from gradline.errors import did_you_mean
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.problems import MOST_NAME, Problem, quoted
+from gradline.serving.wishes import OPTIONS, Options, checked_options
 
 #: Values that are read between two looks at the clock.
 STRIDE = 256
@@ -35,32 +36,13 @@ STRIDE = 256
 #: Letters up to which a text is scanned in one go: that keeps nobody waiting yet.
 WHOLE = 500_000
 
-#: The share that an interval holds where only its kind is told.
-INTERVAL = 0.95
-
 _SPACES = frozenset(" \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 _SHAPES = ("row", "rows", "columns")
-_OPTIONS = ("interval", "kind", "missing")
 _SHAPE_HINT = (
     'give {"rows": [{...}, ...]}, {"columns": {...: [...], ...}} or {"row": {...}}'
 )
-
-
-@dataclass
-class Options:
-    """How to predict.
-
-    Attributes:
-        interval: the share that an interval shall hold, or None for no interval.
-        kind: of the interval: "prediction" or "confidence".
-        missing: "error", or "nan" where incomplete rows predict nothing.
-    """
-
-    interval: float | None = None
-    kind: str = "prediction"
-    missing: str = "error"
 
 
 @dataclass
@@ -151,7 +133,7 @@ class _Reader:
             if key in _SHAPES:
                 given[key] = None
                 getattr(self, f"_read_{key}")()
-            elif key in _OPTIONS:
+            elif key in OPTIONS:
                 given[key] = self._value()
             else:
                 raise Problem(
@@ -164,7 +146,7 @@ class _Reader:
             raise json.JSONDecodeError("Extra data", self._text, self._at)
         if self._columns is None:
             raise Problem(400, f"the body has no rows: {_SHAPE_HINT}")
-        options = {key: given[key] for key in _OPTIONS if key in given}
+        options = {key: given[key] for key in OPTIONS if key in given}
         return Asked(checked_options(options), self._columns, self._rows)
 
     def _read_row(self) -> None:
@@ -331,39 +313,6 @@ class _Reader:
             if len(some) == STRIDE:
                 yield some
                 some = []
-
-
-def checked_options(given: dict[str, Any]) -> Options:
-    """How to predict, of what came with a request.
-
-    Raises:
-        Problem: 400.
-    """
-    found = Options()
-    if "interval" in given:
-        share = given["interval"]
-        if type(share) not in (int, float) or not 0 < share < 1:
-            raise Problem(
-                400,
-                f"interval is {quoted(share)}: give the share that it shall hold, "
-                "between 0 and 1, such as 0.95",
-            )
-        found.interval = float(share)
-    for name, allowed in (
-        ("kind", ("prediction", "confidence")),
-        ("missing", ("error", "nan")),
-    ):
-        if name in given:
-            if given[name] not in allowed:
-                first, second = allowed
-                raise Problem(
-                    400,
-                    f'{name} is {quoted(given[name])}: give "{first}" or "{second}"',
-                )
-            setattr(found, name, given[name])
-    if "kind" in given and found.interval is None:
-        found.interval = INTERVAL
-    return found
 
 
 def unknown_column(name: str, known: tuple[str, ...], where: str) -> Problem:

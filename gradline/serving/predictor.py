@@ -19,10 +19,10 @@ from gradline.evidence import why_not
 from gradline.inference import Intervals, check_interval, half_widths
 from gradline.predicting import predicted_batches
 from gradline.result import Fit
-from gradline.serving.parsing import Options
 from gradline.serving.problems import Problem, quoted
 from gradline.serving.quick import MOST_ROWS, Quick
 from gradline.serving.rows import piece
+from gradline.serving.wishes import Options
 
 #: In a sentence of the library, how its options are given; here they are given so.
 _SPOKEN = {

@@ -36,10 +36,10 @@ from gradline.serving.app import Pages, Service, as_json
 from gradline.serving.facts import example_row, facts, model_version
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.page import page
-from gradline.serving.parsing import Options
 from gradline.serving.predictor import Predictor
 from gradline.serving.rows import Request
 from gradline.serving.schema import openapi
+from gradline.serving.wishes import Options
 
 #: Seconds for a request's head, and between two requests.
 HEAD = 10.0
