@@ -334,6 +334,7 @@ BAD: list[tuple[bytes | Any, int, str]] = [
     (b"[" * 40, 400, "is no JSON"),
     (b'{"row": ' + b"[" * 80 + b"]" * 80 + b"}", 400, "row is no object"),
     (b"[" * 200_000, 413, "more than 100,000 rows"),
+    (b'{"row": {"size": [' + b"1," * 1_300_000 + b"1]}}", 413, "or as many values"),
     (b'{"row": ' + b'{"a":' * 90_000, 400, "nested too deeply"),
     (b'{"row": {"size": ' + b"9" * 5000 + b"}}", 400, "thousands of digits"),
     ([], 400, "no JSON object"),
@@ -739,7 +740,7 @@ def test_too_many_rows(small: Running) -> None:
         answer = client.predict(request)
         assert answer.status == 413
         assert answer.detail.startswith(
-            "The body has more than 5 rows, the most at one"
+            "The body has more than 5 rows, or as many values"
         )
     assert client.predict({"rows": [ROW] * 5}).status == 200
     answer = client.stream({n: [v] * 6 for n, v in ROW.items()})

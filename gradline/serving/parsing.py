@@ -79,8 +79,13 @@ def parse(body: bytes, names: tuple[str, ...], limits: Limits, due: Deadline) ->
         raise Problem(
             400, f"the body is no UTF-8 from byte {error.start:,} on: send UTF-8"
         ) from None
-    # An object or a list takes much more memory than its two letters.
-    if text.count("[") + text.count("{") > limits.rows + len(names) + 64:
+    # Objects, lists and values take much more memory than their few letters; and one
+    # large value would keep the interpreter from everybody else.
+    spare = len(names) + 64
+    if (
+        text.count("[") + text.count("{") > limits.rows + spare
+        or text.count(",") > 2 * limits.rows * (len(names) + 1) + spare
+    ):
         raise _too_many(limits)
     try:
         found = _Reader(text, names, limits, due).request()
@@ -356,6 +361,6 @@ def _none() -> Problem:
 def _too_many(limits: Limits) -> Problem:
     return Problem(
         413,
-        f"the body has more than {limits.rows:,} rows, the most at one time: send "
-        "them in parts",
+        f"the body has more than {limits.rows:,} rows, or as many values: send them "
+        "in parts",
     )
