@@ -28,6 +28,8 @@ ROWS = [
     "checks",
     "sinks",
     "files",
+    "hosts",
+    "listening",
     "data",
     "bar",
     "stopping",
@@ -175,6 +177,7 @@ ROWS = [
     "cli_fit",
     "cli_tune",
     "lab",
+    "serving",
     "cli_lab",
     "cli_report",
     "cli_export",
@@ -217,6 +220,7 @@ LAZY_UPWARD = {
 
 # The only files that import pyarrow.
 ARROW = {
+    "arrows.py",
     "csvfiles.py",
     "folders.py",
     "npyfiles.py",
