@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.penaltypath import RegularizationPath, regularization_path
+    from gradline.probe import Probe, ProbePath
+    from gradline.probescores import ProbeScores
+    from gradline.probing import linear_probe
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
@@ -87,6 +90,9 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "Probe": "probe",
+    "ProbePath": "probe",
+    "ProbeScores": "probescores",
     "RegularizationPath": "penaltypath",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
@@ -108,6 +114,7 @@ _HOME = {
     "fit": "fitting",
     "learning_curve": "learning",
     "fit_quantiles": "quantiles",
+    "linear_probe": "probing",
     "load": "save",
     "open_source": "readers",
     "regularization_path": "penaltypath",
@@ -145,6 +152,9 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Probe",
+    "ProbePath",
+    "ProbeScores",
     "Quantile",
     "QuantileFits",
     "RegularizationPath",
@@ -166,6 +176,7 @@ __all__ = [
     "fit",
     "fit_quantiles",
     "learning_curve",
+    "linear_probe",
     "load",
     "open_source",
     "regularization_path",

@@ -53,6 +53,20 @@ class LinearRegression(nn.Module):
         self.weight = draw(out_features, in_features)
         self.bias = draw(out_features)
 
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> LinearRegression:
+        """A line with these parameters, copied; no random number is drawn.
+
+        Args:
+            weight: (out_features, in_features).
+            bias: (out_features,), of the same type and on the same device.
+        """
+        outputs, inputs = weight.shape
+        line = cls(inputs, outputs, device="meta")
+        line.weight = nn.Parameter(weight.detach().clone())
+        line.bias = nn.Parameter(bias.detach().clone())
+        return line
+
     def forward(self, x: Tensor) -> Tensor:
         """Predict: y = weight·x + bias.
 
