@@ -240,8 +240,8 @@ class Probe:
     def __repr__(self) -> str:
         what = f"{len(self.classes)} classes" if self.classes else "regression"
         return (
-            f"<Probe: {what}, {self.module.in_features} features to "
-            f"{self.outputs} outputs, {self.rows:,} rows>"
+            f"<Probe: {what}, {self.features:,} features, {self.outputs:,} output"
+            f"{'' if self.outputs == 1 else 's'}, {self.rows:,} rows>"
         )
 
     def __str__(self) -> str:

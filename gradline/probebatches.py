@@ -210,7 +210,7 @@ def _features(values: Any, raw: Rows, device: Any) -> Tensor:
             "a backbone that gives one, such as lambda x: model(x).last_hidden_state"
             "[:, 0]"
         )
-    checked = real_array(values, f"the features of {place}")
+    checked = real_array(values, f"the feature matrix of {place}")
     X = checked.detach() if is_tensor(checked) else _tensor_of(checked)
     if X.ndim < 2:
         raise ShapeError(
@@ -232,7 +232,7 @@ def _features(values: Any, raw: Rows, device: Any) -> Tensor:
         row, column = torch.nonzero(~torch.isfinite(X))[0].tolist()
         raise MissingValueError(
             f"{place} has {float(X[row, column])} in row {raw.first + row}, feature "
-            f"{column} (counted from 0): leave the row out, or mend what makes the "
+            f"{column} (all counted from 0): leave the row out, or mend what makes the "
             "features"
         )
     return X

@@ -119,8 +119,9 @@ def layer(lines: Lines, dtype: torch.dtype, device: torch.device) -> LinearRegre
     """
     weight = torch.from_numpy(lines.slopes.T.copy()).to(dtype)
     held: Array = weight.double().numpy()
-    bias = torch.from_numpy(lines.level - held @ lines.mean).to(dtype)
-    if not bool(torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+    fits = bool(np.isfinite(held).all())
+    bias = torch.from_numpy(lines.level - (held @ lines.mean if fits else 0)).to(dtype)
+    if not (fits and bool(torch.isfinite(bias).all())):
         name = str(dtype).removeprefix("torch.")
         raise DataError(
             f"the layer has numbers that {name} cannot hold, for features of this "

@@ -84,6 +84,8 @@ def _certificate(probe: Probe) -> list[str]:
     c = probe.certificate
     dtype = str(probe.module.weight.dtype).removeprefix("torch.")
     share = f" ({number(c.relative_gap, 3)} of the optimum)" if c.gap else ""
+    if 0 < 2 * c.relative_gap * c.optimum_loss < c.gap:
+        share = ""  # it is a share of what rounding makes, not of the optimum
     pairs = [
         ("objective", f"{number(c.loss)} ({c.objective})"),
         ("gap", f"{number(c.gap, 3)}{share}: the rounding of the layer to {dtype}"),

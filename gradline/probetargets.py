@@ -18,8 +18,8 @@ from gradline.probebatches import FORMS, Rows
 
 Task = Literal["auto", "regression", "classification"]
 
-#: So many distinct labels, in more than half of the rows, are numbers by mistake.
-MANY_CLASSES = 100
+#: More distinct labels than this, and than half the rows, are amounts by mistake.
+MANY_CLASSES = 20
 
 
 class Targets:

@@ -107,7 +107,7 @@ def linear_probe(
     rule, fixed = _rule(alpha, alphas)
     one_of("task", task, "auto", "regression", "classification")
     one_of("standardize", standardize, True, False)
-    _refuse(batches, rule, folds, classes, task, dtype)
+    _refuse(batches, rule, folds, classes, task, dtype, device)
     cut = _folds(folds) if rule in ("cv", "1se") else None
     targets = Targets(task, classes)
     reading = _Reading(batches, backbone, device, progress)
@@ -186,7 +186,13 @@ def _rule(alpha: Any, alphas: Any) -> tuple[str | None, float]:
 
 
 def _refuse(
-    batches: Any, rule: str | None, folds: Any, classes: Any, task: str, dtype: Any
+    batches: Any,
+    rule: str | None,
+    folds: Any,
+    classes: Any,
+    task: str,
+    dtype: Any,
+    device: Any,
 ) -> None:
     """Refuse, before any work, what does not go together."""
     if classes is not None and task == "regression":
@@ -198,6 +204,13 @@ def _refuse(
         isinstance(dtype, torch.dtype) and dtype.is_floating_point
     ):
         raise UsageError(f"dtype is {dtype!r}: give torch.float32 or torch.float64")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).split("\n", 1)[0]
+        raise UsageError(
+            f"device is {device!r}, which this torch has not ({why}): leave it out"
+        ) from None
     if rule == "loo" and hasattr(batches, "__next__"):
         raise UsageError(
             "alpha='loo' reads batches twice, and an iterator can be read once: give a "
@@ -232,8 +245,8 @@ def _gathered(reading: _Reading, targets: Targets, cut: KFold | None) -> Gathere
     if not targets.classification:
         return gathered
     labels = targets.classes()
-    seen = sum((state.y_mean > -1).astype(int) for state in gathered.states)
-    if (seen > 0).sum() < 2:
+    seen = np.any([state.y_mean > -1 for state in gathered.states], axis=0)
+    if seen.sum() < 2:
         only = targets.labels[int(np.argmax(seen))]
         raise DataError(
             f"all {gathered.rows:,} labels are {only}: give rows of two or more classes"
