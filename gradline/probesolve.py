@@ -184,9 +184,10 @@ def certified(
         columns=d + 1,
         dependent=dependent,
         digits=digits,
-        lr_limit=2 / steepest,
-        lr_limit_standardized=1 / max(1.0, spectrum.largest**2),
-        best_lr=min(2 / (steepest + flattest), 0.99999 * 2 / steepest),
+        # torch.nn.MSELoss averages over the outputs too, so each is k times as flat.
+        lr_limit=k * 2 / steepest,
+        lr_limit_standardized=k / max(1.0, spectrum.largest**2),
+        best_lr=k * min(2 / (steepest + flattest), 0.99999 * 2 / steepest),
         epochs_needed=None,
         solver="closed form",
         objective="half the mean squared error + ridge penalty"

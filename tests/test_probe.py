@@ -162,6 +162,23 @@ def test_at_alpha_0_it_is_least_squares_as_fit_finds_it() -> None:
     assert probe.predict(X).shape == (500,)
 
 
+def test_the_limit_of_the_learning_rate_is_that_of_torch() -> None:
+    X, Y = numbers(100, targets=4)
+    Y = Y / Y.std(dim=0)
+    limit = gl.linear_probe((X, Y), alpha=0).certificate.lr_limit
+    for share, settles in ((0.98, True), (1.02, False)):
+        head = nn.Linear(6, 4, dtype=torch.float64)
+        optimizer = torch.optim.SGD(head.parameters(), lr=share * limit)
+        losses = []
+        for _ in range(600):
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(head(X), Y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert (losses[-1] < losses[0]) == settles
+
+
 # One pass, whatever the batches.
 
 
