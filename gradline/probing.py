@@ -34,7 +34,7 @@ from gradline.probebatches import feature_dtype, frozen, read_rows, wide_enough
 from gradline.probesolve import certified, folded, layer, lines_at
 from gradline.probestates import Gathered, Gathering, check_folds
 from gradline.probetargets import Targets, Task, codes_of, weights_of
-from gradline.ridge import LeaveOneOut, eigen, generalised, ridge_alphas
+from gradline.ridge import Eigen, LeaveOneOut, alphas_about, eigen, generalised
 from gradline.solvers import column_scale
 from gradline.state import Moments
 
@@ -115,10 +115,11 @@ def linear_probe(
     state = merged(gathered.states)
     _check(state, gathered, cut)
     names = output_names(targets.classes(), state.targets)
+    system = eigen(state, standardize)
     chosen = np.full(state.targets, fixed)
     found, fold_lines, grid = None, [], chosen[:1].copy()
     if rule is not None:
-        grid = _tried(alphas, state, standardize)
+        grid = _tried(alphas, system)
         shared = targets.classification
         shared = shared if alpha_per_target is None else not alpha_per_target
         errors: Array
@@ -128,11 +129,12 @@ def linear_probe(
         elif rule == "gcv":
             errors = generalised(state, grid, standardize)[:, None]
         else:
-            errors = _left_out(reading, state, targets, grid, standardize)
-        found = _curve(errors, grid, rule, shared, names, state, standardize, cut)
+            errors = _left_out(reading, state, targets, LeaveOneOut(system, grid))
+        found = _curve(
+            errors, grid, rule, shared, names, system, state, standardize, cut
+        )
         chosen = found.alpha
         fold_lines = [lines_at(system, chosen) for system in systems]
-    system = eigen(state, standardize)
     lines = lines_at(system, chosen)
     kind = dtype or feature_dtype(torch.empty(0, dtype=gathered.dtype))
     module = layer(lines, kind, gathered.device)
@@ -277,23 +279,18 @@ def _check(state: Moments, gathered: Gathered, cut: KFold | None) -> None:
         )
 
 
-def _tried(alphas: Any, state: Moments, standardize: bool) -> Array:
+def _tried(alphas: Any, system: Eigen) -> Array:
     """The alphas to try, from large to small."""
     if alphas is not None:
         return checked_alphas(alphas)
-    return ridge_alphas(state, standardize, ALPHAS)
+    return alphas_about(float(system.values[-1]), ALPHAS)
 
 
 def _left_out(
-    reading: _Reading,
-    state: Moments,
-    targets: Targets,
-    grid: Array,
-    standardize: bool,
+    reading: _Reading, state: Moments, targets: Targets, found: LeaveOneOut
 ) -> Array:
     """The leave-one-out error at each alpha, (A, 1, k), by another pass."""
     batches, backbone, device, progress = reading
-    found = LeaveOneOut(eigen(state, standardize), grid)
     again, classes = Targets("regression", None), targets.classes()
     show = nullcontext(int) if progress is None else progress("leaving one out", None)
     count = 0
@@ -322,6 +319,7 @@ def _curve(
     rule: str,
     shared: bool,
     names: tuple[str, ...],
+    system: Eigen,
     state: Moments,
     standardize: bool,
     cut: KFold | None,
@@ -333,7 +331,7 @@ def _curve(
         called = ("all outputs",) if len(names) > 1 else names
     at = choose(grid, judged, rule)
     chosen = np.broadcast_to(grid[at], (len(names),))
-    lines = lines_at(eigen(state, standardize), chosen)
+    lines = lines_at(system, chosen)
     sums = state.value()
     return CrossValidation(
         alphas=grid,

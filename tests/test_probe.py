@@ -347,7 +347,7 @@ def test_the_gap_of_a_rounded_layer_is_what_its_rounding_costs() -> None:
             u = weight * X.std(dim=0, correction=0) if scaled else weight
             squares = (Y - X @ weight.T - bias).square().mean(dim=0)
             penalty = 0.1 * u.square().sum(dim=1)
-            return float((0.5 * (squares + penalty)).mean())
+            return (0.5 * (squares + penalty)).mean().item()
 
         mine = objective(probe.module, standardize)
         best = objective(exact.module, standardize)
@@ -462,7 +462,7 @@ def test_classes_may_be_given() -> None:
         probe.module.weight[:10].flip(0), sorted_.module.weight, rtol=0, atol=1e-12
     )
     assert float(probe.module.weight[10].detach().abs().max()) < 1e-12
-    assert float(probe.module.bias[10]) == pytest.approx(-1)
+    assert probe.module.bias[10].item() == pytest.approx(-1)
     assert any("'10'" in note and "never predicted" in note for note in probe.notes)
     assert torch.equal(probe.predict(X), sorted_.predict(X))
     with pytest.raises(gl.DataError, match=r"batch 2 .* label 9, which classes lacks"):
