@@ -156,7 +156,7 @@ class Probe:
         targets = Targets("regression", None)
         for rows, out in self._outputs(batches):
             y = self._targets_of(rows, targets)
-            scoring.add(out.double().cpu().numpy(), y, weights_of(rows))
+            scoring.add(out.cpu().double().numpy(), y, weights_of(rows))
         return scoring.value(self.names)
 
     def held_out(self, batches: Any) -> ProbeScores:
@@ -182,7 +182,7 @@ class Probe:
         sums = np.zeros((self._folds.count, self.features))
         counts = np.zeros(self._folds.count)
         for rows in self._rows(batches):
-            X = wide_enough(rows.features).double().cpu().numpy()
+            X = wide_enough(rows.features).cpu().double().numpy()
             if not len(X):
                 continue
             y, weight = self._targets_of(rows, targets), weights_of(rows)

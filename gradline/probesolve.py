@@ -152,8 +152,8 @@ def certified(
     sums = moments.value()
     spectrum = from_moments(sums) or from_scatter(sums)
     d, k = lines.slopes.shape
-    weight = module.weight.detach().double().cpu().numpy().T  # (d, k)
-    bias = module.bias.detach().double().cpu().numpy()
+    weight = module.weight.detach().cpu().double().numpy().T  # (d, k)
+    bias = module.bias.detach().cpu().double().numpy()
     # In the coordinates of ridge.py, u = V c: slopes = vectors @ c, and back again.
     scaled = _coordinates(system, weight - lines.slopes, sums.xx / sums.weight, alpha)
     off = bias + weight.T @ lines.mean - lines.level  # (k,)

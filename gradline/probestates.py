@@ -67,7 +67,7 @@ class Gathering:
         self._states: list[Moments] = []
         self._block: _Block | None = None
         self._sums: list[DeviceSums] = []
-        self._dtype = torch.float32
+        self._dtype, self._device = torch.float32, torch.device("cpu")
         self._weighted: bool | None = None
         self.rows = 0
 
@@ -87,8 +87,10 @@ class Gathering:
             )
         self._weighted = weighted
         wide = wide_enough(X)
+        if not _has_float64(wide.device):
+            wide = wide.cpu()
         if self._block is None:
-            self._dtype = X.dtype
+            self._dtype, self._device = X.dtype, X.device
             self._begin(wide, self._targets.count, weighted)
         elif wide.device != self._block.X.device:
             raise DataError(
@@ -113,10 +115,9 @@ class Gathering:
         if self._block is None:
             raise DataError("batches has no rows: give one or more")
         self._flush()
-        device = self._block.X.device
         for sums in self._sums:
             sums.bring()
-        return Gathered(self._states, device, self._dtype, self.rows)
+        return Gathered(self._states, self._device, self._dtype, self.rows)
 
     def _begin(self, X: Tensor, targets: int, weighted: bool) -> None:
         d, device = X.shape[1], X.device
@@ -302,6 +303,10 @@ class DeviceSums:
             z_sum += wz.sum(0)
             r_sum += wr.sum(0)
             rr += (wr * r).sum(0)
+
+
+def _has_float64(device: torch.device) -> bool:
+    return device.type != "mps"
 
 
 def elsewhere(device: torch.device) -> bool:

@@ -67,7 +67,7 @@ def _outputs(probe: Probe) -> list[str]:
         columns["share of rows"] = [f"{100 * s:.1f}%" for s in share[:count]]
     found = probe.cross_validation
     if found is None:
-        size = np.linalg.norm(probe.module.weight.detach().double().cpu(), axis=1)
+        size = np.linalg.norm(probe.module.weight.detach().cpu().double(), axis=1)
         columns["norm of weights"] = [rounded(float(s), 4) for s in size[:count]]
     else:
         if not _shared(probe):

@@ -107,6 +107,7 @@ def linear_probe(
     rule, fixed = _rule(alpha, alphas)
     one_of("task", task, "auto", "regression", "classification")
     one_of("standardize", standardize, True, False)
+    one_of("alpha_per_target", alpha_per_target, None, True, False)
     _refuse(batches, rule, folds, classes, task, dtype, device)
     cut = _folds(folds) if rule in ("cv", "1se") else None
     targets = Targets(task, classes)
@@ -296,7 +297,7 @@ def _left_out(
     count = 0
     with frozen(backbone) as features_of, show as done:
         for rows in read_rows(batches, features_of, backbone is not None, device):
-            X = wide_enough(rows.features).double().cpu().numpy()
+            X = wide_enough(rows.features).cpu().double().numpy()
             if targets.classification:
                 codes = codes_of(rows.targets, classes, rows)
                 y = np.where(codes[:, None] == np.arange(len(classes)), 1.0, -1.0)

@@ -670,6 +670,7 @@ HOLE[25, 2] = torch.nan
         ((GOOD, LABELS), {"alpha": "gcv", "folds": 5}, "needs no folds"),
         ((GOOD, LABELS), {"alphas": []}, r"alphas is \[\]"),
         ((GOOD, LABELS), {"task": "labels"}, "give 'auto' or 'regression'"),
+        ((GOOD, LABELS), {"alpha_per_target": 1}, "give None or True or False"),
         ((GOOD, LABELS), {"classes": [0, 0]}, "give two or more, each once"),
         ((GOOD, LABELS), {"classes": [0, 1], "task": "regression"}, "for labels"),
         ((GOOD, LABELS), {"backbone": "resnet"}, "backbone is a str"),
