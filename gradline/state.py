@@ -289,7 +289,11 @@ class Moments:
         for name in ("line", "level", "_zr", "_r", "_rr", "_blur"):
             values = getattr(self, name)[..., old]
             setattr(found, name, np.where(at < 0, 0.0, values))
-        found.level = np.where(at < 0, absent, found.level)  # of which nothing is left
+        new = np.where(at < 0, absent, 0.0)
+        if self.intercept:
+            found.level = np.where(at < 0, new, found.level)  # and no residual is left
+        else:
+            found._take_off(np.zeros_like(found.line), -new)
         return found
 
     @_quiet
