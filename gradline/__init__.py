@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.penaltypath import RegularizationPath, regularization_path
+    from gradline.probe import Probe, ProbePath
+    from gradline.probescores import ProbeScores
+    from gradline.probing import linear_probe
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
@@ -96,6 +99,10 @@ _HOME = {
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "Probe": "probe",
+    "ProbePath": "probe",
+    "ProbeScores": "probescores",
+    "RegularizationPath": "penaltypath",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
     "RegularizationPath": "penaltypath",
@@ -120,6 +127,7 @@ _HOME = {
     "last": "sinks",
     "learning_curve": "learning",
     "live_plot": "liveplot",
+    "linear_probe": "probing",
     "load": "save",
     "log_fit_mlflow": "mlflows",
     "log_jsonl": "jsonlines",
@@ -165,6 +173,9 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Probe",
+    "ProbePath",
+    "ProbeScores",
     "Quantile",
     "QuantileFits",
     "RegularizationPath",
@@ -189,6 +200,7 @@ __all__ = [
     "last",
     "learning_curve",
     "live_plot",
+    "linear_probe",
     "load",
     "log_fit_mlflow",
     "log_jsonl",
