@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Status,
         UsageError,
     )
+    from gradline.estimator import LinearRegressor
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.inference import Inference, Influence, Intervals
@@ -82,6 +83,7 @@ _HOME = {
     "Learner": "learner",
     "LearningCurve": "curves",
     "LinearRegression": "model",
+    "LinearRegressor": "estimator",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
@@ -140,6 +142,7 @@ __all__ = [
     "Learner",
     "LearningCurve",
     "LinearRegression",
+    "LinearRegressor",
     "LossSurface",
     "MissingExtraError",
     "MissingValueError",
