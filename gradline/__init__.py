@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
+    from gradline.ridgecv import RidgeRegressorCV
+    from gradline.ridgers import RidgeClassifier, RidgeRegressor
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.solvers import Solution, solve
@@ -92,6 +94,9 @@ _HOME = {
     "RegularizationPath": "penaltypath",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
+    "RidgeClassifier": "ridgers",
+    "RidgeRegressor": "ridgers",
+    "RidgeRegressorCV": "ridgecv",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -151,6 +156,9 @@ __all__ = [
     "Quantile",
     "QuantileFits",
     "RegularizationPath",
+    "RidgeClassifier",
+    "RidgeRegressor",
+    "RidgeRegressorCV",
     "Scores",
     "ShapeError",
     "Solution",

@@ -198,41 +198,45 @@ def nonnegative(root: Root, alphas: Array) -> Slopes:
 
     Equivalent: scipy.optimize.nnls(Xc, yc); sklearn.linear_model.Ridge(positive=True).
     """
-    scale = column_scale(root)
-    live = scale > 0
+    live = column_scale(root) > 0
     slopes = np.zeros((root.features, root.targets))
-    if live.any():
-        terms = Terms(0.0, 0.0, np.zeros(int(live.sum())), np.full(live.sum(), np.inf))
-        for j, alpha in enumerate(alphas):
-            x, y = with_penalty(root, float(alpha), j)
-            problem, size = quadratic(x[:, live], y, root.weight)
-            start = np.clip(problem.origin, 0.0, None)
-            u = minimise(problem, terms, start, tolerance=0.0).u
-            slopes[live, j] = u / size
+    for j, alpha in enumerate(alphas) if live.any() else ():
+        x, y = with_penalty(root, float(alpha), j)
+        slopes[live, j] = _nonnegative(x[:, live], y)
     return Slopes(slopes, -1)
 
 
-def quadratic(x: Array, y: Array, weight: float) -> tuple[Quadratic, Array]:
-    """1/2W ‖y - x b‖² in slopes b·size, size the lengths of the columns over √W."""
-    size = np.linalg.norm(x, axis=0) / weight**0.5
-    root = x / (size * weight**0.5)
-    image = y / weight**0.5
+def _nonnegative(x: Array, y: Array) -> Array:
+    """The b ≥ 0 that makes ‖y - x b‖² least, (d,).
+
+    Where columns nearly depend on one another, many b may do: Lawson and Hanson's
+    active set finds the one with few slopes above 0 that scikit-learn finds.
+    """
+    size = np.linalg.norm(x, axis=0)
+    root = x / size
     matrix = root.T @ root
     values = np.linalg.eigvalsh(matrix)
-    if values[0] * SAFE_CONDITION**2 > values[-1]:
-        origin = np.linalg.solve(matrix, root.T @ image)
-        left = image - root @ origin
+    if values[0] * SAFE_CONDITION**2 < values[-1]:
+        from scipy.optimize import nnls
+
+        found: Array = nnls(x, y, maxiter=max(1000, 10 * len(size)))[0]
+        return found
+    origin = np.zeros(len(size))
+    for _ in range(2):
+        left = y - root @ origin
         origin += np.linalg.solve(matrix, root.T @ left)
-        left = image - root @ origin
-        half = float(left @ left) / 2
-        pull = root.T @ left
-        spread = float(np.linalg.norm(image))
-        flattest = float(values[0])
-        return Quadratic(matrix, origin, pull, half, spread, flattest=flattest), size
-    nothing = np.zeros(len(matrix))
-    spread = float(np.linalg.norm(image))
-    pull = root.T @ image
-    return Quadratic(matrix, nothing, pull, 0.0, spread, root, image), size
+    left = y - root @ origin
+    problem = Quadratic(
+        matrix,
+        origin,
+        root.T @ left,
+        float(left @ left) / 2,
+        float(np.linalg.norm(y)),
+        flattest=float(values[0]),
+    )
+    terms = Terms(0.0, 0.0, np.zeros(len(size)), np.full(len(size), np.inf))
+    found = minimise(problem, terms, np.clip(origin, 0.0, None), tolerance=0.0).u
+    return found / size
 
 
 def with_penalty(root: Root, alpha: float, target: int) -> tuple[Array, Array]:

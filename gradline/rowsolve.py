@@ -58,6 +58,7 @@ def observe(
     tol: float | None = None,
     threads: int | None = None,
     overwrite: bool = False,
+    solved: bool = True,
 ) -> Found:
     """The root of the rows, and the slopes.
 
@@ -69,6 +70,7 @@ def observe(
         tol: see rootsolve.least_squares.
         threads: at most so many; as many as torch takes unless told.
         overwrite: whether X may be centred where it lies, and kept.
+        solved: False for the root alone.
     """
     with blas_threads(threads):
         n, d = rows.X.shape
@@ -87,9 +89,29 @@ def observe(
             root, slopes = _from_moments(moments, rows, alphas)
         if root is None:
             root = by_blocks(rows, intercept, overwrite)
-        if slopes is None or positive or _cuts(root, tol):
+        if not solved:
+            slopes = Slopes(np.zeros((d, k)), -1)
+        elif slopes is None or positive or _cuts(root, tol):
             slopes = solve(root, alphas, positive, tol)
         return Found(root, slopes, root.mean, root.level)
+
+
+def root_of_rows(rows: Rows, intercept: bool, threads: int | None) -> Root:
+    """The root alone.
+
+    Raises:
+        DataError: sparse rows that are too large for one.
+    """
+    if rows.sparse and too_large(rows):
+        n, d = rows.X.shape
+        raise DataError(
+            f"X is sparse with {n:,} rows and {d:,} columns, too many to leave rows "
+            "out: give folds, cv=5, or fewer columns"
+        )
+    nothing = np.zeros(rows.Y.shape[1])
+    found = observe(rows, nothing, intercept=intercept, threads=threads, solved=False)
+    assert found.root is not None
+    return found.root
 
 
 def _cuts(root: Root, tol: float | None) -> bool:

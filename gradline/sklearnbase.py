@@ -21,10 +21,28 @@ from gradline.sparserows import Rows, by_blocks
 from gradline.vouching import Kind, vouch
 
 try:
-    from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+    from sklearn import get_config
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        MultiOutputMixin,
+        RegressorMixin,
+    )
+    from sklearn.metrics import check_scoring, get_scorer
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.preprocessing import LabelBinarizer
+    from sklearn.utils import check_scalar
+    from sklearn.utils.class_weight import compute_sample_weight
+    from sklearn.utils.metadata_routing import (
+        MetadataRouter,
+        MethodMapping,
+        process_routing,
+    )
+    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import (
         _check_sample_weight,
         check_is_fitted,
+        column_or_1d,
         validate_data,
     )
 except ImportError as error:
@@ -32,6 +50,33 @@ except ImportError as error:
         "scikit-learn is not installed, which gl.LinearRegressor and its kin need: "
         "pip install 'gradline[sklearn]'"
     ) from error
+
+__all__ = [
+    "SPARSE",
+    "BaseEstimator",
+    "ClassifierMixin",
+    "GridSearchCV",
+    "LabelBinarizer",
+    "Linear",
+    "MetadataRouter",
+    "MethodMapping",
+    "MultiOutputMixin",
+    "Regressor",
+    "RegressorMixin",
+    "as_rows",
+    "check_classification_targets",
+    "check_is_fitted",
+    "check_scalar",
+    "check_scoring",
+    "column_or_1d",
+    "columns",
+    "compute_sample_weight",
+    "get_scorer",
+    "process_routing",
+    "routing",
+    "threads_of",
+    "validate_data",
+]
 
 #: What predictions take.
 SPARSE = ["csr", "csc", "coo"]
@@ -125,7 +170,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         self, X: Any, Y: Array, weight: Array | None, alphas: Array, tol: float | None
     ) -> Found:
         """Fit the rows alone; Y is (n, k)."""
-        rows = _rows(X, Y, weight)
+        rows = as_rows(X, Y, weight)
         found = observe(
             rows,
             alphas,
@@ -143,7 +188,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         self, X: Any, Y: Array, weight: Array | None, alphas: Array, tol: float | None
     ) -> None:
         """Fit all rows so far, these included."""
-        rows = _rows(X, Y, weight)
+        rows = as_rows(X, Y, weight)
         root = getattr(self, "_root", None)
         if root is None:
             if hasattr(self, "coef_"):
@@ -206,7 +251,7 @@ class Regressor(MultiOutputMixin, RegressorMixin, Linear):  # type: ignore[misc]
         """
         tol = self._tolerance()
         X, y, weight = self._checked(X, y, sample_weight, reset=True)
-        Y = _columns(y)
+        Y = columns(y)
         alphas = self._penalties(Y.shape[1])
         found = self._learn(X, Y, weight, alphas, tol)
         self._shape(y.ndim == 1)
@@ -231,7 +276,7 @@ class Regressor(MultiOutputMixin, RegressorMixin, Linear):  # type: ignore[misc]
         tol = self._tolerance()
         first = not hasattr(self, "coef_")
         X, y, weight = self._checked(X, y, sample_weight, reset=first)
-        Y = _columns(y)
+        Y = columns(y)
         self._learn_more(X, Y, weight, self._penalties(Y.shape[1]), tol)
         self._shape(y.ndim == 1)
         return self
@@ -260,14 +305,20 @@ _NO_ROOT = (
 )
 
 
-def _rows(X: Any, Y: Array, weight: Array | None) -> Rows:
+def as_rows(X: Any, Y: Array, weight: Array | None) -> Rows:
+    """What was checked, as rows."""
     return Rows(X.tocsr() if hasattr(X, "tocsr") else X, Y, weight)
 
 
-def _columns(y: Array) -> Array:
+def columns(y: Array) -> Array:
     """Targets as float64 (n, k)."""
     y = np.asarray(y, dtype=np.float64)
     return y[:, None] if y.ndim == 1 else y
+
+
+def routing() -> bool:
+    """Whether scikit-learn's metadata routing is on."""
+    return bool(get_config()["enable_metadata_routing"])
 
 
 def threads_of(n_jobs: Any) -> int | None:
