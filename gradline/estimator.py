@@ -9,8 +9,6 @@ with the slopes of least norm where many fit, or with none below 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradline.checks import real
 from gradline.errors import UsageError
 from gradline.rowsolve import Found
@@ -77,4 +75,3 @@ class LinearRegressor(Regressor):
         self.__dict__.pop("rank_", None)
         if found.slopes.rank >= 0:
             self.rank_ = found.slopes.rank
-

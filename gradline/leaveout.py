@@ -5,7 +5,8 @@ never saw row i misses it by
 
     e_i(α) = r_i(α) / (1 - h_i(α))
     r_i = y_i - Σ_j (Vᵀx_i)_j · σ_j c_j / (σ_j² + α),         c = Uᵀ(√w y)
-    h_i = w_i/W + w_i · Σ_j (Vᵀx_i)_j² / (σ_j² + α)           no w_i/W through the origin
+    h_i = w_i/W + w_i · Σ_j (Vᵀx_i)_j² / (σ_j² + α)           (w_i/W goes without an
+                                                               intercept)
 
 where nothing is fitted anew. With no more rows than columns, r and 1 - h would be small
 differences; U is then a whole basis, and both are sums of what α takes away,

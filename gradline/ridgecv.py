@@ -221,7 +221,10 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
             return np.array([scores], dtype=np.float64)
         return np.array(
             [
-                [scorer(same, predictions[:, j, a], y[:, j], **more) for a in range(count)]
+                [
+                    scorer(same, predictions[:, j, a], y[:, j], **more)
+                    for a in range(count)
+                ]
                 for j in range(y.shape[1])
             ],
             dtype=np.float64,

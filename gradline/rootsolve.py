@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from gradline.coordinate import Terms, minimise
-from gradline.data import Array
+from gradline.data import Array, Mask
 from gradline.errors import DataError
 from gradline.freeslopes import Quadratic
 from gradline.rootstate import Root
@@ -75,7 +75,7 @@ class Scaled(NamedTuple):
     Vh: Array
     rank: int
     scale: Array
-    live: Array
+    live: Mask
 
 
 def decompose(root: Root, scale: Array) -> Scaled:
@@ -236,7 +236,8 @@ def _nonnegative(x: Array, y: Array) -> Array:
     )
     terms = Terms(0.0, 0.0, np.zeros(len(size)), np.full(len(size), np.inf))
     found = minimise(problem, terms, np.clip(origin, 0.0, None), tolerance=0.0).u
-    return found / size
+    slopes: Array = found / size
+    return slopes
 
 
 def with_penalty(root: Root, alpha: float, target: int) -> tuple[Array, Array]:

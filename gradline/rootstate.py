@@ -255,14 +255,15 @@ def root_of(moments: Moments, spectrum: Factored, solution: Solution) -> Root:
 def triangle(rows: Array) -> Array:
     """The R of a QR decomposition, (min(n, c), c)."""
     if rows.shape[1] <= SMALL // 4:
-        found: Array = np.linalg.qr(rows, mode="r")
-        return found
-    return torch.linalg.qr(torch.from_numpy(rows), mode="r").R.numpy()
+        return np.asarray(np.linalg.qr(rows, mode="r"), dtype=np.float64)
+    R: Array = torch.linalg.qr(torch.from_numpy(rows), mode="r").R.numpy()
+    return R
 
 
 def _average(values: Array, w: Array | None) -> Array:
     """The weighted mean of the rows, (c,), in float64."""
     if w is None:
-        return values.mean(axis=0, dtype=np.float64)
-    found: Array = w @ values / w.sum()
-    return found
+        mean: Array = values.mean(axis=0, dtype=np.float64)
+    else:
+        mean = w @ values / w.sum()
+    return mean

@@ -37,6 +37,7 @@ SHARED_NUMBERS = 1_000_000
 LINE_OFF = 4.0
 LOSS_OFF = 1e-12
 
+
 class Found(NamedTuple):
     """A root of the rows, None where it would be too large, slopes, means of x and y.
 
@@ -235,7 +236,9 @@ def _shrunk(xx: Array, best: Array, alphas: Array) -> Array:
 
         def back(right: Array, scale: Any = scale, factor: Any = factor) -> Array:
             scaled = torch.from_numpy(right) / scale[:, None]
-            found: Array = (torch.cholesky_solve(scaled, factor) / scale[:, None]).numpy()
+            found: Array = (
+                torch.cholesky_solve(scaled, factor) / scale[:, None]
+            ).numpy()
             return found
 
         first = best[:, these]

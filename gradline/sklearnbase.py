@@ -114,7 +114,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "_certified"):
             if self._root is None:
                 raise DataError(_NO_ROOT)
-            slopes = np.atleast_2d(np.asarray(self.coef_, dtype=np.float64)).T
+            slopes: Array = np.atleast_2d(np.asarray(self.coef_, np.float64)).T
             kinds = [Kind(float(a), self.positive) for a in self._alphas]
             names = getattr(self, "feature_names_in_", None)
             if names is None:

@@ -53,7 +53,7 @@ class Rows(NamedTuple):
 def too_large(rows: Rows) -> bool:
     """Whether neither the sums nor a root of sparse rows should be made."""
     n, d = rows.X.shape
-    return d > MOST_COLUMNS and n * d > DENSE_NUMBERS
+    return bool(d > MOST_COLUMNS and n * d > DENSE_NUMBERS)
 
 
 def sparse_moments(rows: Rows, intercept: bool) -> Moments | None:
@@ -94,9 +94,7 @@ def by_blocks(rows: Rows, intercept: bool, overwrite: bool = False) -> Root:
     return root
 
 
-def outright(
-    rows: Rows, alphas: Array, intercept: bool
-) -> tuple[Slopes, Array, Array]:
+def outright(rows: Rows, alphas: Array, intercept: bool) -> tuple[Slopes, Array, Array]:
     """Slopes by LSQR, from products of X with vectors alone, and the means.
 
     Args:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from gradline.certificate import (
+    FEW_DIGITS,
     TOLERANCE,
     Certificate,
     advice_for,
@@ -28,7 +29,7 @@ from gradline.certificate import (
     relative_gap,
 )
 from gradline.curvature import largest_eigenvalue
-from gradline.data import Array
+from gradline.data import Array, Mask
 from gradline.errors import Status
 from gradline.objective import SQUARED
 from gradline.rootsolve import Scaled, column_scale, decompose
@@ -96,7 +97,7 @@ def _one(
     plain = not kind.alpha and not kind.positive
     half = 1.0 if plain else 0.5
     live = int(design.live.sum())
-    free = design.live & ((b > 0) | (not kind.positive))
+    free = design.live & (b > 0) if kind.positive else design.live
     x, y = root.x, root.y[:, j]
     if kind.alpha:
         x = np.concatenate([x, kind.alpha**0.5 * np.eye(d)])
@@ -130,13 +131,14 @@ def _one(
     if rank == d:
         condition = float(design.sigma[0] / design.sigma[-1])
     residual_size = math.sqrt(max(loss / half, 0.0))
-    digits = _digits(root, x, y, b, own, j, residual_size, variance**0.5, kind)
+    kept = np.ones(d, dtype=bool) if plain else free
+    digits = _digits(root, y, b, own, j, residual_size, variance**0.5, kept)
     advice = advice_for(
         status,
         loss=loss,
         gap_share=share,
         digits=digits,
-        condition=condition if unique and not kind.alpha else 1.0,
+        condition=condition,
         dependent=dependent,
         rows=root.counted,
         columns=d + ones,
@@ -145,9 +147,8 @@ def _one(
         epochs_needed=None,
         best=None,
     )
-    if kind.positive and status == Status.EXACT:
-        zero = int((b == 0).sum())
-        advice = f"{zero} of {d} slopes at 0. {advice}"
+    if not plain and status == Status.EXACT:
+        advice = _advice(kind, b, digits)
     return Certificate(
         status=status,
         advice=advice,
@@ -173,7 +174,23 @@ def _one(
     )
 
 
-def _free_part(root: Root, x: Array, free: Array) -> Scaled:
+def _advice(kind: Kind, b: Array, digits: float) -> str:
+    """What to do next, under a penalty or with slopes of 0 or more."""
+    said = ""
+    if kind.positive:
+        held = int((b == 0).sum())
+        said = f"{held} of {len(b)} slopes {'is' if held == 1 else 'are'} 0. "
+    if digits < FEW_DIGITS and kind.alpha:
+        return said + (
+            f"Rounding alone is sure to spare {math.floor(digits)} digits of the worst "
+            "coefficient only: a larger alpha would spare more."
+        )
+    return said + (
+        f"Nothing to do: the coefficients are good to {math.floor(digits)} digits."
+    )
+
+
+def _free_part(root: Root, x: Array, free: Mask) -> Scaled:
     """The decomposition of what slopes are free, their penalty included."""
     part = Root(max(1, int(free.sum())), 1, root.intercept)
     part.rows, part.weight = root.rows, root.weight
@@ -236,18 +253,16 @@ def _best_lr(limits: _Limits) -> float:
 
 def _digits(
     root: Root,
-    x: Array,
     y: Array,
     b: Array,
     own: Scaled,
     j: int,
     residual: float,
     spread: float,
-    kind: Kind,
+    kept: Mask,
 ) -> float:
     """The digits to trust in the worst free coefficient, by certificate.py."""
-    free = root.x.any(axis=0) & ((b > 0) | (not kind.positive))
-    if kind.positive and not free.any():
+    if not kept.any():
         return 15.9
     count = int(own.live.sum())
     if own.rank < count and count > MOST_COLUMNS:
@@ -264,8 +279,13 @@ def _digits(
     rotated = np.zeros(len(sigma))
     inner = own.U[:, : own.rank].T @ y / root.weight**0.5
     rotated[: own.rank] = inner / own.sigma[: own.rank]
-    spectrum = Singular(*map(torch.from_numpy, (scale, sigma, full, rotated)), own.rank)
-    kept = free if kind.positive else np.ones(len(b), dtype=bool)
+    spectrum = Singular(
+        torch.from_numpy(scale),
+        torch.from_numpy(sigma),
+        torch.from_numpy(full),
+        torch.from_numpy(rotated),
+        own.rank,
+    )
     return digits_to_trust(
         spectrum,
         slopes=torch.from_numpy(b[kept]),

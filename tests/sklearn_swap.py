@@ -3,53 +3,205 @@
     python -m pytest -p sklearn_swap --pyargs sklearn.linear_model.tests.test_base
 
 Before any test module is imported, `LinearRegression`, `Ridge`, `RidgeCV` and
-`RidgeClassifier` of scikit-learn become gradline's wherever scikit-learn holds them. At
-the end a line of JSON says how often each was made and fitted, and by how many tests.
+`RidgeClassifier` become gradline's wherever scikit-learn holds them. Of a module, only
+tests that name one of them are run: in their own lines, in those of what they call in
+their module, or in their parameters; SWAP_ALL=module,module names those to run whole.
+SWAP_OUT=file is told, as JSON, how each test ended and which classes it fitted.
+
+gradline solves ridge exactly and has no `solver`, `tol`, `max_iter` and `random_state`
+to choose: what stands in for scikit-learn's takes them, and does nothing with them.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
+import re
 import sys
-from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sklearn.linear_model
-from sklearn.linear_model import _base, _ridge
 
 import gradline as gl
 
-#: How many fits of each class, and which tests did them.
-FITS: Counter[str] = Counter()
-TESTS: dict[str, set[str]] = {}
-NOW = [""]
+#: Of each test, how often it fitted what.
+FITS: dict[str, dict[str, int]] = {}
 
-MARK = "swapped: "
+#: Of each test, how it ended.
+ENDS: dict[str, str] = {}
+
+_now = [""]
 
 
 class LinearRegression(gl.LinearRegressor):
-    """gradline's, under the name that scikit-learn's tests look for."""
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         seen("LinearRegression")
         return super().fit(X, y, sample_weight)
 
 
+class Ridge(gl.RidgeRegressor):
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: Any = None,
+        tol: float = 1e-4,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            alpha, fit_intercept=fit_intercept, copy_X=copy_X, positive=positive
+        )
+        self.max_iter, self.tol, self.solver = max_iter, tol, solver
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        seen("Ridge")
+        self.solver_ = self.solver
+        return super().fit(X, y, sample_weight)
+
+
+class RidgeClassifier(gl.RidgeClassifier):
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: Any = None,
+        tol: float = 1e-4,
+        class_weight: Any = None,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            alpha,
+            fit_intercept=fit_intercept,
+            copy_X=copy_X,
+            class_weight=class_weight,
+            positive=positive,
+        )
+        self.max_iter, self.tol, self.solver = max_iter, tol, solver
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        seen("RidgeClassifier")
+        return super().fit(X, y, sample_weight)
+
+
+class RidgeCV(gl.RidgeRegressorCV):
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        scoring: Any = None,
+        cv: Any = None,
+        gcv_mode: Any = None,
+        store_cv_results: bool = False,
+        alpha_per_target: bool = False,
+    ) -> None:
+        super().__init__(
+            alphas,
+            fit_intercept=fit_intercept,
+            scoring=scoring,
+            cv=cv,
+            store_cv_results=store_cv_results,
+            alpha_per_target=alpha_per_target,
+        )
+        self.gcv_mode = gcv_mode
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Any:
+        seen("RidgeCV")
+        return super().fit(X, y, sample_weight, **params)
+
+
+SWAPPED = (LinearRegression, Ridge, RidgeCV, RidgeClassifier)
+NAMED = re.compile(r"\b(" + "|".join(one.__name__ for one in SWAPPED) + r")\b")
+
+
 def seen(name: str) -> None:
-    """Count a fit."""
-    FITS[name] += 1
-    TESTS.setdefault(name, set()).add(NOW[0])
+    """Count a fit by the test that runs."""
+    of_test = FITS.setdefault(_now[0], {})
+    of_test[name] = of_test.get(name, 0) + 1
 
 
-def swap(name: str, other: type) -> None:
+def swap(other: type) -> None:
     """Put a class in the place of scikit-learn's, wherever it is held."""
-    own = getattr(sklearn.linear_model, name)
+    own = getattr(sklearn.linear_model, other.__name__)
     for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").startswith("sklearn"):
+        if getattr(module, "__name__", "").startswith("sklearn."):
             for place, value in list(vars(module).items()):
                 if value is own:
                     setattr(module, place, other)
 
 
-swap("LinearRegression", LinearRegression)
+for one in SWAPPED:
+    swap(one)
+
+
+def names_one(item: pytest.Function) -> bool:
+    """Whether a test has to do with what was swapped."""
+    params = getattr(item, "callspec", None)
+    if params is not None and NAMED.search(repr(params.params)):
+        return True
+    todo, done = [item.function], set()
+    while todo:
+        function = inspect.unwrap(todo.pop())
+        if function in done:
+            continue
+        done.add(function)
+        try:
+            text = inspect.getsource(function)
+        except (OSError, TypeError):
+            continue
+        if NAMED.search(text.partition("):\n")[2] or text):
+            return True
+        # What it calls of its own module, and fixtures it takes.
+        for name in set(re.findall(r"\b[A-Za-z_]\w*\b", text)):
+            value = getattr(item.module, name, None)
+            home = getattr(value, "__module__", None)
+            if callable(value) and home == item.module.__name__:
+                todo.append(value)
+            elif isinstance(value, (list, tuple, dict)) and NAMED.search(repr(value)):
+                return True
+    return False
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Function]
+) -> None:
+    """Leave out tests that have to do with other estimators alone."""
+    whole = os.environ.get("SWAP_ALL", "").split(",")
+    kept = [i for i in items if i.module.__name__ in whole or names_one(i)]
+    config.hook.pytest_deselected(items=[i for i in items if i not in kept])
+    items[:] = kept
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whose fits are counted from here on."""
+    _now[0] = item.nodeid
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """How a test ended."""
+    end = str(report.outcome)
+    if hasattr(report, "wasxfail"):
+        end = "xfailed" if report.skipped else "xpassed"
+    if report.when == "call" or end != "passed":
+        ENDS[report.nodeid] = end
+
+
+def pytest_sessionfinish() -> None:
+    """Tell the one who started this."""
+    out = os.environ.get("SWAP_OUT")
+    if out:
+        found = {name: [end, FITS.get(name, {})] for name, end in ENDS.items()}
+        Path(out).write_text(json.dumps(found), encoding="utf-8")
