@@ -140,6 +140,8 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
             The estimator itself.
         """
         X, y, weight = self._rows_of(X, y, sample_weight, reset=True)
+        if self.class_weight is not None:
+            weight = _times(compute_sample_weight(self.class_weight, y), weight)
         self._labels = LabelBinarizer(pos_label=1, neg_label=-1)
         Y = columns(self._labels.fit_transform(y))
         self._learn(X, Y, weight, penalties(self.alpha, Y.shape[1]), None)
@@ -187,6 +189,11 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
                 f"classes are {list(classes)} and were {list(self.classes_)}: give the "
                 "same, or begin again with fit"
             )
+        if self.class_weight is not None:  # of which this part may lack some
+            own = np.ones(len(y))
+            for label, share in self.class_weight.items():
+                own[y == label] = share
+            weight = _times(own, weight)
         strange = np.setdiff1d(y, self.classes_)
         if len(strange):
             raise DataError(
@@ -221,7 +228,7 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         return self.classes_[scores.argmax(axis=1)]
 
     def _rows_of(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Any:
-        """X, classes and weights, those of the classes included."""
+        """X, classes and weights as arrays that belong together."""
         X, y = validate_data(
             self,
             X,
@@ -235,16 +242,17 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         check_classification_targets(y)
         if y.ndim > 1 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        weight = self._checked_weight(sample_weight, X)
-        if self.class_weight is not None:
-            own = compute_sample_weight(self.class_weight, y)
-            weight = own if weight is None else weight * own
-        return X, y, weight
+        return X, y, self._checked_weight(sample_weight, X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _times(own: Array, weight: Array | None) -> Array:
+    """The weights of classes times those of rows."""
+    return own if weight is None else own * weight
 
 
 def penalties(alpha: Any, targets: int) -> Array:

@@ -14,6 +14,7 @@ formula.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +30,11 @@ DENSE_NUMBERS = 1 << 22
 #: More columns than this, or a root of more numbers, and there are no sums.
 MOST_COLUMNS = 4096
 
-#: LSQR goes on to about the last digit.
-TOLERANCE = 1e-14
+#: LSQR goes on until the residual, or what X still explains of it, is this share.
+TOLERANCE = 1e-12
+
+#: What LSQR says where it has come to the end of its steps.
+OUT_OF_STEPS = 7
 
 
 class Rows(NamedTuple):
@@ -129,7 +133,7 @@ def outright(rows: Rows, alphas: Array, intercept: bool) -> tuple[Slopes, Array,
     operator = LinearOperator((n, d), matvec=along, rmatvec=against, dtype=np.float64)
     slopes = np.zeros((d, Y.shape[1]))
     for j, alpha in enumerate(alphas):
-        slopes[:, j] = lsqr(
+        found = lsqr(
             operator,
             centred[:, j],
             damp=float(alpha) ** 0.5,
@@ -137,5 +141,13 @@ def outright(rows: Rows, alphas: Array, intercept: bool) -> tuple[Slopes, Array,
             btol=TOLERANCE,
             conlim=0,
             iter_lim=max(1000, 2 * min(n, d)),
-        )[0]
+        )
+        slopes[:, j], stopped = found[:2]
+        if stopped == OUT_OF_STEPS:
+            warnings.warn(
+                f"LSQR stopped after {found[2]:,} steps, short of the optimum: columns "
+                "of X nearly depend on one another; leave some out, or give an alpha",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     return Slopes(slopes, -1), mean, level

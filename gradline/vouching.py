@@ -110,15 +110,18 @@ def _one(
     bound = "exact"
     if kind.positive:
         excess = np.where(free, 0.0, np.maximum(x.T @ residual / W, 0.0))
-        least = _flattest(root, kind, design)
+        length, size = np.linalg.norm(x, axis=0), np.linalg.norm(y)
+        excess[excess * W <= 8 * EPS * d**0.5 * length * size] = 0.0  # rounding
         if excess.any():
             bound = "gradient"
-            gap += float(excess @ excess) / (2 * least) if least > 0 else math.nan
+            least = _flattest(root, kind, design)
+            gap += float(excess @ excess) / (2 * least) if least > 0 else math.inf
+            gap = min(gap, loss)
     variance = float(root.y[:, j] @ root.y[:, j]) / W
     level = float(root.level[j])
     floor = half * max(EPS * variance, (16 * EPS * level) ** 2 / TOLERANCE)
-    optimum = loss - gap if math.isfinite(gap) else math.nan
-    share = relative_gap(gap, max(optimum, 0.0), floor) if gap == gap else math.nan
+    optimum = max(loss - gap, 0.0)
+    share = relative_gap(gap, optimum, floor)
     rank, ones = design.rank, int(root.intercept)
     unique = rank == d or kind.alpha > 0
     status = Status.EXACT
@@ -153,7 +156,7 @@ def _one(
         status=status,
         advice=advice,
         loss=loss,
-        optimum_loss=max(optimum, 0.0) if optimum == optimum else math.nan,
+        optimum_loss=optimum,
         gap=gap,
         relative_gap=share,
         gradient_norm=2 * half * float(np.linalg.norm((x.T @ residual)[free])) / W,

@@ -4,12 +4,13 @@
 
 Before any test module is imported, `LinearRegression`, `Ridge`, `RidgeCV` and
 `RidgeClassifier` become gradline's wherever scikit-learn holds them. Of a module, only
-tests that name one of them are run: in their own lines, in those of what they call in
-their module, or in their parameters; SWAP_ALL=module,module names those to run whole.
+tests that name `LinearRegression` are run: in their own lines, in those of what they
+call in their module, or in their parameters. Of test_base and test_ridge all are.
 SWAP_OUT=file is told, as JSON, how each test ended and which classes it fitted.
 
 gradline solves ridge exactly and has no `solver`, `tol`, `max_iter` and `random_state`
-to choose: what stands in for scikit-learn's takes them, and does nothing with them.
+to choose: what stands in for scikit-learn's takes them, and does nothing with them. So
+a test that is repeated for each solver is run for one, and likewise for each gcv_mode.
 """
 
 from __future__ import annotations
@@ -124,7 +125,13 @@ class RidgeCV(gl.RidgeRegressorCV):
 
 
 SWAPPED = (LinearRegression, Ridge, RidgeCV, RidgeClassifier)
-NAMED = re.compile(r"\b(" + "|".join(one.__name__ for one in SWAPPED) + r")\b")
+NAMED = re.compile(r"\bLinearRegression\b")
+
+#: Modules whose tests are all run.
+WHOLE = ("sklearn.linear_model.tests.test_base", "sklearn.linear_model.tests.test_ridge")
+
+#: Of parameters that make no difference here, the value that is run.
+ONE_OF = {"solver": "sparse_cg", "gcv_mode": "eigen"}
 
 
 def seen(name: str) -> None:
@@ -175,12 +182,26 @@ def names_one(item: pytest.Function) -> bool:
     return False
 
 
+def repeated(item: pytest.Function, items: list[pytest.Function]) -> bool:
+    """Whether a test is there with the same parameters but for the solver, too."""
+    mine = _parameters(item)
+    for name, value in ONE_OF.items():
+        if name in mine and mine[name] != value:
+            others = (o for o in items if o.function is item.function)
+            return any(_parameters(o)[name] == value for o in others)
+    return False
+
+
+def _parameters(item: pytest.Function) -> dict[str, Any]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Function]
 ) -> None:
     """Leave out tests that have to do with other estimators alone."""
-    whole = os.environ.get("SWAP_ALL", "").split(",")
-    kept = [i for i in items if i.module.__name__ in whole or names_one(i)]
+    chosen = [i for i in items if i.module.__name__ in WHOLE or names_one(i)]
+    kept = [i for i in chosen if not repeated(i, chosen)]
     config.hook.pytest_deselected(items=[i for i in items if i not in kept])
     items[:] = kept
 
