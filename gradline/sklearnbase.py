@@ -82,6 +82,13 @@ __all__ = [
 SPARSE = ["csr", "csc", "coo"]
 
 
+class NoStateError(DataError, AttributeError):
+    """The rows were too large for what this attribute is made from.
+
+    An AttributeError, so that `hasattr` says no, as of what scikit-learn has not set.
+    """
+
+
 class Linear(BaseEstimator):  # type: ignore[misc]
     """An estimator with `coef_` and `intercept_` that came from a root of the rows."""
 
@@ -113,8 +120,9 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not hasattr(self, "_certified"):
             if self._root is None:
-                raise DataError(_NO_ROOT)
-            slopes: Array = np.atleast_2d(np.asarray(self.coef_, np.float64)).T
+                raise NoStateError(_NO_ROOT)
+            coef: Array = np.asarray(self.coef_, dtype=np.float64)
+            slopes = (coef[None] if coef.ndim == 1 else coef).T
             kinds = [Kind(float(a), self.positive) for a in self._alphas]
             names = getattr(self, "feature_names_in_", None)
             if names is None:
@@ -127,7 +135,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         """The singular values of the centred, weighted X, largest first."""
         check_is_fitted(self)
         if self._root is None:
-            raise DataError(_NO_ROOT)
+            raise NoStateError(_NO_ROOT)
         found: Array = np.linalg.svd(self._root.x, compute_uv=False)
         return found
 
@@ -192,7 +200,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         root = getattr(self, "_root", None)
         if root is None:
             if hasattr(self, "coef_"):
-                raise DataError(_NO_ROOT)
+                raise NoStateError(_NO_ROOT)
             root = Root(X.shape[1], Y.shape[1], self.fit_intercept)
         if root.targets != Y.shape[1]:
             raise ShapeError(
