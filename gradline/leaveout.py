@@ -26,8 +26,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gradline.data import Array
-from gradline.rootsolve import svd
+from gradline.rootsolve import eigh, svd
 from gradline.rootstate import Root
+from gradline.solvers import SAFE_CONDITION
 from gradline.sparserows import Rows
 from gradline.state import EPS
 
@@ -52,13 +53,31 @@ class Decomposition:
 
     def __init__(self, root: Root, rows: Rows) -> None:
         self._root, self._rows = root, rows
-        self._U, self._sigma, self._Vh = svd(root.x)
+        # Of these rows, in their order: then V is needed for the slopes alone.
+        self._whole_rows = len(root.x) == len(rows.Y) <= root.features
+        parts = self._of_gram() if self._whole_rows else None
+        self._U, self._sigma, self._Vh = svd(root.x) if parts is None else parts
         self._c = self._U.T @ root.y
+
+    def _of_gram(self) -> tuple[Array, Array, Array | None] | None:
+        """U and σ by x xᵀ; None where that would lose digits."""
+        x = self._root.x
+        values, vectors = eigh(x @ x.T)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        none = values < 64 * EPS * len(values) * values[0]
+        least = float(values[~none][-1]) if not none.all() else 0.0
+        if none.sum() > self._root.intercept or (least * SAFE_CONDITION**2 < values[0]):
+            return None
+        return vectors, np.sqrt(np.where(none, 0.0, values)), None
 
     def slopes(self, alphas: Array) -> Array:
         """The slopes at each alpha, (A, d, k)."""
-        size = self._sigma / (np.square(self._sigma) + alphas[:, None])  # (A, m)
-        found: Array = self._Vh.T @ (size[:, :, None] * self._c)
+        squares = np.square(self._sigma) + alphas[:, None]  # (A, m)
+        if self._Vh is None:
+            u = self._U @ (self._c / squares[:, :, None])  # (A, m, k)
+            along: Array = self._root.x.T @ u
+            return along
+        found: Array = self._Vh.T @ ((self._sigma / squares)[:, :, None] * self._c)
         return found
 
     def left_out(self, alphas: Array) -> Iterator[LeftOut]:
@@ -66,19 +85,19 @@ class Decomposition:
 
         Infinite where a row alone determines some direction.
         """
-        n, d = self._rows.X.shape
-        root = self._root
-        whole = len(root.x) == n and n <= d  # of these rows, in their order
+        n, root = len(self._rows.Y), self._root
         numbers = len(self._sigma) + len(alphas) * (1 + root.targets)
         step = max(16, BLOCK // numbers)
         for start in range(0, n, step):
             some = slice(start, min(start + step, n))
-            yield LeftOut(some, (self._whole if whole else self._some)(some, alphas))
+            errors = self._whole if self._whole_rows else self._some
+            yield LeftOut(some, errors(some, alphas))
 
     def _some(self, some: slice, alphas: Array) -> Array:
         root, (X, Y, weight) = self._root, self._rows
         d = root.features
         w = np.ones(len(Y[some])) if weight is None else weight[some]
+        assert self._Vh is not None
         V = self._Vh.T
         if self._rows.sparse:
             along = X[some] @ V - root.mean @ V

@@ -139,7 +139,7 @@ def by_rows(root: Root, alpha: float) -> Slopes | None:
     """
     x, y = root.x, root.y
     gram = x @ x.T
-    values, vectors = _eigh(gram)
+    values, vectors = eigh(gram)
     top, m = float(values[-1]), len(gram)
     none = int((values < 64 * m * EPS * top).sum())
     if none > root.intercept or values[none] * SAFE_CONDITION**2 < top or top <= 0:
@@ -260,7 +260,8 @@ def _of_targets(root: Root, these: Array) -> Root:
     return part
 
 
-def _eigh(matrix: Array) -> tuple[Array, Array]:
+def eigh(matrix: Array) -> tuple[Array, Array]:
+    """Eigenvalues, smallest first, and eigenvectors."""
     if len(matrix) <= SMALL // 4:
         values, vectors = np.linalg.eigh(matrix)
         return values, vectors

@@ -99,8 +99,9 @@ def test_check_estimator(tmp_path: Path) -> None:
         assert module.startswith("gradline.")
         assert checks > 55
         if model == "RidgeClassifier()":
-            assert wrong == theirs[3]
-            assert [status for _, status, _ in wrong] == ["skipped"]
+            skipped = [one for one in theirs[3] if one[1] == "skipped"]
+            assert len(wrong) == 1
+            assert wrong == skipped
         else:
             assert wrong == [], model
 
