@@ -183,10 +183,10 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         if first:
             self._labels = LabelBinarizer(pos_label=1, neg_label=-1).fit(classes)
         elif classes is not None and not np.array_equal(
-            np.unique(classes), self.classes_
+            np.unique(classes), self._labels.classes_
         ):
             raise UsageError(
-                f"classes are {list(classes)} and were {list(self.classes_)}: give the "
+                f"classes are {list(classes)} and were {list(self._labels.classes_)}: give the "
                 "same, or begin again with fit"
             )
         if self.class_weight is not None:  # of which this part may lack some
@@ -194,7 +194,7 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
             for label, share in self.class_weight.items():
                 own[y == label] = share
             weight = _times(own, weight)
-        strange = np.setdiff1d(y, self.classes_)
+        strange = np.setdiff1d(y, self._labels.classes_)
         if len(strange):
             raise DataError(
                 f"y has the class {strange[0]!r}, which is not among classes: give all "

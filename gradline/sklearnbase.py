@@ -8,6 +8,7 @@ and loaded when one of the estimators is first asked for.
 from __future__ import annotations
 
 import os
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -194,8 +195,8 @@ class Linear(BaseEstimator):  # type: ignore[misc]
 
     def _learn_more(
         self, X: Any, Y: Array, weight: Array | None, alphas: Array, tol: float | None
-    ) -> None:
-        """Fit all rows so far, these included."""
+    ) -> Found:
+        """Fit all rows so far, these included; where that fails, all is as it was."""
         rows = as_rows(X, Y, weight)
         root = getattr(self, "_root", None)
         if root is None:
@@ -212,10 +213,12 @@ class Linear(BaseEstimator):  # type: ignore[misc]
                 f"fit_intercept has become {self.fit_intercept} since the first rows: "
                 "set it back, or begin again with fit"
             )
-        root.merge(by_blocks(rows, bool(self.fit_intercept)))
-        self._root = root
+        root = copy(root).merge(by_blocks(rows, bool(self.fit_intercept)))
         slopes = solve(root, alphas, self.positive, tol)
-        self._keep(Found(root, slopes, root.mean, root.level), alphas, X.dtype)
+        found = Found(root, slopes, root.mean, root.level)
+        self._root = root
+        self._keep(found, alphas, X.dtype)
+        return found
 
     def _keep(self, found: Found, alphas: Array, dtype: Any) -> None:
         slopes = found.slopes.slopes
@@ -285,8 +288,9 @@ class Regressor(MultiOutputMixin, RegressorMixin, Linear):  # type: ignore[misc]
         first = not hasattr(self, "coef_")
         X, y, weight = self._checked(X, y, sample_weight, reset=first)
         Y = columns(y)
-        self._learn_more(X, Y, weight, self._penalties(Y.shape[1]), tol)
+        found = self._learn_more(X, Y, weight, self._penalties(Y.shape[1]), tol)
         self._shape(y.ndim == 1)
+        self._ranked(found)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -140,10 +140,13 @@ _ARRAY_API = "tests arrays of other libraries in place of NumPy's: skipped, as h
 
 _PARTIAL_FIT = "takes LinearRegression for one without partial_fit, which ours has"
 
+_PROCESSES = "starts processes, which takes longer than all others together"
+
 #: Tests that are not run, and why: nearly all of test_ridge.py.
 LEFT_OUT = {
     "test_from_model_estimator_attribute_error": _PARTIAL_FIT,
     "test_multioutput_regressor_has_partial_fit": _PARTIAL_FIT,
+    "test_permutation_importance_equivalence_sequential_parallel": _PROCESSES,
     "test_primal_dual_relationship": _FUNCTIONS,
     "test_ridge_regression_convergence_fail": _FUNCTIONS,
     "test_X_CenterStackOp": _FUNCTIONS,
@@ -251,9 +254,10 @@ def pytest_collection_modifyitems(
     items[:] = kept
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Whose fits are counted from here on."""
-    _now[0] = item.nodeid
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Function) -> None:
+    """Whose fits are counted from here on: outside its root a test has no file."""
+    _now[0] = f"{item.module.__name__}::{item.name}"
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -262,7 +266,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if hasattr(report, "wasxfail"):
         end = "xfailed" if report.skipped else "xpassed"
     if report.when == "call" or end != "passed":
-        ENDS[report.nodeid] = end
+        ENDS[_now[0]] = end
 
 
 def pytest_sessionfinish() -> None:

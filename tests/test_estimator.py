@@ -423,6 +423,7 @@ def test_partial_fit_is_exact(n: int, d: int, intercept: bool, weighted: bool) -
         mine, all_at_once = ours.certificate_[0], whole.certificate_[0]
         assert mine.loss == pytest.approx(all_at_once.loss, rel=1e-8, abs=1e-12)
         assert mine.rank == all_at_once.rank
+        assert ours.rank_ == whole.rank_
 
 
 def test_partial_fit_row_by_row_and_sparse() -> None:
@@ -445,6 +446,10 @@ def test_partial_fit_says_no() -> None:
         ours.partial_fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="fit_intercept has become False"):
         ours.set_params(fit_intercept=False).partial_fit(X, y)
+    with pytest.raises(ValueError, match="too large to square"):
+        ours.set_params(fit_intercept=True).partial_fit(X * 1e200, y)
+    ours.partial_fit(X, y)  # what was refused has left nothing behind
+    np.testing.assert_allclose(ours.coef_, gl.LinearRegressor().fit(X, y).coef_)
 
 
 def test_pickle_and_joblib(tmp_path: Path) -> None:

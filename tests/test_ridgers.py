@@ -92,7 +92,7 @@ def test_positive(n: int, d: int) -> None:
     ours = gl.RidgeRegressor(2.0, positive=True).fit(X, y)
     theirs = linear_model.Ridge(2.0, positive=True, tol=1e-12, max_iter=10**6)
     np.testing.assert_allclose(ours.coef_, theirs.fit(X, y).coef_, atol=1e-4)
-    # The conditions of the optimum: no slope above 0 has a pull, none at 0 an upward one.
+    # At the optimum no slope above 0 has a pull, and none at 0 an upward one.
     pull = X.T @ (y - ours.predict(X)) - 2.0 * ours.coef_
     held = ours.coef_ == 0
     assert held.any()
