@@ -182,19 +182,18 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
             raise DataError("partial_fit takes one class per row: give y of shape (n,)")
         if first:
             self._labels = LabelBinarizer(pos_label=1, neg_label=-1).fit(classes)
-        elif classes is not None and not np.array_equal(
-            np.unique(classes), self._labels.classes_
-        ):
+        known = self._labels.classes_
+        if classes is not None and not np.array_equal(np.unique(classes), known):
             raise UsageError(
-                f"classes are {list(classes)} and were {list(self._labels.classes_)}: give the "
-                "same, or begin again with fit"
+                f"classes are {list(classes)} and were {list(known)}: give the same, "
+                "or begin again with fit"
             )
         if self.class_weight is not None:  # of which this part may lack some
             own = np.ones(len(y))
             for label, share in self.class_weight.items():
                 own[y == label] = share
             weight = _times(own, weight)
-        strange = np.setdiff1d(y, self._labels.classes_)
+        strange = np.setdiff1d(y, known)
         if len(strange):
             raise DataError(
                 f"y has the class {strange[0]!r}, which is not among classes: give all "

@@ -137,8 +137,8 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self._root is None:
             raise NoStateError(_NO_ROOT)
-        found: Array = np.linalg.svd(self._root.x, compute_uv=False)
-        return found
+        found = np.linalg.svd(self._root.x, compute_uv=False)
+        return np.asarray(found, dtype=np.float64)
 
     def _raw_predictions(self, X: Any) -> Array:
         """X·coef_ + intercept_."""
