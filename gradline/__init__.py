@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Status,
         UsageError,
     )
+    from gradline.estimator import LinearRegressor
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.hub import from_pretrained
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
+    from gradline.ridgecv import RidgeRegressorCV
+    from gradline.ridgers import RidgeClassifier, RidgeRegressor
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.sinks import FitStep, last
@@ -94,6 +97,7 @@ _HOME = {
     "LearningCurve": "curves",
     "LinearRegression": "model",
     "LoggedRun": "jsonlines",
+    "LinearRegressor": "estimator",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
@@ -106,6 +110,9 @@ _HOME = {
     "Quantile": "objective",
     "QuantileFits": "quantiles",
     "RegularizationPath": "penaltypath",
+    "RidgeClassifier": "ridgers",
+    "RidgeRegressor": "ridgers",
+    "RidgeRegressorCV": "ridgecv",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -168,6 +175,7 @@ __all__ = [
     "LearningCurve",
     "LinearRegression",
     "LoggedRun",
+    "LinearRegressor",
     "LossSurface",
     "MissingExtraError",
     "MissingValueError",
@@ -179,6 +187,9 @@ __all__ = [
     "Quantile",
     "QuantileFits",
     "RegularizationPath",
+    "RidgeClassifier",
+    "RidgeRegressor",
+    "RidgeRegressorCV",
     "Scores",
     "ShapeError",
     "Solution",

@@ -82,6 +82,16 @@ class Centred(NamedTuple):
     spread: Array
 
 
+class Products(NamedTuple):
+    """Σ w z (d,), Σ w z zᵀ (d, d), Σ w z r (d, k), Σ w r (k,) and Σ w r² (k,)."""
+
+    z: Array
+    zz: Array
+    zr: Array
+    r: Array
+    rr: Array
+
+
 class Moments:
     """The sums of the rows seen so far, in the terms above.
 
@@ -249,6 +259,26 @@ class Moments:
             self.__dict__.update(again.__dict__)
         else:
             self._move_shift(self.x_mean)
+        return self
+
+    def add_products(
+        self, rows: int, counted: int, weight: float, level: Array, sums: Products
+    ) -> Moments:
+        """Be the state of rows whose products are at hand; return self.
+
+        For an empty state. Nothing is shifted, so means are to be small, or not far
+        above the deviations: else digits are lost.
+
+        Args:
+            rows: n.
+            counted: how many of them have a weight above 0.
+            weight: W.
+            level: (k,), near the mean of y; residuals are of it.
+            sums: of the rows as they are, and of these residuals.
+        """
+        self.rows, self.counted, self.weight = rows, counted, weight
+        self.level = level
+        self._z, self._zz, self._zr, self._r, self._rr = sums
         return self
 
     @_quiet
