@@ -16,12 +16,12 @@ largest output is the prediction: ridge classification.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
+from gradline.bar import bar_for
 from gradline.checks import one_of, real
 from gradline.choosing import end_notes
 from gradline.crossval import CrossValidation, choose
@@ -239,7 +239,7 @@ def _gathered(reading: _Reading, targets: Targets, cut: KFold | None) -> Gathere
     """
     batches, backbone, device, progress = reading
     gathering = Gathering(targets, cut)
-    show = nullcontext(int) if progress is None else progress("features", None)
+    show = bar_for(progress, "features", None)
     with frozen(backbone) as features_of, show as done:
         for rows in read_rows(batches, features_of, backbone is not None, device):
             gathering.add(rows)
@@ -293,7 +293,7 @@ def _left_out(
     """The leave-one-out error at each alpha, (A, 1, k), by another pass."""
     batches, backbone, device, progress = reading
     again, classes = Targets("regression", None), targets.classes()
-    show = nullcontext(int) if progress is None else progress("leaving one out", None)
+    show = bar_for(progress, "leaving one out", None)
     count = 0
     with frozen(backbone) as features_of, show as done:
         for rows in read_rows(batches, features_of, backbone is not None, device):
