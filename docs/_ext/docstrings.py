@@ -1,0 +1,92 @@
+"""Docstrings as they are written here, for Sphinx.
+
+They are plain text: a formula may hold * and |, and stands on lines of its own,
+indented. reStructuredText would read these as markup, so the first are escaped, and the
+second become literal blocks. The sections (Args and so on) are napoleon's work, after.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Equivalent|Source):")
+CODE = re.compile(r"(`+[^`]+`+)")
+MARKUP = re.compile(r"(?<!\\)([*|]|(?<=\w)_(?!\w))")
+
+
+def escaped(line: str) -> str:
+    """A line whose characters mean themselves, but for `code`."""
+    parts = CODE.split(line)
+    return "".join(
+        part if n % 2 else MARKUP.sub(r"\\\1", part) for n, part in enumerate(parts)
+    )
+
+
+def rewritten(lines: list[str]) -> list[str]:
+    """The docstring as napoleon shall get it."""
+    found: list[str] = []
+    literal = section = False
+    for line in lines:
+        inside = line.startswith(" ")
+        if not line.strip():
+            found.append("")
+            continue
+        if not inside:
+            literal, section = False, False
+            title = SECTION.match(line)
+            if title and line.strip() != title.group(0):  # "Source: a book."
+                rest = line[title.end() :].strip()
+                found += ["", f"**{title.group(1)}:** {escaped(rest)}"]
+                continue
+            section = bool(title)
+            if section and title and title.group(1) in ("Equivalent", "Source"):
+                found += ["", f"**{title.group(1)}:**", ""]
+                continue
+        elif not section and not literal and found and not found[-1]:
+            found += ["::", ""]
+            literal = True
+        keep = inside and literal
+        text = line if keep else escaped(line)
+        continues = inside and not section and not literal
+        found.append(text.strip() if continues else text)
+    return found
+
+
+#: Classes that one makes by calling them; gradline's own functions make the others.
+MADE = {
+    *("Absolute", "Chunk", "EarlyStopping", "GroupKFold", "Huber", "KFold", "Learner"),
+    *("LinearRegression", "LinearRegressor", "Moments", "Quantile", "Split"),
+    "TimeSeriesFolds",
+}
+
+
+def _docstring(*facts: Any) -> None:
+    """On autodoc-process-docstring: the lines come last."""
+    lines = facts[-1]
+    lines[:] = rewritten(lines)
+
+
+def _signature(*facts: Any) -> tuple[str, None] | None:
+    """On autodoc-process-signature: none for what is not called."""
+    _, what, name, *_ = facts
+    made = what != "class" or name.rpartition(".")[2] in MADE
+    return None if made else ("", None)
+
+
+def _headings(_: Sphinx, document: nodes.document) -> None:
+    """On doctree-read: attributes are called so."""
+    for node in document.findall(nodes.field_name):
+        if node.astext() == "Variables":
+            node[0] = nodes.Text("Attributes")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Rewrite docstrings before napoleon does."""
+    app.connect("autodoc-process-docstring", _docstring, priority=100)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("doctree-read", _headings)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
