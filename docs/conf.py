@@ -23,14 +23,14 @@ extensions = [
     "sphinx.ext.linkcode",
     "myst_parser",
     "sphinx_copybutton",
+    "beside",
     "commands",
     "docstrings",
     "mathml",
     "sources",
 ]
 exclude_patterns = ["_build", "README.md"]
-# A page that is written in another branch may be missing; see index.rst.
-suppress_warnings = ["toc.empty_glob"]
+
 
 # Explicit references must lead somewhere. What annotations name may be torch's,
 # NumPy's or internal, and then has no page here.

@@ -21,7 +21,9 @@ R = reference_fit("penguins_categorical_missing")["R"]
 def as_printed(text: str, value: str) -> bool:
     """Whether a number on the page is R's, rounded to the digits that are shown."""
     digits = len(re.sub(r"e.*|[-.]", "", text).lstrip("0"))
-    return any(f"{float(value):.{n}g}" == text for n in (digits, digits + 1, digits + 2))
+    return any(
+        f"{float(value):.{n}g}" == text for n in (digits, digits + 1, digits + 2)
+    )
 
 
 def table() -> dict[str, list[str]]:

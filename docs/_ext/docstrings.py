@@ -78,10 +78,14 @@ def _signature(*facts: Any) -> tuple[str, None] | None:
 
 
 def _headings(_: Sphinx, document: nodes.document) -> None:
-    """On doctree-read: attributes are called so."""
+    """On doctree-read: attributes are called so, and a dash is one."""
     for node in document.findall(nodes.field_name):
         if node.astext() == "Variables":
             node[0] = nodes.Text("Attributes")
+    for body in document.findall(nodes.field_body):
+        for text in list(body.findall(nodes.Text)):
+            if text.startswith(" -- "):
+                text.parent.replace(text, nodes.Text(f" – {text[4:]}"))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

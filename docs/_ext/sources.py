@@ -29,7 +29,7 @@ PAGES = {
     "docs/README.md": "index",
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
-    "benchmarks/README.md": "comparisons",
+    "benchmarks/README.md": "benchmarks",
 }
 
 #: What has a page as source: code, and texts short enough to read.
