@@ -138,6 +138,26 @@ def test_formulas_are_mathml_and_none_is_left_as_tex(site: Path) -> None:
         assert left is None, f"{path.name}: {text[left.start() - 40 : left.end() + 40]}"
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("coming-from-*.md")))
+def test_code_stands_side_by_side(site: Path, page: Path) -> None:
+    text = (site / f"{page.stem}.html").read_text(encoding="utf-8")
+    names = re.findall(r"^\*\*(.+)\*\*$", page.read_text(encoding="utf-8"), re.M)
+    pairs = text.count('<div class="beside')
+    assert pairs > 3
+    assert names.count("gradline") == pairs == len(names) - pairs
+
+
+def test_links_to_files_lead_to_pages_of_them(site: Path) -> None:
+    lesson = (site / "lesson.html").read_text(encoding="utf-8")
+    assert 'href="source/gradline/descent.py.html"' in lesson
+    assert not list(site.glob("_downloads"))
+    text = text_of(site / "source" / "gradline" / "descent.py.html")
+    source = (ROOT / "gradline" / "descent.py").read_text(encoding="utf-8")
+    assert source.strip() in text
+    pages = (site / "minibatches.html").read_text(encoding="utf-8")
+    assert 'href="index.html"' in pages  # of ../README.md
+
+
 def test_search_finds_pages_by_their_words(site: Path) -> None:
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     facts = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
