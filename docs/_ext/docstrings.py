@@ -8,22 +8,37 @@ second become literal blocks. The sections (Args and so on) are napoleon's work,
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Equivalent|Source):")
 CODE = re.compile(r"(`+[^`]+`+)")
 MARKUP = re.compile(r"(?<!\\)([*|]|(?<=\w)_(?!\w))")
 
 
+#: A text that begins like this would begin a list: "weight: W."
+NUMBER = re.compile(r"^(\s+\w+: |\s*)([A-Za-z]|\d+)\.(?=\s|$)")
+FILE = re.compile(r"\b(\w+)\.py\b")
+PAGE = re.compile(r"\bdocs/([\w-]+)\.md\b")
+
+
 def escaped(line: str) -> str:
-    """A line whose characters mean themselves, but for `code`."""
-    parts = CODE.split(line)
-    return "".join(
-        part if n % 2 else MARKUP.sub(r"\\\1", part) for n, part in enumerate(parts)
-    )
+    """A line whose characters mean themselves, but for `code`; files become links."""
+    parts = CODE.split(NUMBER.sub(r"\1\\\2.", line))
+    for n in range(0, len(parts), 2):
+        text = PAGE.sub(r":doc:`/\1`", MARKUP.sub(r"\\\1", parts[n]))
+        parts[n] = FILE.sub(_file, text)
+    return "".join(parts)
+
+
+def _file(found: re.Match[str]) -> str:
+    known = (ROOT / "gradline" / found[0]).is_file()
+    return f":source:`{found[0]}`" if known else found[0]
 
 
 def rewritten(lines: list[str]) -> list[str]:
@@ -66,8 +81,10 @@ MADE = {
 
 def _docstring(*facts: Any) -> None:
     """On autodoc-process-docstring: the lines come last."""
-    lines = facts[-1]
-    lines[:] = rewritten(lines)
+    _, what, _, _, _, lines = facts
+    # Of a property, napoleon would take what stands before a colon for its type.
+    first = ["..", ""] if what == "property" else []  # an empty comment
+    lines[:] = first + rewritten(lines)
 
 
 def _signature(*facts: Any) -> tuple[str, None] | None:

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.nodes import system_message
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 from sphinx.addnodes import download_reference, pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxRole
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +47,28 @@ def page_of(path: Path) -> str | None:
     return f"source/{inside}" if path.suffix in SHOWN else None
 
 
+def link_to(
+    env: BuildEnvironment, path: Path, page: str, *inside: nodes.Node
+) -> nodes.reference:
+    """A link from the page that is being read, which notes that it is needed."""
+    link = nodes.reference("", "", *inside, internal=True)
+    link["refuri"] = env._app.builder.get_relative_uri(env.docname, page)
+    if page.startswith("source/"):
+        facts = env.metadata[env.docname]
+        facts["sources"] = f"{facts.get('sources', '')}\n{path}".strip()
+    return link
+
+
+class Source(SphinxRole):
+    """The role :source:`path.py`: a link to a file of gradline/."""
+
+    def run(self) -> tuple[list[nodes.Node], list[system_message]]:
+        """The link."""
+        path = ROOT / "gradline" / self.text
+        name = nodes.literal("", self.text)
+        return [link_to(self.env, path, page_of(path) or "", name)], []
+
+
 class Links(SphinxTransform):
     """Links to files of the repository become links to their pages."""
 
@@ -63,13 +88,7 @@ class Links(SphinxTransform):
         page = page_of(path) if path.is_file() and path.is_relative_to(ROOT) else None
         if page is None:
             return
-        link = nodes.reference("", "", *node.children, internal=True)
-        builder = self.env._app.builder
-        link["refuri"] = builder.get_relative_uri(self.env.docname, page)
-        node.replace_self(link)
-        if page.startswith("source/"):
-            facts = self.env.metadata[self.env.docname]
-            facts["sources"] = f"{facts.get('sources', '')}\n{path}".strip()
+        node.replace_self(link_to(self.env, path, page, *node.children))
 
 
 def linkcode_resolve(domain: str, info: dict[str, Any]) -> str | None:
@@ -119,5 +138,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the transform, and what collects the pages."""
     app.config.linkcode_resolve = linkcode_resolve
     app.add_transform(Links)
+    app.add_role("source", Source())
     app.connect("html-collect-pages", _pages)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
