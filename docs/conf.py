@@ -53,6 +53,7 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+pygments_dark_style = "github-dark"
 html_theme = "furo"
 html_title = "gradline"
 html_static_path = ["_static"]
