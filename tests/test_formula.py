@@ -633,7 +633,10 @@ def test_a_model_file_holds_the_formula(formula: str, tmp_path: Path) -> None:
     assert str(again) == str(fit)
     np.testing.assert_array_equal(again.predict(TABLE), fit.predict(TABLE))
     assert dict(again.evaluate(TABLE)) == dict(fit.evaluate(TABLE))
-    assert again.inference("HC1", data=TABLE).p == fit.inference("HC1").p
+    # Not to the bit: where an array happens to lie decides how its sum is taken.
+    assert again.inference("HC1", data=TABLE).p == pytest.approx(
+        fit.inference("HC1").p, rel=1e-12
+    )
     assert pickle.loads(pickle.dumps(fit)).design == fit.design
     again.save(tmp_path / "twice.safetensors")
     assert (tmp_path / "twice.safetensors").read_bytes() == path.read_bytes()
