@@ -150,7 +150,7 @@ def test_code_stands_side_by_side(site: Path, page: Path) -> None:
 def test_links_to_files_lead_to_pages_of_them(site: Path) -> None:
     lesson = (site / "lesson.html").read_text(encoding="utf-8")
     assert 'href="source/gradline/descent.py.html"' in lesson
-    assert not list(site.glob("_downloads"))
+    assert not list(site.glob("_downloads/**/*.py"))
     text = text_of(site / "source" / "gradline" / "descent.py.html")
     source = (ROOT / "gradline" / "descent.py").read_text(encoding="utf-8")
     assert source.strip() in text
