@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradline.bar import progress
     from gradline.certificate import Certificate
     from gradline.crossval import CrossValidation
     from gradline.curves import LearningCurve, ValidationCurve
@@ -36,9 +37,13 @@ if TYPE_CHECKING:
     )
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
+    from gradline.hub import from_pretrained
     from gradline.inference import Inference, Influence, Intervals
+    from gradline.jsonlines import LoggedRun, log_jsonl, read_jsonl
     from gradline.learner import Learner
     from gradline.learning import learning_curve
+    from gradline.liveplot import live_plot
+    from gradline.mlflows import log_fit_mlflow, log_mlflow
     from gradline.model import LinearRegression
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
@@ -48,11 +53,13 @@ if TYPE_CHECKING:
     from gradline.result import Fit
     from gradline.save import load
     from gradline.scores import Scores, Trace
+    from gradline.sinks import FitStep, last
     from gradline.solvers import Solution, solve
     from gradline.splits import Split
     from gradline.state import Moments
     from gradline.stopping import EarlyStopping
     from gradline.synth import sample_linear_data
+    from gradline.tensorboards import log_tensorboard
     from gradline.trials import Trial, Tuning
     from gradline.tuning import tune
     from gradline.validating import validation_curve
@@ -72,6 +79,7 @@ _HOME = {
     "Ellipse": "paraboloid",
     "FileError": "errors",
     "Fit": "result",
+    "FitStep": "sinks",
     "GradlineError": "errors",
     "GroupKFold": "folds",
     "Huber": "objective",
@@ -82,14 +90,15 @@ _HOME = {
     "Learner": "learner",
     "LearningCurve": "curves",
     "LinearRegression": "model",
+    "LoggedRun": "jsonlines",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
-    "RegularizationPath": "penaltypath",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
+    "RegularizationPath": "penaltypath",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -106,10 +115,19 @@ _HOME = {
     "cross_validate": "cv",
     "descend": "descent",
     "fit": "fitting",
-    "learning_curve": "learning",
     "fit_quantiles": "quantiles",
+    "from_pretrained": "hub",
+    "last": "sinks",
+    "learning_curve": "learning",
+    "live_plot": "liveplot",
     "load": "save",
+    "log_fit_mlflow": "mlflows",
+    "log_jsonl": "jsonlines",
+    "log_mlflow": "mlflows",
+    "log_tensorboard": "tensorboards",
     "open_source": "readers",
+    "progress": "bar",
+    "read_jsonl": "jsonlines",
     "regularization_path": "penaltypath",
     "sample_linear_data": "synth",
     "solve": "solvers",
@@ -130,6 +148,7 @@ __all__ = [
     "Ellipse",
     "FileError",
     "Fit",
+    "FitStep",
     "GradlineError",
     "GroupKFold",
     "Huber",
@@ -140,6 +159,7 @@ __all__ = [
     "Learner",
     "LearningCurve",
     "LinearRegression",
+    "LoggedRun",
     "LossSurface",
     "MissingExtraError",
     "MissingValueError",
@@ -165,9 +185,18 @@ __all__ = [
     "descend",
     "fit",
     "fit_quantiles",
+    "from_pretrained",
+    "last",
     "learning_curve",
+    "live_plot",
     "load",
+    "log_fit_mlflow",
+    "log_jsonl",
+    "log_mlflow",
+    "log_tensorboard",
     "open_source",
+    "progress",
+    "read_jsonl",
     "regularization_path",
     "sample_linear_data",
     "solve",
@@ -176,18 +205,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    value: Any
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # or a type checker would take every name for a public one
 
-        value = version("gradline")
-    elif name in _HOME:
-        value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
-    else:
-        raise AttributeError(f"module 'gradline' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        value: Any
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("gradline")
+        elif name in _HOME:
+            value = getattr(import_module(f"gradline.{_HOME[name]}"), name)
+        else:
+            raise AttributeError(f"module 'gradline' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

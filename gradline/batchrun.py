@@ -8,7 +8,6 @@ kept. With a checkpoint it can be begun again in its midst.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gradline.affine import AffineSteps
+from gradline.bar import bar_for
 from gradline.certificate import BATCH_TOLERANCE, relative_gap
 from gradline.checkpoints import FAULTS, Checkpoint, like
 from gradline.checks import whole
@@ -148,7 +148,7 @@ class Run:
                 raise self.checkpoint.damaged(error) from None
         rows = (self.plan.epochs - epoch + 1) * self.stream.rows
         rows -= batch * self.plan.size
-        shown = progress("training", rows) if progress else nullcontext(int)
+        shown = bar_for(progress, "training", rows)
         # Products of few numbers: a second thread would only wait, or be waited for.
         few = self.plan.fast and self.plan.size * self.stream.width < FEW_NUMBERS
         try:

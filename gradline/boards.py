@@ -72,7 +72,7 @@ class Board:
         table: all rows, and which columns are the target and the weights.
         split: which of the rows are for what.
         absolute: whether the mean absolute error is wanted.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Attributes:
         rows: how many there are to train and to validate, by part.

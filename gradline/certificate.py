@@ -99,6 +99,12 @@ class Certificate:
     def __str__(self) -> str:
         return f"{self.status}: {self.advice}"
 
+    def _repr_html_(self) -> str:
+        """The certificate as a notebook shows it."""
+        from gradline.notebook import certificate_html
+
+        return certificate_html(self)
+
 
 def relative_gap(gap: float, optimum_loss: float, floor: float) -> float:
     """The gap as a share of the optimum loss, or of `floor` where that is larger.

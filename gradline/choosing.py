@@ -75,7 +75,7 @@ def choose_alpha(
         prepared: the data.
         penalty: its alpha is one of these words.
         folds: as in `cross_validate`.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         bounds: of the raw slopes, where there are some.
 
     Raises:

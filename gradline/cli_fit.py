@@ -59,10 +59,20 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     if arguments.surface_terms is not None:
         _check_surface_terms(arguments)
     outputs = [arguments.output, *(name for name, _ in pictures)]
-    check_outputs(outputs, [arguments.data])
+    logs = [arguments.log] * (arguments.log is not None)
+    check_outputs(outputs + logs, [arguments.data])
+    if logs:
+        from gradline.jsonlines import check_log
+
+        check_log(arguments.log)
     fitted, inference = fitted_as_asked(
         arguments, lambda found: _stopped(found, arguments)
     )
+    if logs and fitted.trace is None:
+        raise UsageError(
+            "--log writes the epochs of a descent and this fit has none: give "
+            "--method gd, or leave it out"
+        )
     figures = [(name, draw(fitted, arguments)) for name, draw in pictures]
     fitted.save(arguments.output)
     if figures:
@@ -70,10 +80,14 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
 
         for name, figure in figures:
             save_figure(figure, name)
+    if logs:
+        _log(fitted, arguments)
     value = summary(fitted, arguments.output, inference) | {"data": arguments.data}
     text = f"{fit_table(fitted, inference)}\n\nModel saved to {arguments.output}"
     for picture in outputs[1:]:
         text += f", picture to {picture}"
+    if logs:
+        text += f", epochs added to {arguments.log}"
     return Fitted(value, text)
 
 
@@ -124,6 +138,15 @@ def _stopped(fitted: Fit, arguments: argparse.Namespace) -> str:
     if fitted.method == "sgd" and arguments.checkpoint is None:
         text += "; with --checkpoint run.ckpt the same command can go on where it was"
     return text
+
+
+def _log(fitted: Fit, arguments: argparse.Namespace) -> None:
+    """The epochs of the descent, as a run of its own in the file."""
+    from gradline.jsonlines import log_jsonl
+    from gradline.sinks import last
+
+    about = {"data": arguments.data, "target": fitted.target, **fitted.settings}
+    last(log_jsonl(fitted.steps(), arguments.log, params=about))
 
 
 def _plot(fitted: Fit, _: argparse.Namespace) -> Figure:

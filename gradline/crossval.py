@@ -270,3 +270,9 @@ class CrossValidation:
         from gradline.terminal import crossval_table
 
         return crossval_table(self)
+
+    def _repr_html_(self) -> str:
+        """The errors as a notebook shows them."""
+        from gradline.notebook import crossval_html
+
+        return crossval_html(self)

@@ -118,6 +118,12 @@ class LearningCurve(_Curve):
         head = f"{self.target}, {slopes}, {self.how}"
         return _table(head, "rows", [f"{n:,.0f}" for n in self.rows], self, None)
 
+    def _repr_html_(self) -> str:
+        """The curve as a notebook shows it."""
+        from gradline.notebook import learning_html
+
+        return learning_html(self)
+
 
 @dataclass(frozen=True, repr=False)
 class ValidationCurve(_Curve):
@@ -192,6 +198,12 @@ class ValidationCurve(_Curve):
         head = f"{self.target} over {self.parameter}, {self.how}"
         shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in self.values]
         return _table(head, self.parameter, shown, self, self.best_index)
+
+    def _repr_html_(self) -> str:
+        """The curve as a notebook shows it."""
+        from gradline.notebook import validation_html
+
+        return validation_html(self)
 
 
 def _root(errors: Array) -> Array:

@@ -86,7 +86,7 @@ def cross_validate(
         delimiter: of a CSV file.
         encoding: of a CSV file.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         A CrossValidation: .alphas, .errors (A, F, k), .mean, .best_alpha, .plot().

@@ -27,9 +27,12 @@ Mask = npt.NDArray[np.bool_]
 #: What a column can be used as. "other" (dates, lists, binary) can't be fitted on.
 Kind = Literal["number", "category", "other"]
 
-#: Called with a title and the rows to come (or None): a context manager that gives a
-#: function to call with each number of rows done. terminal.py has one with a bar.
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]]
+#: True for a bar on a terminal or in a notebook; or what is called with a title and the
+#: rows to come (or None): a context manager that gives a function to call with each
+#: number of rows done. bar.py has one; its `bar_for` takes either.
+Progress = (
+    Callable[[str, int | None], AbstractContextManager[Callable[[int], Any]]] | bool
+)
 
 #: The bytes of float64 that one batch holds, at the most.
 BATCH_BYTES = 32 << 20

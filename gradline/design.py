@@ -55,6 +55,9 @@ INTERCEPT = "Intercept"
 #: The code of a level that the design does not have.
 UNKNOWN = -2
 
+#: The levels of true and false, and how files write them.
+_TRUTH = {"True": ("true", "TRUE"), "False": ("false", "FALSE")}
+
 
 @dataclass
 class Tally:
@@ -370,6 +373,8 @@ class Design:
         """A category's codes in the design's own levels; the base is 0."""
         local, names = batch.category(feature)
         known = {level: i for i, level in enumerate(self.levels[feature])}
+        if known.keys() <= _TRUTH.keys():  # true and false, here read as text
+            known |= {text: known[k] for k in known for text in _TRUTH[k]}
         places = [known.get(n, UNKNOWN) for n in names] + [MISSING]
         codes: Codes = np.array(places, dtype=np.int64)[local]
         return codes

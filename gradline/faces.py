@@ -6,13 +6,14 @@ that a fit costs nothing for what is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from gradline.errors import DataError
+from gradline.sinks import FitStep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +55,83 @@ class Faces:
         fit: Any = self
         save(fit, path)
 
+    def export(
+        self,
+        path: str | FilePath,
+        to: Literal["pytorch", "onnx", "sql"] | None = None,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+    ) -> None:
+        """Write the fit as something that predicts without gradline.
+
+        Args:
+            path: where to write it; its end, .py, .onnx or .sql, says what.
+            to: "pytorch", a plain script that needs torch alone; "onnx", a graph for
+                onnxruntime and others; "sql", a SELECT for DuckDB, SQLite and others.
+            table: of SQL, where the features are: "data" unless told.
+            column: of SQL, the name of the predictions: "prediction" unless told.
+
+        Raises:
+            FileError: it cannot be written; what was there before is untouched.
+            MissingExtraError: onnx is needed and not installed.
+            UsageError: the path does not say what to write; or the fit is a module of
+                your own, whose code gradline does not have.
+        """
+        from gradline.export import export
+
+        fit: Any = self
+        export(fit, path, to, table=table, column=column)
+
+    def to_sql(self, table: str = "data", column: str = "prediction") -> str:
+        """The fit as a SELECT for DuckDB, SQLite and others: see `export`.
+
+        Args:
+            table: where the features are.
+            column: the name of the predictions, beside all columns of the table.
+        """
+        from gradline.export import sql_of
+
+        fit: Any = self
+        return sql_of(fit, table, column)
+
+    def save_pretrained(self, folder: str | FilePath) -> None:
+        """Write the fit, config.json and a model card into a folder.
+
+        It is what `push_to_hub` uploads, and `gl.from_pretrained` reads.
+
+        Args:
+            folder: made where it is not there. Its README.md stays as it is.
+
+        Raises:
+            FileError: it cannot be written.
+            MissingExtraError: huggingface-hub is not installed.
+        """
+        from gradline.hub import save_pretrained
+
+        fit: Any = self
+        save_pretrained(fit, folder)
+
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload the fit, with a model card, to the Hugging Face Hub.
+
+        Args:
+            repo: such as "you/penguins"; made where it is not there.
+            **options: those of huggingface_hub.ModelHubMixin.push_to_hub: private,
+                token, branch, commit_message, create_pr.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            FileError: the Hub refuses, or is out of reach.
+            MissingExtraError: huggingface-hub is not installed.
+        """
+        from gradline.hub import push_to_hub
+
+        fit: Any = self
+        return push_to_hub(fit, repo, **options)
+
     def report(
         self,
         path: str | FilePath = "report.html",
@@ -81,7 +159,7 @@ class Faces:
             weights: the weights, if the fit had them and they are no column of data.
             inference: what to say of the coefficients, such as fit.inference("HC3");
                 the classic kind unless told.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -116,6 +194,25 @@ class Faces:
         if fit._exam is not None:
             found.examined(fit._exam.prepared)
         return found  # type: ignore[no-any-return]
+
+    def steps(self) -> Iterator[FitStep]:
+        """Its descent, epoch by epoch, for the consumers of gl.descend's steps.
+
+            gl.last(gl.log_jsonl(fit.steps(), "run.jsonl"))
+
+        Yields:
+            A FitStep for each epoch that the trace recorded: the start, which is epoch
+            0, and the last one among them. Its loss is that at its weights.
+
+        Raises:
+            DataError: there was no descent.
+        """
+        from gradline.retrace import no_descent
+
+        fit: Any = self
+        if fit.trace is None:
+            raise no_descent(fit, "epochs")
+        return _steps_of(fit)
 
     def loss_surface(
         self,
@@ -230,6 +327,19 @@ class Faces:
         fit: Any = self
         _refuse_network(fit, "the loss over two coefficients")
         return saved(draw_surface(fit, terms), path)
+
+
+def _steps_of(fit: Any) -> Iterator[FitStep]:
+    trace, terms = fit.trace, list(fit.coefficients)
+    seen = trace.validation_losses
+    for k, epoch in enumerate(trace.epochs.tolist()):
+        yield FitStep(
+            epoch,
+            float(trace.losses[k]),
+            dict(zip(terms, trace.weights[k].tolist(), strict=True)) if terms else {},
+            float(trace.intercepts[k]) if fit.design.intercept and terms else None,
+            None if seen is None else float(seen[k]),
+        )
 
 
 def _refuse_network(fit: Any, what: str) -> None:

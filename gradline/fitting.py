@@ -145,7 +145,7 @@ def fit(
         delimiter: of a CSV file; found out unless told.
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         loss: "squared", "absolute", "huber" or "quantile:0.9" ("quantile" alone is the
             median's); gl.Huber(...) or gl.Quantile(...); or a torch loss module or any
             function of prediction and target, for which a line is trained by descent.

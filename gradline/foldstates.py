@@ -287,7 +287,7 @@ def read_folds(
         source: the rows.
         design: how columns become terms.
         folds: how rows are cut into folds.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         others: further targets beside the design's, each a column of numbers.
         hold: up to so many numbers, all rows are kept, see `reading.read_once`.
 

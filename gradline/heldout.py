@@ -29,7 +29,7 @@ def held_out(
     Args:
         source: rows that are not learned from.
         design: learned from those that are.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
     """
     found = loss_of(take_survey(source, design, progress))
     return replace(found, unseen=getattr(source, "unseen", 0))

@@ -29,6 +29,7 @@ use_t=True. Use statsmodels for autocorrelation (HAC) or several clusterings at 
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -134,6 +135,12 @@ class Inference:
         lines.append(f"{kind} standard errors, t on {self.df:,} df, R² {self.r2:.6g}")
         return "\n".join(lines + ([self.note] if self.note else []))
 
+    def _repr_html_(self) -> str:
+        """The same, as a notebook shows it."""
+        from gradline.notebook import inference_html
+
+        return inference_html(self)
+
     @cached_property
     def covariance(self) -> Array:
         """Of the coefficients, (d + 1, d + 1), the intercept first."""
@@ -148,7 +155,7 @@ class Inference:
         return plain | {"intervals": {k: list(v) for k, v in self.intervals.items()}}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Influence:
     """How much each row that was used weighs in the fit; arrays (rows,), in order.
 
@@ -168,6 +175,58 @@ class Influence:
     studentized_internal: Array
     studentized_external: Array
     cooks_distance: Array
+
+    def largest(self, most: int = 5) -> list[int]:
+        """Indices of the rows with the largest Cook's distances, the largest first.
+
+        Args:
+            most: how many of them.
+        """
+        known = np.where(np.isnan(self.cooks_distance), -1.0, self.cooks_distance)
+        order = np.argsort(-known, kind="stable")[:most]
+        return [int(place) for place in order if known[place] >= 0]
+
+    def rule(self) -> str:
+        """How many rows weigh much by the usual rules, in a sentence."""
+        n, alone = len(self.leverage), int((self.leverage > 1 - ALONE).sum())
+        mean = float(self.leverage.mean()) if n else 0.0
+        far = int((np.abs(self.studentized_external) > 3).sum())
+        high = int((self.leverage > 3 * mean).sum())
+        text = (
+            f"{far:,} of {n:,} rows lie over 3 studentised residuals off; {high:,} "
+            f"have over 3 times the mean leverage of {mean:.3g}"
+        )
+        if alone:
+            text += f"; {alone:,} determine a coefficient alone"
+        return f"{text}."
+
+    def __repr__(self) -> str:
+        return f"<Influence of {len(self.leverage):,} rows>"
+
+    def __str__(self) -> str:
+        """The rows that weigh most, and how many do by the usual rules."""
+        rows = [["row", "Cook's distance", "leverage", "studentised", "residual"]]
+        for place in self.largest():
+            values = (
+                self.cooks_distance[place],
+                self.leverage[place],
+                self.studentized_external[place],
+                self.residuals[place],
+            )
+            rows.append([f"{place + 1:,}", *(f"{v:.4g}" for v in values)])
+        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            "  " + "  ".join(c.rjust(w) for c, w in zip(row, wide, strict=True))
+            for row in rows
+        ]
+        head = f"Influence of {len(self.leverage):,} rows, the largest first"
+        return "\n".join([head, "", *lines, "", *textwrap.wrap(self.rule(), 80)])
+
+    def _repr_html_(self) -> str:
+        """The same, as a notebook shows it."""
+        from gradline.notebook import influence_html
+
+        return influence_html(self)
 
 
 class Intervals(NamedTuple):
@@ -195,7 +254,7 @@ def infer(
         source: the data, which all but "classic" pass over once.
         cov: how the covariance of the coefficients is estimated.
         level: of the intervals.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
     """
     name = _cov_name(cov)
     _check_level("level", level)

@@ -65,7 +65,7 @@ def _head(tuning: Tuning) -> str:
 
 
 def _trial_lines(tuning: Tuning) -> list[str]:
-    different = _different(tuning.ranked)
+    different = once_each(tuning.ranked)
     best = different[:SHOWN]
     names = [
         name
@@ -94,7 +94,7 @@ def _trial_lines(tuning: Tuning) -> list[str]:
     )
 
 
-def _different(trials: list[Trial]) -> list[Trial]:
+def once_each(trials: list[Trial]) -> list[Trial]:
     """Each setting once: Optuna may draw one again."""
     found: dict[Any, Trial] = {}
     for trial in trials:

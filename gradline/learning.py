@@ -94,7 +94,7 @@ def learning_curve(
         decimal: of a CSV file.
         formula: the target and the terms.
         degree: of a polynomial of each numeric feature.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         A LearningCurve: .rows, .train_rmse, .validation_rmse, .plot().

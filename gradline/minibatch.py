@@ -59,7 +59,7 @@ def fit_minibatch(
         training: the optimiser and its settings.
         batches: size, schedule, shuffling, averaging, checkpoint.
         early_stopping: stop where the validation loss is least.
-        progress: is told how reading and training get on.
+        progress: True for a bar; or what is told how reading and training get on.
         refused: turn down data that do not determine a line.
 
     Raises:

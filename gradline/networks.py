@@ -67,7 +67,7 @@ def fit_network(
         training: how to descend.
         batches: how to descend batch by batch.
         stopping: stop by the validation part.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         refused: turn down data that do not determine a line, where that is trained.
 
     Raises:

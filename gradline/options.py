@@ -10,6 +10,7 @@ import argparse
 import re
 from typing import Any, NoReturn
 
+from gradline.errors import closest
 from gradline.exportflags import add_export
 from gradline.fitflags import (
     add_batches,
@@ -32,7 +33,8 @@ _EPILOG = """examples:
   gradline tune flights.csv --target delay           search settings, test the best
   gradline report flights.csv --target delay         one HTML file to send or print
 
-gradline COMMAND --help says more."""
+gradline COMMAND --help lists the options of a command, and 'gradline help COMMAND'
+says what it is for, with examples."""
 
 
 #: What DATA may be.
@@ -43,7 +45,15 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments"):
+        unknown = message.removeprefix("argument COMMAND: invalid choice: ")
+        if unknown != message:  # it begins with a name in quotes, of either kind
+            name = unknown[1 : unknown.index(unknown[0], 1)]
+            near = closest(name, commands_of(self))
+            message = f"there is no command {name!r}"
+            message += f" (did you mean {near!r}?)" if near else ""
+        elif message.endswith("are required: COMMAND"):
+            message = f"give a COMMAND: {', '.join(commands_of(self))}"
+        elif message.startswith("unrecognized arguments"):
             message += " (a list of columns is written a,b without spaces, or quoted)"
         self.exit(2, f"{self.prog}: {on_one_line(message)}; see '{self.prog} --help'\n")
 
@@ -85,9 +95,23 @@ def build_parser() -> argparse.ArgumentParser:
     return found
 
 
+def commands_of(
+    parser: argparse.ArgumentParser,
+) -> dict[str, tuple[str, argparse.ArgumentParser]]:
+    """The commands of a parser: by name, a line on each and its own parser."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            lines = {known.dest: known.help or "" for known in action._choices_actions}
+            return {name: (lines[name], sub) for name, sub in action.choices.items()}
+    return {}
+
+
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + "."
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"'gradline help {name}' says more, with examples.",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object and nothing else"
@@ -125,6 +149,7 @@ def _add_fit(commands: Any) -> None:
     _add_output(parser, "model.safetensors", "the model file")
     add("--plot", metavar="FILE", help="draw the fit: .png, .svg or .pdf")
     add("--plot-loss", metavar="FILE", help="draw the loss of a descent by epoch")
+    add("--log", metavar="FILE", help="add a descent's epochs to a file of JSON lines")
     add(
         "--surface",
         metavar="FILE",

@@ -88,6 +88,11 @@ class LossSurface:
     others: Literal["optimum", "fit"]
     trail: Array | None
 
+    def __repr__(self) -> str:
+        x, y = self.names
+        at = f"{x}={self.centre[0]:.6g}, {y}={self.centre[1]:.6g}"
+        return f"<LossSurface over {x!r} and {y!r}, lowest {self.base:.6g} at {at}>"
+
     def loss(self, x: Any, y: Any) -> Any:
         """The loss at points: base + ½‖R·(point - centre)‖².
 
@@ -131,6 +136,12 @@ class LossSurface:
         elif angle > math.pi / 2:
             angle -= math.pi
         return Ellipse(self.centre, (long, short), angle)
+
+    def _repr_html_(self) -> str:
+        """The surface as a notebook shows it: its contours."""
+        from gradline.notebook import surface_html
+
+        return surface_html(self)
 
 
 def rise(root: Array, x: Array, y: Array) -> Array:

@@ -68,7 +68,7 @@ def fit_penalized(
         penalty: its kind and weight; None for none.
         limits: `bounds` and `nonnegative` of fit; None for none.
         folds: how to choose alpha, where it is not given.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         refused: turn down data that do not determine a line, where there is no penalty
             to determine it.
     """

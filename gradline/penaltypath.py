@@ -129,6 +129,12 @@ class RegularizationPath:
             last = alpha
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """The path as a notebook shows it."""
+        from gradline.notebook import path_html
+
+        return path_html(self)
+
 
 #: So many alphas of a path are printed, and so many of the terms that enter at one.
 SHOWN, NAMES = 12, 3
@@ -187,7 +193,7 @@ def regularization_path(
         delimiter: of a CSV file.
         encoding: of a CSV file.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         A RegularizationPath: .alphas, .slopes (A, d), .terms, .gaps, .plot().

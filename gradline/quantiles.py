@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from gradline.bar import bar_for
 from gradline.checks import one_of, real
 from gradline.data import Array, Mask, Progress, row_number
 from gradline.design import Design, Missing
@@ -142,6 +142,12 @@ class QuantileFits(Mapping[float, Fit]):
 
         return quantiles_table(list(self.items()), str(self.crossings))
 
+    def _repr_html_(self) -> str:
+        """The quantiles as a notebook shows them."""
+        from gradline.notebook import quantiles_html
+
+        return quantiles_html(self)
+
 
 def fit_quantiles(
     data: Any,
@@ -182,7 +188,7 @@ def fit_quantiles(
         delimiter: of a CSV file; found out unless told.
         encoding: of a CSV file; found out unless told.
         decimal: the decimal mark of a CSV file.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         QuantileFits: a Fit for each level, each what fit(..., loss="quantile:0.9")
@@ -248,7 +254,7 @@ def _crossings(
     title, source = "looking for crossings", prepared.source
     start = rows = total = 0
     first: int | None = None
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance:
         for batch in source.batches(design.reading()):
             found = design.chunk(batch, start)

@@ -7,13 +7,13 @@ of a Parquet file. Another file is decoded by one thread while one more computes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 
+from gradline.bar import bar_for
 from gradline.cluster import Mergeable, map_merge
 from gradline.data import Batch, Chunk, Progress, Source
 from gradline.design import Design, Tally
@@ -137,7 +137,7 @@ def gather(
         source: the data.
         design: how its columns become numbers.
         make: an empty state.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         title: what this pass is called.
 
     Raises:
@@ -243,7 +243,7 @@ def read_once(
     Args:
         source: the data.
         design: how its columns become numbers.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         readers: how many threads, this one included.
         hold: up to so many numbers, all rows are kept.
         beside: makes another state to fill in the same pass.
@@ -286,12 +286,12 @@ def read_into(
         make: an empty one, for each reader.
         source: the data.
         design: says which columns are read.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         readers: how many threads, this one included.
         also: further columns.
         title: what is being done.
     """
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance:
 
         def take(state: S, placed: tuple[int, Batch]) -> None:

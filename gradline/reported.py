@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -68,3 +69,16 @@ class Report:
             "pictures": self.pictures,
             "findings": told,
         }
+
+    def _repr_html_(self) -> str:
+        """The report in a frame of its own, as a notebook shows it."""
+        try:
+            page = Path(self.file).read_text(encoding="utf-8")
+        except OSError:
+            return f"<p>{escape(str(self.file))} is not there any more.</p>"
+        return (
+            f"<p>Written to {escape(str(self.file))}</p>"
+            '<iframe sandbox="allow-scripts" '
+            'style="width:100%;height:36em;border:1px solid #8888" '
+            f'srcdoc="{escape(page)}"></iframe>'
+        )

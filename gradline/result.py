@@ -150,18 +150,20 @@ class Fit(Faces):
 
             self.__dict__["_judge"] = noted
 
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is not there: fields that the judgement will bring.
-        judge = self.__dict__.get("_judge")
-        if judge is None or name not in _LATE:
-            raise AttributeError(f"a Fit has no attribute {name!r}")
-        del self.__dict__["_judge"]
-        try:
-            self.__dict__.update(judge()._asdict())
-        except BaseException:
-            self.__dict__["_judge"] = judge
-            raise
-        return self.__dict__[name]
+    if not TYPE_CHECKING:  # or a type checker would take every name for one of a fit
+
+        def __getattr__(self, name: str) -> Any:
+            # Only for what is not there: fields that the judgement will bring.
+            judge = self.__dict__.get("_judge")
+            if judge is None or name not in _LATE:
+                raise AttributeError(f"a Fit has no attribute {name!r}")
+            del self.__dict__["_judge"]
+            try:
+                self.__dict__.update(judge()._asdict())
+            except BaseException:
+                self.__dict__["_judge"] = judge
+                raise
+            return self.__dict__[name]
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.certificate  # a pickled fit is a judged one
@@ -226,7 +228,7 @@ class Fit(Faces):
             data: the data of the fit, where it was loaded from a file.
             y: the target, unless it is a column of data.
             weights: the weights, if the fit had them and they are no column of data.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -260,7 +262,7 @@ class Fit(Faces):
             data: as in `inference`, and so are all that follow.
             y: the target.
             weights: the weights.
-            progress: is told how reading gets on.
+            progress: True for a bar; or what is told how reading gets on.
             **reading: delimiter, encoding, decimal of a CSV file.
 
         Returns:
@@ -491,6 +493,12 @@ class Fit(Faces):
         from gradline.terminal import fit_table
 
         return fit_table(self)
+
+    def _repr_html_(self) -> str:
+        """The fit as a notebook shows it: tables, the certificate, a picture."""
+        from gradline.notebook import fit_html
+
+        return fit_html(self)
 
     @property
     def _line(self) -> Line:

@@ -61,7 +61,7 @@ def fit_robust(
     Args:
         prepared: the data and their design.
         loss: Huber, Absolute or Quantile.
-        progress: is told how each pass gets on.
+        progress: True for a bar; or what is told how each pass gets on.
         refused: turn down data that do not determine a line.
 
     Returns:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
+from gradline.bar import bar_for
 from gradline.data import (
     Array,
     Batch,
@@ -67,7 +67,7 @@ def parts(
         )
     tally, weight, rss = Tally(), 0.0, 0.0
     column = () if groups is None or groups.column is None else (groups.column,)
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance, blas_threads(threads_beside(source)):
         for chunk, batch, keep in design.chunks_of(source, tally, column):
             part = _part(line, known, chunk)

@@ -94,6 +94,12 @@ class Scores(Mapping[str, float]):
 
         return scores_line(self)
 
+    def _repr_html_(self) -> str:
+        """The scores as a notebook shows them."""
+        from gradline.notebook import scores_html
+
+        return scores_html(self)
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
         shown = shown if self.part is None else f"{self.part!r}, {shown}"
@@ -149,6 +155,18 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.epochs)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trace of {len(self):,} epochs to {self.epochs[-1]:,}, loss "
+            f"{self.losses[0]:.6g} to {self.losses[-1]:.6g}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The history as a notebook shows it: its loss by epoch."""
+        from gradline.notebook import trace_html
+
+        return trace_html(self)
 
 
 class Sample(NamedTuple):

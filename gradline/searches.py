@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradline.bar import bar_for
 from gradline.boards import Board, Outcome
 from gradline.data import Progress
 from gradline.effects import descends, given, idle
@@ -205,7 +205,7 @@ class Run:
         """Try what is left, until done, out of time or stopped by Ctrl-C."""
         began = time.monotonic()
         left = self.plan.trials - len(self.trials)
-        shown = progress(TITLE, left) if progress and left > 0 else nullcontext(int)
+        shown = bar_for(progress if left > 0 else None, TITLE, left, " trials")
         turn = self._drawn() if self.plan.method == "optuna" else self._blocks()
         try:
             with shown as advance:

@@ -10,7 +10,6 @@ at the optimum and refines it by their own gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradline.bar import bar_for
 from gradline.certificate import TOLERANCE
 from gradline.curvature import largest_eigenvalue
 from gradline.data import Chunk, Progress, Source
@@ -190,7 +190,7 @@ def take_survey(
     Args:
         source: the data.
         design: how its columns become terms.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         refuse_degenerate: turn down data that do not determine a line.
         beside: makes another state to fill in the first pass, see `Survey.beside`.
         reading: the first pass, where it has been made already.
@@ -429,7 +429,7 @@ def _pass(
     title: str,
     progress: Progress | None,
 ) -> Iterator[Chunk]:
-    shown = progress(title, source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, title, source.rows)
     with shown as advance:
         for chunk in design.chunks(source):
             yield chunk

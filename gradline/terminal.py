@@ -38,8 +38,7 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
         fit: the fit.
         inference: what to show of it; the classic kind unless told.
     """
-    head = f"{printable(fit.target, 48)} {_from(fit)}"
-    head += f", {fit.rows:,} rows, {method_words(fit)}"
+    head = f"{printable(fit.target, 48)} {head_words(fit)}"
     lines = [*textwrap.wrap(head, TABLE_WIDTH), ""]
     reason = fit.no_inference
     if inference is None and reason is None:
@@ -62,6 +61,11 @@ def fit_table(fit: Fit, inference: Inference | None = None) -> str:
     if inference is not None and inference.note:
         lines += sentence(f"Note: {inference.note}.")
     return "\n".join(lines)
+
+
+def head_words(fit: Fit) -> str:
+    """What a fit is, after the name of its target."""
+    return f"{_from(fit)}, {fit.rows:,} rows, {method_words(fit)}"
 
 
 def crossval_table(found: CrossValidation) -> str:

@@ -157,6 +157,12 @@ class Tuning:
 
         return tuning_table(self)
 
+    def _repr_html_(self) -> str:
+        """The search as a notebook shows it."""
+        from gradline.notebook import tuning_html
+
+        return tuning_html(self)
+
 
 def ranked(trials: Sequence[Trial], score: str) -> list[Trial]:
     """The trials that came to a score, the best first; of equals, the first."""

@@ -113,7 +113,7 @@ def tune(
             by itself.
         score: what to choose by, on the validation part: "rmse", "mae" or "r2"; "mse"
             chooses as "rmse" does, which is shown.
-        progress: is told how the trials get on.
+        progress: True for a bar; or what is told how the trials get on.
         **fixed: further arguments of `fit`, the same in all trials.
 
     Returns:

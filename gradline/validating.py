@@ -101,7 +101,7 @@ def validation_curve(
         split: learn from its training part, and score its validation part.
         folds: how many to hold out in turn, 5 unless told or split, or a gl.KFold and
             its kin.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         **arguments: all other arguments of `fit`.
 
     Returns:

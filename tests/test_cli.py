@@ -304,8 +304,10 @@ def test_python_dash_m_and_version() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "COMMAND"),
-        (["fitt"], "invalid choice: 'fitt'"),
+        ([], "give a COMMAND: demo, sample, fit, "),
+        (["fitt"], "no command 'fitt' (did you mean 'fit'?); see "),
+        (["zzz"], "there is no command 'zzz'; see 'gradline --help'"),
+        (["it's"], 'there is no command "it\'s"; see '),
         (["fit"], "DATA"),
         (["fit", "houses.csv"], "--target, one of 'area', 'price'"),
         (["fit", "houses.csv", "--target", "pryce"], "did you mean 'price'"),

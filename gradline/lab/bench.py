@@ -247,7 +247,7 @@ def make_bench(
     Args:
         setting: says which.
         files: those that are open.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Raises:
         GradlineError: data that cannot be fitted.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gradline.bar import bar_for
 from gradline.data import Array, Progress, Source
 from gradline.lab.datasets import Numbers
 
@@ -73,7 +74,7 @@ def density(
         source: the data.
         x: a column.
         y: another.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Returns:
         x and y: [low, high] of the grid; counts: for each bin of y, from the lowest,
@@ -96,14 +97,10 @@ def density(
         flat = up.places(pairs[:, -1]) * BINS[0] + across.places(pairs[:, 0])
         counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
 
-    if progress is None:
+    with bar_for(progress, "drawing", source.rows) as advance:
         for batch in source.batches(names):
             take(batch.numbers(names))
-    else:
-        with progress("drawing", source.rows) as advance:
-            for batch in source.batches(names):
-                take(batch.numbers(names))
-                advance(batch.rows)
+            advance(batch.rows)
     if not counts.any():
         return None
     return _cropped(across, up, counts)

@@ -11,6 +11,13 @@ from gradline.errors import UsageError
 from gradline.files import replacing
 from gradline.plots.style import styled
 
+#: Dates and versions would make each file differ from the one before.
+_UNMARKED: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": "gradline"},
+    ".pdf": {"CreationDate": None, "Creator": "gradline", "Producer": None},
+}
+
 
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, SVG or PDF, by the extension; the same bytes each time.
@@ -22,23 +29,23 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         UsageError: the path ends in something else.
     """
+    kind = check_kind(path)
+    dpi = max(150, math.ceil(1200 / figure.get_figwidth()))
+    with styled(), replacing(path) as unfinished:
+        figure.savefig(
+            unfinished, format=kind[1:], dpi=dpi, metadata=dict(_UNMARKED[kind])
+        )
+
+
+def check_kind(path: str | Path) -> str:
+    """The kind of picture that a path names, .png, .svg or .pdf; others are refused."""
     kind = Path(path).suffix.lower()
-    # Dates and versions would make each file differ from the one before.
-    unmarked: dict[str, dict[str, str | None]] = {
-        ".png": {"Software": None},
-        ".svg": {"Date": None, "Creator": "gradline"},
-        ".pdf": {"CreationDate": None, "Creator": "gradline", "Producer": None},
-    }
-    if kind not in unmarked:
+    if kind not in _UNMARKED:
         raise UsageError(
             f"{str(path)!r} is no picture that can be written: "
             "end the name in .png, .svg or .pdf"
         )
-    dpi = max(150, math.ceil(1200 / figure.get_figwidth()))
-    with styled(), replacing(path) as unfinished:
-        figure.savefig(
-            unfinished, format=kind[1:], dpi=dpi, metadata=dict(unmarked[kind])
-        )
+    return kind
 
 
 def saved(figure: Figure, path: str | Path | None) -> Figure:

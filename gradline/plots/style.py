@@ -5,6 +5,7 @@ The colours are Okabe and Ito's, which colour-blind people can tell apart.
 
 from __future__ import annotations
 
+import io
 import math
 import threading
 from collections.abc import Iterator
@@ -75,12 +76,22 @@ def styled() -> Iterator[None]:
         yield
 
 
+class Picture(Figure):
+    """A Figure that a notebook shows, though pyplot, which would see to it, is not."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with styled():
+            self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
+
+
 def panels(
     count: int = 1, size: tuple[float, float] = (8.0, 5.0)
 ) -> tuple[Figure, list[Axes]]:
     """A figure, its size in inches, with so many empty axes side by side."""
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15, wspace=0.06)  # inches
-    figure = Figure(figsize=size, layout=layout)
+    figure = Picture(figsize=size, layout=layout)
     FigureCanvasAgg(figure)  # text can be measured before anything is saved
     axes: list[Axes] = list(figure.subplots(1, count, squeeze=False)[0])
     for ax in axes:

@@ -20,12 +20,12 @@ regression analysis", 1969 (its q is the prediction's square); R's plot.lm.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradline.bar import bar_for
 from gradline.data import Array, Chunk, Codes, Progress, Source, row_places
 from gradline.errors import DataError
 from gradline.evidence import centred, perfect, sure, whitened
@@ -127,13 +127,13 @@ def look(
         fit: the fit.
         source: its rows.
         panels: features to draw.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
 
     Raises:
         DataError: the rows are not those of the fit.
     """
     view = _View(fit, panels)
-    shown = progress("report", source.rows) if progress else nullcontext(int)
+    shown = bar_for(progress, "report", source.rows)
     start, total, weight = 0, 0.0, 0.0
     with shown as advance, blas_threads(threads_beside(source)):
         for chunk, batch, keep in fit.design.chunks_of(source):

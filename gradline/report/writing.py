@@ -56,7 +56,7 @@ def write_report(
         inference: what to say of the coefficients; the classic kind unless told.
         file: of the data, for its fingerprint.
         command: words of the command line that made it.
-        progress: is told how reading gets on.
+        progress: True for a bar; or what is told how reading gets on.
         now: the date it bears; now unless told.
 
     Returns:
