@@ -60,6 +60,8 @@ html_static_path = ["_static"]
 html_css_files = ["gradline.css"]
 html_copy_source = False
 html_show_sphinx = False
+# Summaries are fetched, which a page that was opened from a file may not do.
+html_show_search_summary = False
 html_theme_options = {"navigation_with_keys": True}
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from playwright.sync_api import expect
 
 import gradline
 from browser import chromium
@@ -202,7 +203,11 @@ def test_pages_fit_the_screen_and_ask_no_one_else(site: Path, width: int) -> Non
             page.goto(path.as_uri())
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 wide.append(path.name)
+        page.goto(f"{(site / 'search.html').as_uri()}?q=quantile")
+        expect(page.locator("#search-results li").first).to_be_visible()
+        titles = page.locator("#search-results li > a").all_inner_texts()
         context.close()
+    assert any("quantiles" in title for title in titles), titles
     assert not faults, faults
     assert not foreign, foreign
     assert not wide, wide
