@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Status,
         UsageError,
     )
+    from gradline.estimator import LinearRegressor
     from gradline.fitting import certify, fit
     from gradline.folds import GroupKFold, KFold, TimeSeriesFolds
     from gradline.hub import from_pretrained
@@ -48,9 +49,14 @@ if TYPE_CHECKING:
     from gradline.objective import Absolute, Huber, Quantile
     from gradline.paraboloid import Ellipse, LossSurface
     from gradline.penaltypath import RegularizationPath, regularization_path
+    from gradline.probe import Probe, ProbePath
+    from gradline.probescores import ProbeScores
+    from gradline.probing import linear_probe
     from gradline.quantiles import Crossings, QuantileFits, fit_quantiles
     from gradline.readers import open_source
     from gradline.result import Fit
+    from gradline.ridgecv import RidgeRegressorCV
+    from gradline.ridgers import RidgeClassifier, RidgeRegressor
     from gradline.save import load
     from gradline.scores import Scores, Trace
     from gradline.sinks import FitStep, last
@@ -90,15 +96,22 @@ _HOME = {
     "Learner": "learner",
     "LearningCurve": "curves",
     "LinearRegression": "model",
+    "LinearRegressor": "estimator",
     "LoggedRun": "jsonlines",
     "LossSurface": "paraboloid",
     "MissingExtraError": "errors",
     "MissingValueError": "errors",
     "ModelFileError": "errors",
     "Moments": "state",
+    "Probe": "probe",
+    "ProbePath": "probe",
+    "ProbeScores": "probescores",
     "Quantile": "objective",
     "QuantileFits": "quantiles",
     "RegularizationPath": "penaltypath",
+    "RidgeClassifier": "ridgers",
+    "RidgeRegressor": "ridgers",
+    "RidgeRegressorCV": "ridgecv",
     "Scores": "scores",
     "ShapeError": "errors",
     "Solution": "solvers",
@@ -119,6 +132,7 @@ _HOME = {
     "from_pretrained": "hub",
     "last": "sinks",
     "learning_curve": "learning",
+    "linear_probe": "probing",
     "live_plot": "liveplot",
     "load": "save",
     "log_fit_mlflow": "mlflows",
@@ -159,15 +173,22 @@ __all__ = [
     "Learner",
     "LearningCurve",
     "LinearRegression",
+    "LinearRegressor",
     "LoggedRun",
     "LossSurface",
     "MissingExtraError",
     "MissingValueError",
     "ModelFileError",
     "Moments",
+    "Probe",
+    "ProbePath",
+    "ProbeScores",
     "Quantile",
     "QuantileFits",
     "RegularizationPath",
+    "RidgeClassifier",
+    "RidgeRegressor",
+    "RidgeRegressorCV",
     "Scores",
     "ShapeError",
     "Solution",
@@ -188,6 +209,7 @@ __all__ = [
     "from_pretrained",
     "last",
     "learning_curve",
+    "linear_probe",
     "live_plot",
     "load",
     "log_fit_mlflow",

@@ -174,7 +174,7 @@ def _curve(
         dropped=tally.dropped,
         notes=()
         if penalty is None
-        else _notes(alphas, errors.mean(axis=1), at, targets),
+        else end_notes(alphas, errors.mean(axis=1), at, targets),
     )
 
 
@@ -273,7 +273,7 @@ def _said(folds: Folds, rule: str) -> str:
     return f"{folds.count} folds{again}"
 
 
-def _notes(alphas: Array, mean: Array, at: Any, targets: Sequence[str]) -> Notes:
+def end_notes(alphas: Array, mean: Array, at: Any, targets: Sequence[str]) -> Notes:
     """A warning where the grid ends before the error has stopped falling."""
     if len(alphas) < 2:
         return ()

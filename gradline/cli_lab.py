@@ -8,10 +8,11 @@ from typing import Any
 
 from gradline.errors import UsageError
 from gradline.fitflags import column_list
+from gradline.hosts import is_open
 from gradline.lab.files import Opened, open_data
-from gradline.lab.guard import is_open
 from gradline.lab.rooms import Rooms
-from gradline.lab.server import open_browser, serve
+from gradline.lab.server import serve
+from gradline.listening import open_browser
 from gradline.options import reading_options
 
 _OPEN = (

@@ -136,6 +136,7 @@ class CrossValidation:
         rows: rows used.
         dropped: rows left out as incomplete.
         notes: warnings in plain words.
+        shared: whether all targets take one alpha, by the mean of their errors.
     """
 
     alphas: Array
@@ -154,6 +155,15 @@ class CrossValidation:
     rows: int
     dropped: int
     notes: tuple[str, ...] = field(default_factory=tuple)
+    shared: bool = False
+
+    @property
+    def _judged(self) -> Array:
+        """The errors by which alpha is chosen, (A, F, k)."""
+        if not self.shared:
+            return self.errors
+        mean = self.errors.mean(axis=2, keepdims=True)
+        return np.broadcast_to(mean, self.errors.shape)
 
     @property
     def mean(self) -> Array:
@@ -169,21 +179,21 @@ class CrossValidation:
     @property
     def best_alpha(self) -> Array:
         """The alpha of least error, for each target, (k,)."""
-        found: Array = self.alphas[choose(self.alphas, self.errors, "cv")]
+        found: Array = self.alphas[choose(self.alphas, self._judged, "cv")]
         return found
 
     @property
     def alpha_1se(self) -> Array:
         """The largest alpha within one standard error of the least, (k,)."""
         found: Array = self.alphas[
-            choose(self.alphas, self.errors, "1se", self.repeats)
+            choose(self.alphas, self._judged, "1se", self.repeats)
         ]
         return found
 
     @property
     def chosen(self) -> Any:
         """Indices of the alphas that the rule takes, (k,)."""
-        return choose(self.alphas, self.errors, self.rule, self.repeats)
+        return choose(self.alphas, self._judged, self.rule, self.repeats)
 
     @property
     def alpha(self) -> Array:

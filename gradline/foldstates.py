@@ -165,20 +165,26 @@ class FoldStates:
         """
         for first in range(0, len(self._blocks), self._each):
             blocks = self._blocks[first : first + self._each]
-            before = merged(blocks[:1])
             if self.folds.in_order:
+                before = merged(blocks[:1])
                 for block in blocks[1:]:
                     yield merged([before]), merged([block])
                     before.merge(block)
                 continue
-            after = [merged(blocks[-1:])]  # those from the last one back
-            for block in blocks[-2:0:-1]:
-                after.append(merged([block, after[-1]]))
-            yield after.pop(), merged(blocks[:1])
-            for block in blocks[1:]:
-                rest = [after.pop()] if after else []
-                yield merged([before, *rest]), merged([block])
-                before.merge(block)
+            yield from left_out(blocks)
+
+
+def left_out(blocks: Sequence[Moments]) -> Iterator[tuple[Moments, Moments]]:
+    """All blocks but one, merged, and that one; for one after the other."""
+    before = merged(blocks[:1])
+    after = [merged(blocks[-1:])]  # those from the last one back
+    for block in blocks[-2:0:-1]:
+        after.append(merged([block, after[-1]]))
+    yield after.pop(), merged(blocks[:1])
+    for block in blocks[1:]:
+        rest = [after.pop()] if after else []
+        yield merged([before, *rest]), merged([block])
+        before.merge(block)
 
 
 def merged(states: Sequence[Moments]) -> Moments:

@@ -37,11 +37,7 @@ class LinearRegression(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if in_features < 1 or out_features < 1:
-            raise UsageError(
-                f"in_features is {in_features} and out_features {out_features}: "
-                "both must be 1 or more"
-            )
+        _check_sizes(in_features, out_features)
         self.in_features = in_features
         self.out_features = out_features
 
@@ -52,6 +48,23 @@ class LinearRegression(nn.Module):
 
         self.weight = draw(out_features, in_features)
         self.bias = draw(out_features)
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> LinearRegression:
+        """A line with these parameters, copied; no random number is drawn.
+
+        Args:
+            weight: (out_features, in_features).
+            bias: (out_features,), of the same type and on the same device.
+        """
+        outputs, inputs = weight.shape
+        _check_sizes(inputs, outputs)
+        line = cls.__new__(cls)
+        nn.Module.__init__(line)  # and not ours, which draws
+        line.in_features, line.out_features = inputs, outputs
+        line.weight = nn.Parameter(weight.detach().clone())
+        line.bias = nn.Parameter(bias.detach().clone())
+        return line
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict: y = weight·x + bias.
@@ -77,3 +90,11 @@ class LinearRegression(nn.Module):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+def _check_sizes(in_features: int, out_features: int) -> None:
+    if in_features < 1 or out_features < 1:
+        raise UsageError(
+            f"in_features is {in_features} and out_features {out_features}: "
+            "both must be 1 or more"
+        )

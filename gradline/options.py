@@ -7,7 +7,6 @@ that `gradline --help` is there at once.
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any, NoReturn
 
 from gradline.errors import closest
@@ -21,7 +20,7 @@ from gradline.fitflags import (
     add_split,
     on_one_line,
 )
-from gradline.serveflags import add_serve
+from gradline.serveflags import add_serve, port, size
 from gradline.shellflags import add_completion, add_help
 from gradline.tuneflags import add_search
 
@@ -245,7 +244,7 @@ def _add_lab(commands: Any) -> None:
     add("--no-browser", action="store_true", help="only say the address")
     add(
         "--port",
-        type=_port,
+        type=port,
         help="where to listen (default: 8080, or the next free one; 0: any)",
     )
     add(
@@ -255,24 +254,11 @@ def _add_lab(commands: Any) -> None:
     )
     add(
         "--max-upload",
-        type=_bytes,
+        type=size,
         default=2 * 10**9,
         metavar="SIZE",
         help="of a file that the page sends, such as 500MB (default: 2GB)",
     )
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65_535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 to 65535")
-    return int(text)
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,12}) ?([kmgt]?)b?", text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: give 500MB or 2GB")
-    return int(found[1]) * int(1000 ** " kmgt".index(found[2] or " "))
 
 
 def _add_report(commands: Any) -> None:

@@ -188,10 +188,13 @@ class Fit(Faces):
 
     @property
     def model(self) -> Any:
-        """The fit as a torch module on the terms of the design, (n, d).
+        """The fit as a torch module, which drops into a network as its last layer.
 
-        A line in float64; or a copy of a module that was trained, which standardises
-        its inputs first where that was done in training.
+        It takes the terms of the design in their order, (n, d): the features as they
+        are where they are numbers, and a column of 0 and 1 for each level of a category
+        but the first. A line in float64, with the state_dict of torch.nn.Linear; or a
+        copy of a module that was trained, which standardises its inputs first where
+        that was done in training.
         """
         if self._network is not None:
             return self._network.model
@@ -199,11 +202,8 @@ class Fit(Faces):
 
         from gradline.model import LinearRegression
 
-        model = LinearRegression(len(self.coefficients), dtype=torch.float64)
-        with torch.no_grad():
-            model.weight.copy_(torch.from_numpy(self.slopes)[None, :])
-            model.bias.fill_(self.intercept)
-        return model.eval()
+        weight = torch.from_numpy(self.slopes)[None, :]
+        return LinearRegression.of(weight, weight.new_tensor([self.intercept])).eval()
 
     def inference(
         self,

@@ -167,7 +167,11 @@ def ridge_alphas(moments: Moments, standardize: bool = True, count: int = 100) -
     It spans eleven decades about the largest eigenvalue, by the features alone: all
     targets have the same.
     """
-    largest = float(eigen(moments, standardize).values[-1])
+    return alphas_about(float(eigen(moments, standardize).values[-1]), count)
+
+
+def alphas_about(largest: float, count: int = 100) -> Array:
+    """As `ridge_alphas`, about the largest eigenvalue, where that is known."""
     top = np.log10(LARGEST_SHARE * largest) if largest > 0 else 0.0
     low = np.log10(LEAST_SHARE / LARGEST_SHARE)
     return np.logspace(top, top + low, count)

@@ -198,6 +198,10 @@ class Factored(_Base):
     def inverse(self) -> Tensor:
         return self._inverse / self.scale[:, None] / self.scale
 
+    def upper(self) -> Tensor:
+        """The R of a QR decomposition of the centred rows over √W, raw, (d, d)."""
+        return self._factor * self.scale
+
     def root(self) -> Tensor:
         unit = torch.eye(self.columns, dtype=torch.float64)
         inverse: Tensor = torch.linalg.solve_triangular(self._factor, unit, upper=True)

@@ -22,6 +22,7 @@ lose too many digits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +80,16 @@ class Centred(NamedTuple):
     xy: Array
     yy: Array
     spread: Array
+
+
+class Products(NamedTuple):
+    """Σ w z (d,), Σ w z zᵀ (d, d), Σ w z r (d, k), Σ w r (k,) and Σ w r² (k,)."""
+
+    z: Array
+    zz: Array
+    zr: Array
+    r: Array
+    rr: Array
 
 
 class Moments:
@@ -250,6 +261,26 @@ class Moments:
             self._move_shift(self.x_mean)
         return self
 
+    def add_products(
+        self, rows: int, counted: int, weight: float, level: Array, sums: Products
+    ) -> Moments:
+        """Be the state of rows whose products are at hand; return self.
+
+        For an empty state. Nothing is shifted, so means are to be small, or not far
+        above the deviations: else digits are lost.
+
+        Args:
+            rows: n.
+            counted: how many of them have a weight above 0.
+            weight: W.
+            level: (k,), near the mean of y; residuals are of it.
+            sums: of the rows as they are, and of these residuals.
+        """
+        self.rows, self.counted, self.weight = rows, counted, weight
+        self.level = level
+        self._z, self._zz, self._zr, self._r, self._rr = sums
+        return self
+
     @_quiet
     def merge(self, other: Moments) -> Moments:
         """Take in another state's rows; return self. The order does not matter."""
@@ -273,6 +304,45 @@ class Moments:
         if self.weight and self._is_far():
             self._move_shift(self.x_mean)
         return self
+
+    def select(self, targets: Sequence[int], absent: float = 0.0) -> Moments:
+        """A state of the same rows and of these targets, in this order.
+
+        Args:
+            targets: which ones, by their number; -1 is a new one, which has been the
+                same in all rows.
+            absent: what it has been.
+        """
+        at = np.asarray(targets, dtype=np.int64)
+        old = np.maximum(at, 0)
+        found = self._copy()
+        for name in ("line", "level", "_zr", "_r", "_rr", "_blur"):
+            values = getattr(self, name)[..., old]
+            setattr(found, name, np.where(at < 0, 0.0, values))
+        new = np.where(at < 0, absent, 0.0)
+        if self.intercept:
+            found.level = np.where(at < 0, new, found.level)  # and no residual is left
+        else:
+            found._take_off(np.zeros_like(found.line), -new)
+        return found
+
+    @_quiet
+    def merge_sums(
+        self, sums: tuple[Array, Array, Array, Array, Array], rows: int, weight: float
+    ) -> None:
+        """Take in sums that were made elsewhere, measured from this state's own line.
+
+        Args:
+            sums: Σ w z zᵀ (d, d), Σ w z r (d, k), Σ w z (d,), Σ w r (k,), Σ w r² (k,).
+            rows: how many rows they are of, all of a weight above 0.
+            weight: the sum of their weights.
+        """
+        names = ("_zz", "_zr", "_z", "_r", "_rr")
+        for name, values in zip(names, sums, strict=True):
+            setattr(self, name, getattr(self, name) + values)
+        self.rows += rows
+        self.counted += rows
+        self.weight += weight
 
     @_quiet
     def fit_line(self) -> None:

@@ -15,7 +15,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from gradline.lab.files import Opened
 from gradline.lab.rooms import MOST_UPLOAD, Rooms
-from gradline.lab.server import Server, bound
+from gradline.lab.server import Server
+from gradline.listening import bound
 
 
 class Lab(NamedTuple):

@@ -25,16 +25,17 @@ import torch
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import gradline as gl
+from gradline import listening
 from gradline.errors import DataError, UsageError
+from gradline.hosts import is_open
 from gradline.lab import rooms as rooms_file
 from gradline.lab import uploads
 from gradline.lab.bench import Bench
 from gradline.lab.files import MOST_FILES, MOST_REMEMBERED, Files, open_data
-from gradline.lab.guard import is_open
 from gradline.lab.jobs import Job
-from gradline.lab.server import bound
 from gradline.lab.session import Session
 from gradline.lab.talk import BURST, MOST_MESSAGE, MOST_WAITING
+from gradline.listening import bound
 from labs import Lab, running
 
 CSV = b"x,word,y\n" + b"".join(b"%d,w%d,%d\n" % (i, i % 3, 2 * i) for i in range(50))
@@ -926,15 +927,13 @@ def begun_at(port: int, session: str) -> socket.socket:
 def test_a_busy_default_port_falls_to_the_next_free_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from gradline.lab import server
-
     with bound("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(server, "FIRST_PORT", port)
-        with server.listening("127.0.0.1", None) as other:
+        monkeypatch.setattr(listening, "FIRST_PORT", port)
+        with listening.listening("127.0.0.1", None) as other:
             assert other.getsockname()[1] > port
         with pytest.raises(UsageError, match="cannot listen on"):
-            server.listening("127.0.0.1", port)
+            listening.listening("127.0.0.1", port)
     with pytest.raises(UsageError, match="no address of this machine"):
         bound("no.such.host.invalid", 0)
     with pytest.raises(UsageError, match="no address of this machine"):

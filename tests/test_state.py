@@ -320,3 +320,21 @@ def test_a_target_far_from_0_loses_nothing_between_chunks(offset: float) -> None
     for state in (added, merged):
         found = gl.solve(state)
         assert found.slopes[0, 0] == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_targets_are_selected_and_added(intercept: bool) -> None:
+    """As if they had been there from the first row on, in that order."""
+    random = np.random.default_rng(0)
+    X, Y = random.normal(size=(300, 4)) + 3, random.normal(size=(300, 2))
+    state = gl.Moments(4, 2, intercept).add(gl.Chunk(X, Y, None))
+    found = state.select([1, -1, 0, -1], -1.0)
+    late, more = random.normal(size=(200, 4)), random.normal(size=(200, 4))
+    found.add(gl.Chunk(late, more, None))
+    before = np.column_stack([Y[:, 1], -np.ones(300), Y[:, 0], -np.ones(300)])
+    whole = gl.Moments(4, 4, intercept)
+    whole.add(gl.Chunk(np.vstack([X, late]), np.vstack([before, more]), None))
+    for mine, theirs in zip(found.value(), whole.value(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-10)
+    assert state.targets == 2  # and stays as it was
+    assert state.rows == 300
