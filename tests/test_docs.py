@@ -48,11 +48,17 @@ def matches(found: str, expected: str) -> bool:
     return re.fullmatch(r"\n?(?:.*\n)*?".join(parts), found.strip("\n")) is not None
 
 
+def copy_docs(where: Path) -> None:
+    """The pages, their data and pictures, and not the site made of them."""
+    ignored = shutil.ignore_patterns("_*")
+    shutil.copytree(ROOT / "docs", where / "docs", ignore=ignored)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_python_blocks(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    copy_docs(tmp_path)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     found = blocks(path)
@@ -72,7 +78,7 @@ def test_python_blocks(
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_console_blocks(path: Path, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    copy_docs(tmp_path)
     for block in blocks(path):
         if block.language != "console":
             continue
