@@ -113,19 +113,31 @@ def test_float32_of_half_a_million_rows() -> None:
         assert ours.rank_ == 2
 
 
-def test_collinear_columns() -> None:
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n", [1_000, 100_000])
+def test_collinear_columns(n: int, form: Any) -> None:
     """scikit-learn#9073: three indicators of one category gave slopes of ±3e11."""
     random = np.random.default_rng(0)
-    X = np.eye(3)[random.integers(0, 3, 1000)]
-    X = np.column_stack([X, random.normal(size=1000)])
-    y = X @ [1.0, 2.0, 3.0, 0.5] + 0.1 * random.normal(size=1000)
-    ours = gl.LinearRegressor().fit(X, y)
+    X = np.eye(3)[random.integers(0, 3, n)]
+    X = np.column_stack([X, random.normal(size=n)])
+    y = X @ [1.0, 2.0, 3.0, 0.5] + 0.1 * random.normal(size=n)
+    ours = gl.LinearRegressor().fit(form(X), y)
     least = lstsq(X - X.mean(0), y - y.mean(), cond=1e-10)[0]
     np.testing.assert_allclose(ours.coef_, least, **CLOSE)
     found = ours.certificate_
     assert found.status == Status.RANK_DEFICIENT
     assert found.dependent == ("x0", "x1", "x2")
     assert (ours.rank_, found.rank, found.columns) == (3, 4, 5)
+    singular = np.linalg.svd(X - X.mean(0), compute_uv=False)
+    np.testing.assert_allclose(ours.singular_, singular, atol=1e-9 * singular[0])
+    ridge = gl.RidgeRegressor(0.5).fit(form(X), y)
+    right = np.linalg.solve(
+        (X - X.mean(0)).T @ X + 0.5 * np.eye(4), (X - X.mean(0)).T @ y
+    )
+    np.testing.assert_allclose(ridge.coef_, right, **CLOSE)
+    # Rows that break the dependence make the rank whole.
+    more = ours.partial_fit(form(X + 0.5 * random.normal(size=X.shape)), y)
+    assert more.rank_ == 4
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
