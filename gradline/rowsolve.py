@@ -209,7 +209,7 @@ def _deficient(sums: Centred, rows: Rows) -> Singular | None:
     found = from_scatter(sums)
     rank, sigma = found.rank, found.sigma.numpy()
     d, many = len(found.scale), len(sigma) - found.rank
-    if not rank or 8 * many > d or sigma[rank - 1] * SAFE_CONDITION < sigma[0]:
+    if not rank or 2 * many > d or sigma[rank - 1] * SAFE_CONDITION < sigma[0]:
         return None
     scale = found.scale.numpy()
     V = found.vectors.numpy()[:, rank:]
