@@ -91,8 +91,6 @@ def observe(
         n, d = rows.X.shape
         k = rows.Y.shape[1]
         if rows.sparse and too_large(rows):
-            if positive:
-                raise DataError("positive=True needs dense rows: give X.toarray()")
             return Found(None, *outright(rows, alphas, intercept))
         if rows.sparse:
             moments = sparse_moments(rows, intercept) if d <= n else None
