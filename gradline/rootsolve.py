@@ -85,8 +85,10 @@ def decompose(root: Root, scale: Array) -> Scaled:
     U, sigma, Vh = svd((root.x[:, live] if not live.all() else root.x) / size)
     top = float(sigma[0]) if len(sigma) else 0.0
     # A column far from zero is known only to eps·|mean|, and a direction that mixes
-    # such columns can look this long without being there.
-    blur = np.abs(root.mean[live]) / scale[live] + root.rows**0.25
+    # such columns can look this long without being there. Of many rows that are alike,
+    # as those of categories, roundings add up as √n.
+    blur = np.abs(root.mean[live]) / scale[live]
+    blur += max(root.rows**0.25, root.rows**0.5 / 4)
     floor = 4 * EPS * (np.abs(Vh) @ blur)
     sure = (sigma > floor) & (sigma > 4 * EPS * top * len(sigma) ** 0.5)
     return Scaled(U, sigma, Vh, int(sure.cumprod().sum()), scale, live)

@@ -25,7 +25,7 @@ import torch
 from gradline.checks import whole
 from gradline.data import Array, Chunk
 from gradline.errors import ShapeError
-from gradline.solvers import Factored, Solution
+from gradline.solvers import Solution
 from gradline.state import SMALL, Moments
 
 #: Rows of a block, as a multiple of the columns: with fewer, QR does its work twice.
@@ -223,17 +223,18 @@ class Root:
         return z
 
 
-def root_of(moments: Moments, spectrum: Factored, solution: Solution) -> Root:
-    """The root that a well-conditioned state and its solution stand for.
+def root_of(moments: Moments, upper: Array, solution: Solution) -> Root:
+    """The root that a state and its solution stand for.
 
-    Its x is Cholesky's factor of the scatter. Its y is what gives the solution back,
-    and the residuals' squares: residuals of two targets are not held to each other.
+    Its y is what gives the solution back, and the residuals' squares: residuals of two
+    targets are not held to each other.
 
     Args:
         moments: the state.
-        spectrum: of its design.
+        upper: a root of its scatter over W, (r, d).
         solution: of the state.
     """
+    r = len(upper)
     d, k = moments.features, moments.targets
     found = Root(d, k, moments.intercept)
     found.rows, found.counted = moments.rows, moments.counted
@@ -242,12 +243,11 @@ def root_of(moments: Moments, spectrum: Factored, solution: Solution) -> Root:
         near = np.concatenate([moments.shift, moments.level])
         rest = np.concatenate([moments.delta, moments.rise])
         found._near, found._rest = near, rest
-    upper = spectrum.upper().numpy()  # its factor in raw units, over √W
-    x = np.zeros((d + k, d))
-    x[:d] = upper * moments.weight**0.5
-    y = np.zeros((d + k, k))
-    y[:d] = x[:d] @ solution.slopes
-    y[d:] = np.diag(np.sqrt(moments.weight * solution.loss))
+    x = np.zeros((r + k, d))
+    x[:r] = upper * moments.weight**0.5
+    y = np.zeros((r + k, k))
+    y[:r] = x[:r] @ solution.slopes
+    y[r:] = np.diag(np.sqrt(moments.weight * solution.loss))
     found.x, found.y = x, y
     return found
 

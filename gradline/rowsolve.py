@@ -5,6 +5,9 @@ digits: many rows, and columns that do not nearly depend on one another. Else th
 into a root (rootstate.py) by QR, which squares nothing. Few rows, and fewer rows than
 columns, go there at once.
 
+Columns that depend on others outright are seen in the sums: the rest is solved there,
+and what they add is measured on the rows.
+
 Sparse rows have ways of their own: see sparserows.py.
 """
 
@@ -22,13 +25,24 @@ from gradline.data import CACHE_BYTES, CACHE_ROWS, Array, Chunk
 from gradline.errors import DataError
 from gradline.rootsolve import Slopes, least_squares, nonnegative, ridge
 from gradline.rootstate import Root, root_of
-from gradline.solvers import Factored, Solution, from_moments, solve_moments
+from gradline.solvers import (
+    SAFE_CONDITION,
+    Singular,
+    Solution,
+    Spectrum,
+    from_moments,
+    from_scatter,
+    solve_moments,
+)
 from gradline.sparserows import Rows, by_blocks, outright, sparse_moments, too_large
-from gradline.state import Moments
+from gradline.state import EPS, Centred, Moments
 from gradline.threads import blas_threads
 
 #: Up to so many products QR is as fast as the sums, and keeps all digits.
 FEW_PRODUCTS = 300_000
+
+#: Sparse rows are not made dense for QR where it would make more products than this.
+MOST_PRODUCTS = 1e12
 
 #: So many numbers are worth waking a thread for each core.
 SHARED_NUMBERS = 1_000_000
@@ -77,8 +91,6 @@ def observe(
         n, d = rows.X.shape
         k = rows.Y.shape[1]
         if rows.sparse and too_large(rows):
-            if positive:
-                raise DataError("positive=True needs dense rows: give X.toarray()")
             return Found(None, *outright(rows, alphas, intercept))
         if rows.sparse:
             moments = sparse_moments(rows, intercept) if d <= n else None
@@ -88,6 +100,8 @@ def observe(
         root = slopes = None
         if moments is not None:
             root, slopes = _from_moments(moments, rows, alphas)
+        if root is None and rows.sparse and n * d * d > MOST_PRODUCTS:
+            return Found(None, *outright(rows, alphas, intercept))
         if root is None:
             root = by_blocks(rows, intercept, overwrite)
         if not solved:
@@ -169,27 +183,58 @@ def _from_moments(
             "X or y holds numbers too large to square: divide them by a power of ten "
             "first"
         )
-    spectrum = from_moments(sums)
+    spectrum = from_moments(sums) or _deficient(sums, rows)
     if spectrum is None:
         return None, None
     solution = solve_moments(moments, spectrum)
-    if _off(solution, spectrum):
+    if spectrum.deficient or _off(solution, spectrum):
         solution = _improved(solution, spectrum, moments, rows)
-    root = root_of(moments, spectrum, solution)
+    root = root_of(moments, spectrum.upper().numpy(), solution)
     slopes = solution.slopes
+    if alphas.any() and spectrum.deficient:
+        return root, None  # by the root's singular values
     if alphas.any():
         slopes = _shrunk(moments.xx, slopes, alphas)
     return root, Slopes(slopes, spectrum.rank)
 
 
-def _off(solution: Solution, spectrum: Factored) -> bool:
+def _deficient(sums: Centred, rows: Rows) -> Singular | None:
+    """The spectrum where some columns depend on others and the rest is well off.
+
+    The sums tell a direction of length 0 only to half the digits, so each is measured
+    on the rows. None where one is there after all, or where QR would be as quick.
+    """
+    found = from_scatter(sums)
+    rank, sigma = found.rank, found.sigma.numpy()
+    d, many = len(found.scale), len(sigma) - found.rank
+    if not rank or 2 * many > d or sigma[rank - 1] * SAFE_CONDITION < sigma[0]:
+        return None
+    scale = found.scale.numpy()
+    V = found.vectors.numpy()[:, rank:]
+    null = np.where(scale[:, None] > 0, V / np.where(scale > 0, scale, 1)[:, None], 0.0)
+    squares, shift = np.zeros(many), sums.x_mean @ null
+    step = max(CACHE_ROWS, CACHE_BYTES // (8 * d))
+    for start in range(0, len(rows.Y), step):
+        some = slice(start, start + step)
+        x = rows.X[some]
+        along = x @ null - shift if rows.sparse else (x - sums.x_mean) @ null
+        w = 1.0 if rows.weight is None else rows.weight[some, None]
+        squares += (w * along**2).sum(axis=0)
+    lengths = np.sqrt(squares / sums.weight)
+    blur = np.where(scale > 0, np.abs(sums.x_mean) / np.where(scale > 0, scale, 1), 0.0)
+    floor = 4 * EPS * (np.abs(V).T @ (blur + sums.rows**0.25))
+    floor += 16 * EPS * d**0.5 * sigma[0] ** 2 / sigma[rank - 1]  # V is rounded too
+    return found if (lengths <= floor).all() else None
+
+
+def _off(solution: Solution, spectrum: Spectrum) -> bool:
     """Whether the state's line was no guide to all rows, so that digits were lost."""
     moved = spectrum.condition * solution.moved > LINE_OFF * np.sqrt(solution.loss)
     return bool(moved.any() or (solution.loss_error > LOSS_OFF * solution.loss).any())
 
 
 def _improved(
-    solution: Solution, spectrum: Factored, moments: Moments, rows: Rows
+    solution: Solution, spectrum: Spectrum, moments: Moments, rows: Rows
 ) -> Solution:
     """The solution by one Newton's step from the residuals' own gradient."""
     X, Y, w = rows

@@ -137,8 +137,10 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self._root is None:
             raise NoStateError(_NO_ROOT)
-        found = np.linalg.svd(self._root.x, compute_uv=False)
-        return np.asarray(found, dtype=np.float64)
+        sigma = np.linalg.svd(self._root.x, compute_uv=False)
+        found = np.zeros(min(self._root.counted, self._root.features))
+        found[: len(sigma)] = sigma[: len(found)]
+        return found
 
     def _raw_predictions(self, X: Any) -> Array:
         """X·coef_ + intercept_."""

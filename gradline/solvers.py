@@ -279,6 +279,11 @@ class Singular(_Base):
     def solve(self) -> Tensor:
         return self._raw(self._vectors[:, : self.rank] @ self._rotated[: self.rank])
 
+    def upper(self) -> Tensor:
+        """Some R with RᵀR the scatter over W, raw, (rank, d)."""
+        kept = self._sigma[: self.rank, None] * self._vectors[:, : self.rank].T
+        return kept * self.scale
+
     def inverse(self) -> Tensor:
         rows = self.root()
         return rows @ rows.T

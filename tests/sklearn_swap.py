@@ -144,7 +144,6 @@ _PROCESSES = "starts processes, which takes longer than all others together"
 
 #: Tests that are not run, and why: nearly all of test_ridge.py.
 LEFT_OUT = {
-    "test_from_model_estimator_attribute_error": _PARTIAL_FIT,
     "test_multioutput_regressor_has_partial_fit": _PARTIAL_FIT,
     "test_permutation_importance_equivalence_sequential_parallel": _PROCESSES,
     "test_primal_dual_relationship": _FUNCTIONS,

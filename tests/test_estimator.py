@@ -36,7 +36,7 @@ from helpers import ROOT, TOLERANCE, nist
 CLOSE = {"rtol": TOLERANCE["float64"], "atol": TOLERANCE["float64"]}
 
 #: Rows and columns: QR at once, the sums, the sums of several blocks, wide.
-SHAPES = [(60, 4), (6_000, 10), (30_000, 40), (20, 50), (250, 400)]
+SHAPES = [(60, 4), (6_000, 10), (30_000, 40), (20, 50), (90, 140)]
 
 
 def made(n: int, d: int, k: int = 1, seed: int = 0) -> Any:
@@ -113,19 +113,31 @@ def test_float32_of_half_a_million_rows() -> None:
         assert ours.rank_ == 2
 
 
-def test_collinear_columns() -> None:
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n", [1_000, 100_000])
+def test_collinear_columns(n: int, form: Any) -> None:
     """scikit-learn#9073: three indicators of one category gave slopes of ±3e11."""
     random = np.random.default_rng(0)
-    X = np.eye(3)[random.integers(0, 3, 1000)]
-    X = np.column_stack([X, random.normal(size=1000)])
-    y = X @ [1.0, 2.0, 3.0, 0.5] + 0.1 * random.normal(size=1000)
-    ours = gl.LinearRegressor().fit(X, y)
+    X = np.eye(3)[random.integers(0, 3, n)]
+    X = np.column_stack([X, random.normal(size=n)])
+    y = X @ [1.0, 2.0, 3.0, 0.5] + 0.1 * random.normal(size=n)
+    ours = gl.LinearRegressor().fit(form(X), y)
     least = lstsq(X - X.mean(0), y - y.mean(), cond=1e-10)[0]
     np.testing.assert_allclose(ours.coef_, least, **CLOSE)
     found = ours.certificate_
     assert found.status == Status.RANK_DEFICIENT
     assert found.dependent == ("x0", "x1", "x2")
     assert (ours.rank_, found.rank, found.columns) == (3, 4, 5)
+    singular = np.linalg.svd(X - X.mean(0), compute_uv=False)
+    np.testing.assert_allclose(ours.singular_, singular, atol=1e-9 * singular[0])
+    ridge = gl.RidgeRegressor(0.5).fit(form(X), y)
+    right = np.linalg.solve(
+        (X - X.mean(0)).T @ X + 0.5 * np.eye(4), (X - X.mean(0)).T @ y
+    )
+    np.testing.assert_allclose(ridge.coef_, right, **CLOSE)
+    # Rows that break the dependence make the rank whole.
+    more = ours.partial_fit(form(X + 0.5 * random.normal(size=X.shape)), y)
+    assert more.rank_ == 4
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
@@ -402,20 +414,19 @@ def test_copy_x() -> None:
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_partial_fit_is_exact(n: int, d: int, intercept: bool, weighted: bool) -> None:
     X, y, w = made(n, d, 2)
+    random = np.random.default_rng(0)
+    cuts = np.sort(random.choice(np.arange(1, n), size=9, replace=False))
+    w[[0, *cuts]] = 1.0  # a part whose weights are all 0 is refused, as by scikit-learn
     X[: n // 3] += 100.0  # what comes first is no guide to the rest
     whole = gl.LinearRegressor(fit_intercept=intercept).fit(
         X, y, w if weighted else None
     )
-    random = np.random.default_rng(0)
-    cuts = np.sort(random.choice(np.arange(1, n), size=9, replace=False))
     for begin in ("fit", "partial_fit"):
         ours = gl.LinearRegressor(fit_intercept=intercept)
         learn = getattr(ours, begin)
         for part in np.split(np.arange(n), cuts):
-            learn(X[part], y[part], sample_weight=w[part] + 0.0 if weighted else None)
+            learn(X[part], y[part], sample_weight=w[part] if weighted else None)
             learn = ours.partial_fit
-            if not (w[part].any() or not weighted):
-                pytest.skip("a part of weight 0 is refused")
         np.testing.assert_allclose(ours.coef_, whole.coef_, rtol=1e-8, atol=1e-9)
         np.testing.assert_allclose(
             ours.intercept_, whole.intercept_, rtol=1e-7, atol=1e-8

@@ -24,7 +24,7 @@ from helpers import TOLERANCE
 #: Of a well-conditioned fit, against another library's.
 CLOSE = {"rtol": TOLERANCE["float64"], "atol": TOLERANCE["float64"]}
 
-SHAPES = [(60, 4), (6_000, 10), (20, 50), (250, 400)]
+SHAPES = [(60, 4), (6_000, 10), (20, 50), (90, 140)]
 ALPHAS = [1e-3, 1.0, 1e4]
 
 
@@ -281,3 +281,35 @@ def test_in_a_search() -> None:
     model = make_pipeline(StandardScaler(), gl.RidgeClassifier())
     search = GridSearchCV(model, {"ridgeclassifier__alpha": [0.1, 1e6]}, cv=3)
     assert search.fit(X, y).best_params_ == {"ridgeclassifier__alpha": 0.1}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8"])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (gl.LinearRegressor(), linear_model.LinearRegression()),
+        (
+            gl.LinearRegressor(fit_intercept=False),
+            linear_model.LinearRegression(fit_intercept=False),
+        ),
+        (
+            gl.LinearRegressor(positive=True),
+            linear_model.LinearRegression(positive=True),
+        ),
+        (gl.RidgeRegressor(), linear_model.Ridge()),
+        (gl.RidgeRegressorCV(), linear_model.RidgeCV()),
+    ],
+    ids=repr,
+)
+def test_shapes_and_types_are_scikit_learns(ours: Any, theirs: Any, dtype: str) -> None:
+    X, y, _ = made(30, 4)
+    X = (10 * X).astype(dtype)
+    for Y in (y, y[:, None], np.column_stack([y, y])):
+        ours.fit(X, Y)
+        theirs.fit(X, Y)
+        pairs = [(m.coef_, m.intercept_, m.predict(X)) for m in (ours, theirs)]
+        for mine, other in zip(*pairs, strict=True):
+            assert type(mine) is type(other)
+            assert np.shape(mine) == np.shape(other)
+            assert np.asarray(mine).dtype == np.asarray(other).dtype
+            np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)

@@ -33,7 +33,6 @@ MODULES = [
     "sklearn.ensemble.tests.test_stacking",
     "sklearn.ensemble.tests.test_voting",
     "sklearn.compose.tests.test_target",
-    "sklearn.feature_selection.tests.test_from_model",
     "sklearn.feature_selection.tests.test_rfe",
     "sklearn.frozen.tests.test_frozen",
     "sklearn.model_selection.tests.test_search",
