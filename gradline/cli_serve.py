@@ -60,7 +60,7 @@ def serve_command(
 
     stopped_by = serve(served, arguments.host, arguments.port, ready)
     if stopped_by == signal.SIGINT:
-        raise KeyboardInterrupt("the server has stopped; every request was answered")
+        raise KeyboardInterrupt("the server has stopped")
     return 0
 
 

@@ -372,7 +372,7 @@ def exact_float64(values: Any, names: Sequence[str]) -> Array:
     found = to_float64(values)
     if str(values.dtype).removeprefix("torch.") not in ("int64", "uint64"):
         return found
-    if not found.size or np.abs(found).max() <= 2.0**53:
+    if not found.size or np.abs(found).max() < 2.0**53:
         return found
     whole = values.detach().cpu().numpy() if is_tensor(values) else values
     top = 2.0 ** (64 if whole.dtype == np.uint64 else 63)  # which it cannot hold

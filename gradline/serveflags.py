@@ -61,7 +61,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=30.0,
         metavar="SECONDS",
-        help="for one request, from its first byte to its answer (default: 30)",
+        help="for one request, from its head to its answer (default: 30)",
     )
     limits(
         "--concurrency",

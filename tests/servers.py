@@ -143,6 +143,7 @@ def running(
         server.should_exit = True
         thread.join(20)
         listener.close()
+        service.close()
         assert not thread.is_alive()
 
 

@@ -821,3 +821,17 @@ def test_whole_numbers_that_float64_would_round_are_refused(tmp_path: Path) -> N
         gl.fit(exact, large)
     fine = gl.fit(256 * exact + 2**60, exact)  # all of them fit into float64
     assert fine.coefficients["x"] == pytest.approx(1 / 256, rel=1e-12)
+
+
+def test_the_first_whole_number_that_float64_lacks() -> None:
+    """2⁵³ + 1 is rounded to 2⁵³, which is itself fine."""
+    fine = np.array([2**53, -(2**53), 1])
+    assert np.array_equal(next(batches_of(fine)), fine[:, None].astype(float))
+    with pytest.raises(DataError, match="9007199254740993"):
+        next(batches_of(np.array([2**53 + 1, 1])))
+
+
+def batches_of(values: Any) -> Iterator[Any]:
+    source = open_source(values)
+    names = [c.name for c in source.columns]
+    return (batch.numbers(names) for batch in source.batches(names))

@@ -175,6 +175,11 @@ class Service:
                 f"{seconds * 1000:.1f} ms"
             )
 
+    def close(self) -> None:
+        """Let go of the threads; what they work on has nobody waiting for it."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
     def _headers(self, asked: Head, answer: Answer) -> list[tuple[bytes, bytes]]:
         found = list(_HEADERS)
         more = dict(answer.headers)

@@ -18,7 +18,7 @@ class Limits:
     Attributes:
         body: bytes of one request.
         rows: rows of one request.
-        seconds: from its first byte to its answer.
+        seconds: from its head to its answer.
         concurrency: requests for predictions in hand at one time.
     """
 

@@ -159,6 +159,7 @@ def serve(
         service = make_service(served, host, address)
         server = Server(service, served.limits, lambda: ready(address))
         server.run([listener])
+        service.close()
     finally:
         listener.close()
     return server.stopped_by
