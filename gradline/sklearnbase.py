@@ -15,7 +15,7 @@ import numpy as np
 
 from gradline.certificate import Certificate
 from gradline.data import Array
-from gradline.errors import DataError, MissingExtraError, ShapeError, UsageError
+from gradline.errors import DataError, ShapeError, UsageError
 from gradline.rootstate import Root
 from gradline.rowsolve import Found, observe, solve
 from gradline.sparserows import Rows, by_blocks
@@ -46,11 +46,10 @@ try:
         column_or_1d,
         validate_data,
     )
-except ImportError as error:
-    raise MissingExtraError(
-        "scikit-learn is not installed, which gl.LinearRegressor and its kin need: "
-        "pip install 'gradline[sklearn]'"
-    ) from error
+except ImportError:
+    # The classes are there all the same, so that `from gradline import *` and hasattr
+    # work; to make an object of one is refused.
+    from gradline.withoutsklearn import *  # noqa: F403
 
 __all__ = [
     "SPARSE",

@@ -524,13 +524,18 @@ def test_without_scikit_learn(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
         "import gradline as gl\n"
-        "for name in ('LinearRegressor', 'RidgeRegressor', 'RidgeRegressorCV'):\n"
-        "    try: getattr(gl, name)\n"
+        "from gradline import *\n"
+        "for made in (LinearRegressor, RidgeRegressor, RidgeRegressorCV, "
+        "RidgeClassifier):\n"
+        "    try: made()\n"
         "    except gl.MissingExtraError as error: print(error)\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     lines = run.stdout.splitlines()
-    assert len(lines) == 3
-    assert all("pip install 'gradline[sklearn]'" in line for line in lines)
+    assert len(lines) == 4
+    assert lines[0] == (
+        "scikit-learn is not installed, which gl.LinearRegressor needs: "
+        "pip install 'gradline[sklearn]'"
+    )

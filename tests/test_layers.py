@@ -100,6 +100,7 @@ ROWS = [
     "sparserows",
     "rowsolve",
     "vouching",
+    "withoutsklearn",
     "sklearnbase",
     "estimator",
     "ridgers",
