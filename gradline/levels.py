@@ -79,10 +79,10 @@ def learn(
             used = np.unique(codes[complete & (codes >= 0)])
             found[name] |= {labels[i]: None for i in used}
             if name not in asked_for:
-                refuse_identifier(name, len(found[name]), rows, MANY_LEVELS)
+                refuse_identifier(source, name, found[name], rows, MANY_LEVELS)
     for name in categories:
         if name not in asked_for:
-            refuse_identifier(name, len(found[name]), rows, SOME_LEVELS)
+            refuse_identifier(source, name, found[name], rows, SOME_LEVELS)
             refuse_numbers_as_text(source, name, list(found[name]))
     levels = {
         name: tuple(sorted(found[name], key=_level_order(found[name], asked_for, name)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -118,12 +118,18 @@ def refuse_infinity(values: Array, names: Sequence[str], start: int) -> None:
         )
 
 
-def refuse_identifier(name: str, levels: int, rows: int, most: int) -> None:
-    """Refuse a category of more than `most` levels that has too many for its rows."""
-    if levels > most and levels > rows / 4:
+def refuse_identifier(
+    source: Source, name: str, levels: Collection[str], rows: int, most: int
+) -> None:
+    """Refuse a category of more than `most` levels that has too many for its rows.
+
+    Numbers with a stray mark among them have as many, and are told as such.
+    """
+    if len(levels) > most and len(levels) > rows / 4:
+        refuse_numbers_as_text(source, name, list(levels))
         raise ColumnError(
-            f"column {name!r} has {levels:,} different values in {rows:,} rows, so it "
-            f"looks like a name or an id: leave it out with exclude=[{name!r}] "
+            f"column {name!r} has {len(levels):,} different values in {rows:,} rows, "
+            f"so it looks like a name or an id: leave it out with exclude=[{name!r}] "
             f"(--exclude {name}), or insist with categories=[{name!r}]"
         )
 

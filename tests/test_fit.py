@@ -453,6 +453,13 @@ def test_targets_and_features_of_no_use() -> None:
         gl.fit(frame, target="y")
 
 
+def test_many_numbers_with_a_stray_mark_are_no_names() -> None:
+    n = 500
+    data = {"x": ["-", *(f"{i}.25" for i in range(1, n))], "y": np.arange(n) * 1.0}
+    with pytest.raises(gl.ColumnError, match="'x' holds text, .* but '-' does not"):
+        gl.fit(data, target="y")
+
+
 def test_a_column_of_names_is_not_a_category() -> None:
     n = 2500
     data = {"id": [f"p{i}" for i in range(n)], "y": np.arange(n) * 1.0}
