@@ -26,7 +26,8 @@ import numpy, torch
 from runpy import run_module, run_path
 for line in sys.stdin:
     job = json.loads(line)
-    child = os.fork()
+    with warnings.catch_warnings(action="ignore"):  # of idle threads: BLAS makes anew
+        child = os.fork()
     if child:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         continue
