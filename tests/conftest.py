@@ -26,8 +26,9 @@ THREADED = {
     *("test_shuffle", "test_state"),
 }
 
-#: Files of a minute or so. They begin first: one that began last would end alone.
-LONG = ("test_docs", "test_serve", "test_estimator", "test_probe", "test_lab", "test_")
+#: Files of half a minute and more. They begin first: one begun last would end alone.
+LONG = ("test_docs", "test_package", "test_lab", "test_plots", "test_notebook")
+LONG += ("test_estimator", "test_probe", "test_serve", "test_site", "test_minibatch")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
