@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 
@@ -12,9 +13,43 @@ from hypothesis import settings
 from playwright.sync_api import Browser
 
 from browser import Visit, chromium, lab
+from gradline.threads import blas_threads, torch_threads
 
 settings.register_profile("gradline", derandomize=True, deadline=None)
 settings.load_profile("gradline")
+
+
+#: Files that look at how work is shared out among threads, which get all of them.
+THREADED = {
+    *("test_cluster", "test_coordinate", "test_folds", "test_minibatch"),
+    *("test_networks", "test_readers_folders", "test_readers_prefetch", "test_robust"),
+    *("test_shuffle", "test_state"),
+}
+
+#: Files of half a minute and more. They begin first: one begun last would end alone.
+LONG = ("test_docs", "test_package", "test_lab", "test_plots", "test_notebook")
+LONG += ("test_estimator", "test_probe", "test_serve", "test_site", "test_minibatch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; within a file, the order stays."""
+
+    def place(item: pytest.Item) -> int:
+        starts = map(item.path.name.startswith, LONG)
+        return next((at for at, found in enumerate(starts) if found), len(LONG))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compute with one thread beside other workers: more would fight for the cores."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    if alone or request.module.__name__ in THREADED:
+        yield
+        return
+    with torch_threads(1), blas_threads():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,6 @@ import ast
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from PIL import Image
 
 import gradline as gl
 import gradline.demo as demo_module
+from forks import forked
 from gradline.demo import FILES, demo
 from helpers import ROOT
 
@@ -66,15 +65,8 @@ def test_lesson_py_reproduces_it_with_three_packages_only(
         for name in node.names
     } | {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert imported == {"torch", "numpy", "matplotlib"}
-    run = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=tmp_path,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stderr == ""
+    run = forked(str(script), folder=tmp_path, env={**os.environ, "MPLBACKEND": "Agg"})
+    assert (run.returncode, run.stderr) == (0, "")
     found = {
         m[1]: float(m[2]) for m in re.finditer(r"(weight|bias) +(\S+)", run.stdout)
     }
@@ -132,14 +124,8 @@ def test_ctrl_c_keeps_what_was_learned(
 
 
 def test_the_command_with_json(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "gradline", "demo", "--json", "--out", "a folder/in it"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["gradline", "demo", "--json", "--out", "a folder/in it"]
+    run = forked(*words, folder=tmp_path, env=os.environ)
     assert run.returncode == 0
     assert json.loads(run.stdout)["certificate"]["status"] == "converged"
     assert "epoch  1000" in run.stderr

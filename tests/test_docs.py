@@ -12,14 +12,13 @@ import io
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from forks import forked
 from helpers import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,14 +85,11 @@ def test_console_blocks(path: Path, tmp_path: Path) -> None:
             command, _, expected = part.partition("\n")
             words = shlex.split(command)
             assert words[0] == "gradline", f"{path.name}:{block.line}: {command}"
-            run = subprocess.run(
-                [sys.executable, "-m", "gradline", *words[1:]],
-                cwd=tmp_path,
+            run = forked(
+                *words,
+                folder=tmp_path,
                 env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "88"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
+                mixed=True,
             )
             assert matches(run.stdout, expected), (
                 f"{path.name}:{block.line}: {command} printed\n{run.stdout}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 
 import gradline as gl
+from forks import forked
 from gradline.errors import GradlineError
 from gradline.lab.answers import offers
 from gradline.lab.bench import make_bench
@@ -534,13 +534,8 @@ def execute(text: str, folder: Path) -> Any:
     }
     assert names <= {"torch", "numpy", "csv", "math"}
     (folder / "run.py").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "run.py"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = forked("run.py", folder=folder, env=env)
     assert done.returncode == 0, done.stderr
     weight, bias = done.stdout.splitlines()
     return [
@@ -550,7 +545,6 @@ def execute(text: str, folder: Path) -> Any:
 
 
 def test_scripts_end_where_the_lab_does(session: Session, tmp_path: Path) -> None:
-    """All kinds in one process: importing torch takes seconds."""
     texts, expected = [], []
     for setting in KINDS.values():
         found = run(session, epochs=40, **setting)
@@ -562,13 +556,7 @@ def test_scripts_end_where_the_lab_does(session: Session, tmp_path: Path) -> Non
         assert "gradline" not in text.split("\n", 1)[1]
     code = "".join(f"exec({text!r}, {{}})\n" for text in texts)
     (tmp_path / "all.py").write_text(code, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "all.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked("all.py", folder=tmp_path, env=os.environ)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for kind, weight, bias, there in zip(

@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 import gradline as gl
 from browser import Visit
+from forks import forked
 
 
 def take(visit: Visit, what: str, folder: Path) -> Path:
@@ -62,28 +60,19 @@ def test_scripts_come_to_the_same_weight_and_bias(visit: Visit, tmp_path: Path) 
         for line in ("zero_grad()", "backward()", ".step()"):
             assert line in text
 
-    def run(case: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-W", "error", f"{case}.py"],
-            cwd=tmp_path,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    env["PYTHONWARNINGS"] = "error"
+    for case in CASES:
+        done = forked(f"{case}.py", folder=tmp_path, env=env)
+        assert done.returncode == 0, (case, done.stderr)
+        found = numbers_of(done.stdout)
+        np.testing.assert_allclose(
+            [*found["weight"], *found["bias"]],
+            shown[case],
+            rtol=1e-6,
+            atol=1e-6,
+            err_msg=case,
         )
-
-    with ThreadPoolExecutor(2) as pool:
-        for case, done in zip(CASES, pool.map(run, CASES), strict=True):
-            assert done.returncode == 0, (case, done.stderr)
-            found = numbers_of(done.stdout)
-            np.testing.assert_allclose(
-                [*found["weight"], *found["bias"]],
-                shown[case],
-                rtol=1e-6,
-                atol=1e-6,
-                err_msg=case,
-            )
 
 
 def test_the_model_is_a_fit(visit: Visit, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -276,6 +277,10 @@ def row(module: str) -> str | None:
     return parts[1] if parts[0] == "gradline" and len(parts) > 1 else None
 
 
+#: Several tests look at every file.
+parsed = cache(ast.parse)
+
+
 def imports(path: Path, source: str | None = None) -> Iterator[Import]:
     """Every import in a file, wherever it stands, relative ones made absolute."""
     text = path.read_text(encoding="utf-8") if source is None else source
@@ -297,7 +302,7 @@ def imports(path: Path, source: str | None = None) -> Iterator[Import]:
             inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             yield from walk(child, lazy or inside)
 
-    yield from walk(ast.parse(text), lazy=False)
+    yield from walk(parsed(text), lazy=False)
 
 
 def complaints(path: Path, source: str | None = None) -> list[str]:
@@ -403,7 +408,7 @@ def test_only_the_readers_import_pyarrow() -> None:
 
 def code_runners(source: str) -> Iterator[tuple[int, str]]:
     """Calls that run what a file or a string says: eval, exec, torch.load and kin."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         match node:
             case ast.Call(func=ast.Name(id="eval" | "exec" as name)):
                 yield node.lineno, name

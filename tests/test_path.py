@@ -413,8 +413,8 @@ def test_the_stability_limit_is_where_the_loop_begins_to_diverge(
     assert caught.value.lr_limit == pytest.approx(limit, rel=1e-9)
     fit = gl.fit(x, y, lr=0.99 * limit, epochs=5, start=start, **options)
     assert fit.settings["lr_limit"] == pytest.approx(limit, rel=1e-9)
-    above, _ = walk(x[:, None], y, start, 1.02 * limit, 3000, **options)
-    below, _ = walk(x[:, None], y, start, 0.98 * limit, 3000, **options)
+    above, _ = walk(x[:, None], y, start, 1.02 * limit, 600, **options)
+    below, _ = walk(x[:, None], y, start, 0.98 * limit, 600, **options)
     assert above[-1] > 1e6 * below[0]
     assert below[-1] < below[0]
 
