@@ -27,7 +27,14 @@ THREADED = {
 }
 
 #: Files of half a minute and more. They begin first: one begun last would end alone.
-LONG = ("test_docs", "test_package", "test_lab", "test_plots", "test_notebook")
+LONG = (
+    "test_sklearn_contract",
+    "test_docs",
+    "test_package",
+    "test_lab",
+    "test_plots",
+    "test_notebook",
+)
 LONG += ("test_estimator", "test_probe", "test_serve", "test_site", "test_minibatch")
 
 
