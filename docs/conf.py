@@ -26,6 +26,7 @@ extensions = [
     "beside",
     "commands",
     "docstrings",
+    "examples",
     "mathml",
     "sources",
 ]
