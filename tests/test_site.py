@@ -88,6 +88,34 @@ def test_every_public_method_is_in_the_reference(site: Path) -> None:
     assert [name for name in missing if name not in known] == []
 
 
+def test_the_reference_reads_well_and_its_types_lead_somewhere(site: Path) -> None:
+    pages = sorted((site / "reference").glob("*.html"))
+    for page in pages:
+        text = text_of(page)
+        for raw in ("TypeAliasForwardRef", "Alias for field number", "set-like object"):
+            assert raw not in text, f"{page.name}: {raw}"
+    together = "".join(page.read_text(encoding="utf-8") for page in pages)
+    terms = re.findall(r'<dt id="term-(\w+)"', together)
+    assert {"Array", "Progress", "Source", "Design", "Report"} <= set(terms)
+    for term in terms:
+        assert f'href="types.html#term-{term}"' in together, f"nothing names {term}"
+    for word in ("RANK_DEFICIENT", "Intervals", "loss_error"):
+        assert word in together
+
+
+def test_pages_say_which_files_they_read(site: Path) -> None:
+    text = text_of(site / "robust-losses.html")
+    assert (
+        "This page reads docs/engel.csv, docs/flights.csv and draws into docs/images: "
+        "gradline sample --examples" in text
+    )
+    read = [p.stem for p in (ROOT / "docs").glob("*.md") if "docs/" in p.read_text()]
+    told = [n for n in read if "This page " in text_of(site / f"{n}.html")]
+    assert len(told) > 15
+    copies = {p.name for p in site.glob("_downloads/*/*.csv")}
+    assert copies == {p.name for p in (ROOT / "docs").glob("*.csv")}
+
+
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     text = text_of(site / "reference" / "command-line.html")
     parser = build_parser()
