@@ -28,6 +28,7 @@ extensions = [
     "docstrings",
     "examples",
     "mathml",
+    "searchwords",
     "sources",
     "types_named",
 ]
