@@ -26,8 +26,11 @@ extensions = [
     "beside",
     "commands",
     "docstrings",
+    "examples",
     "mathml",
+    "searchwords",
     "sources",
+    "types_named",
 ]
 exclude_patterns = ["_build", "README.md"]
 
@@ -47,6 +50,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_typehints_format = "short"
+# what reference/types.rst explains, and _ext/types_named.py links to
 autodoc_type_aliases = {"Array": "Array", "Progress": "Progress"}
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True

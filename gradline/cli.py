@@ -122,6 +122,8 @@ def _teller(arguments: argparse.Namespace) -> Any:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
+    if arguments.examples is not None:
+        return _examples(arguments)
     from gradline.synth import sample_linear_data
     from gradline.writers import write_columns
 
@@ -137,6 +139,24 @@ def _sample(arguments: argparse.Namespace) -> int:
     facts = {"file": arguments.output, "rows": len(x), "seed": arguments.seed}
     if arguments.output != "-":
         _show(arguments, facts, f"{len(x):,} points written to {arguments.output}")
+    return 0
+
+
+def _examples(arguments: argparse.Namespace) -> int:
+    """The files that the documents read."""
+    from gradline.examples import write_examples
+
+    alone = vars(build_parser().parse_args(["sample", "--examples"]))
+    for name in ("n", "slope", "intercept", "noise", "seed", "output"):
+        if getattr(arguments, name) != alone[name]:
+            word = f"-{name[0]}" if name in ("n", "output") else f"--{name}"
+            raise UsageError(
+                f"--examples writes files that are always the same: leave out {word}"
+            )
+    files = write_examples(arguments.examples)
+    facts = {"folder": arguments.examples, "files": [str(path) for path in files]}
+    names = ", ".join(path.name for path in files)
+    _show(arguments, facts, f"In {arguments.examples}: {names}, images/ for pictures")
     return 0
 
 

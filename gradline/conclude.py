@@ -60,7 +60,7 @@ def conclude(
     level = survey.level if method == "exact" else float(parameters[-1] + slopes @ mean)
     settings = {"lr": None, "epochs": None, **(settings or {})}
     judged = partial(judge, survey, parameters, method, level, path, settings, notes)
-    return Fit.judged_later(
+    return Fit._judged_later(
         judged,
         coefficients=dict(zip(survey.design.terms, slopes.tolist(), strict=True)),
         intercept=float(parameters[-1]),

@@ -101,7 +101,10 @@ class Source(Protocol):
 class Chunk(NamedTuple):
     """Rows ready for the state: numbers only, none missing, all finite.
 
-    X: (rows, d) float64; y: (rows,) float64; weight: (rows,) float64 or None.
+    Attributes:
+        X: (rows, d), float64.
+        y: (rows,), float64; (rows, k) for k targets.
+        weight: (rows,), float64; None where all rows weigh the same.
     """
 
     X: Array

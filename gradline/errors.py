@@ -77,9 +77,13 @@ class Status(StrEnum):
     The member's text is its name in JSON; `meaning` is the sentence that explains it.
     """
 
+    #: The optimum itself.
     EXACT = "exact"
+    #: Descent has reached it: docs/certificate.md says how near that is.
     CONVERGED = "converged"
+    #: Descent stopped short of it.
     NOT_CONVERGED = "not_converged"
+    #: The columns do not determine the coefficients: many fit equally well.
     RANK_DEFICIENT = "rank_deficient"
 
     @property

@@ -192,7 +192,7 @@ class Faces:
         _refuse_network(fit, "the model at other epochs")
         found: Any = at(fit, epoch)
         if fit._exam is not None:
-            found.examined(fit._exam.prepared)
+            found._examined(fit._exam.prepared)
         return found  # type: ignore[no-any-return]
 
     def steps(self) -> Iterator[FitStep]:

@@ -151,7 +151,7 @@ def fit(
             function of prediction and target, for which a line is trained by descent.
             See objective.py.
         penalty: "ridge", "lasso" or "elastic_net", on the slopes of standardised
-            features unless standardize=False. See objective.py for its scaling.
+            features unless standardize=False. See docs/penalties.md for its scaling.
         alpha: its weight; or how to choose it: "cv" (unless told), the least
             cross-validated error; "1se", the largest within one standard error of it;
             for ridge also "gcv" and "loo".
@@ -275,7 +275,7 @@ def fit(
         found = _least_squares(
             prepared, training, descending, stopping, refused, progress
         )
-    return found.examined(prepared)
+    return found._examined(prepared)
 
 
 def _least_squares(

@@ -230,7 +230,13 @@ class Influence:
 
 
 class Intervals(NamedTuple):
-    """Predictions with the ends of their intervals, (n,) each, in units of y."""
+    """Predictions with the ends of their intervals, (n,) each, in units of y.
+
+    Attributes:
+        prediction: what is expected.
+        low: the lower end.
+        high: the upper end.
+    """
 
     prediction: Array
     low: Array

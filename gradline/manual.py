@@ -130,6 +130,10 @@ COMMANDS = {
             "Without --seed, the points are others each time. The ending of the file "
             "says in what form they are written; a single - stands for standard "
             "output.",
+            "With --examples it writes, instead, the files that gradline's documents "
+            "read, and a folder for the pictures that they draw, so that the code of "
+            "every page runs where you are. A file that is there and holds something "
+            "else is not overwritten.",
         ),
         examples=(
             Example("A hundred points as data.csv", "gradline sample"),
@@ -139,9 +143,16 @@ COMMANDS = {
                 "    --seed 1 -o line.parquet",
             ),
             Example("To standard output", "gradline sample -n 5 --seed 0 -o -"),
+            Example("The documents' data as docs/*.csv", "gradline sample --examples"),
         ),
         also=("fit", "demo"),
-        files=(("data.csv", "The points, unless -o names another file."),),
+        files=(
+            ("data.csv", "The points, unless -o names another file."),
+            (
+                "docs/penguins.csv, docs/engel.csv, docs/flights.csv, docs/rents.csv",
+                "With --examples, or in the folder that it names.",
+            ),
+        ),
     ),
     "fit": Words(
         text=(

@@ -130,7 +130,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_sample(commands: Any) -> None:
-    parser = _command(commands, "sample", "a noisy line as CSV or Parquet")
+    parser = _command(commands, "sample", "a noisy line, or the documents' data")
     add = parser.add_argument
     add("-n", type=int, default=100, metavar="N", help="points (default: 100)")
     add("--slope", type=float, default=1.0, help="true slope (default: 1)")
@@ -138,6 +138,14 @@ def _add_sample(commands: Any) -> None:
     add("--noise", type=float, default=0.1, help="its standard deviation (0.1)")
     add("--seed", type=int, help="the same seed gives the same points")
     _add_output(parser, "data.csv", "a .csv, .parquet or .arrow file, or - for stdout")
+    add(
+        "--examples",
+        nargs="?",
+        const="docs",
+        metavar="DIR",
+        help="instead, the files that the documents read, such as penguins.csv "
+        "(default: docs)",
+    )
 
 
 def _add_fit(commands: Any) -> None:

@@ -35,7 +35,12 @@ _SAME = 1e-5
 class ProbePath(NamedTuple):
     """Layers at many penalties.
 
-    alphas: (A,). weights: (A, k, d). biases: (A, k). In float64, for raw features.
+    In float64, for raw features.
+
+    Attributes:
+        alphas: the penalties, (A,).
+        weights: (A, k, d).
+        biases: (A, k).
     """
 
     alphas: Tensor

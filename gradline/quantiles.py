@@ -36,8 +36,10 @@ MEETING = 1e-9
 class Crossings(NamedTuple):
     """Where the lines are out of order, on the training rows.
 
-    rows: of how many rows some higher quantile is predicted below a lower one.
-    total: of so many rows. first: the first such row, counted from 1, or None.
+    Attributes:
+        rows: of how many rows some higher quantile is predicted below a lower one.
+        total: of so many rows.
+        first: the first such row, counted from 1, or None.
     """
 
     rows: int
@@ -57,6 +59,8 @@ class Crossings(NamedTuple):
 @dataclass(frozen=True, repr=False)
 class QuantileFits(Mapping[float, Fit]):
     """A fit for each quantile: a mapping from the level, such as 0.9, to its Fit.
+
+    So `fits[0.9]` is one, `fits.items()` are all, lowest first.
 
     Attributes:
         fits: by level, lowest first.
@@ -223,7 +227,7 @@ def fit_quantiles(
     if crossings.rows:
         said = f"{str(crossings)[:1].upper()}{str(crossings)[1:]}."
         found = [dataclasses.replace(f, notes=(*f.notes, said)) for f in found]
-    found = [f.examined(prepared) for f in found]
+    found = [f._examined(prepared) for f in found]
     return QuantileFits(dict(zip(levels, found, strict=True)), crossings)
 
 

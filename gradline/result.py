@@ -59,7 +59,8 @@ class Fit(Faces):
         certificate: how far it is from the exact optimum.
         trace: the history of a descent; None for method="exact".
         metrics: scores on the training rows.
-        method: how it was found: one of METHODS.
+        method: how it was found: "exact", "gd", "sgd", "penalized", "robust" or
+            "network".
         rows: rows used.
         dropped: rows left out as incomplete.
         design: how columns become terms.
@@ -101,7 +102,7 @@ class Fit(Faces):
     _exam: Exam | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def judged_later(cls, judge: Callable[[], Any], **known: Any) -> Fit:
+    def _judged_later(cls, judge: Callable[[], Any], **known: Any) -> Fit:
         """A fit whose remaining fields are found out when one is first asked for.
 
         Args:
@@ -112,7 +113,7 @@ class Fit(Faces):
         fit.__dict__.update(known, _judge=judge)
         return fit
 
-    def examined(
+    def _examined(
         self, prepared: Prepared, known: dict[str, Scores] | None = None
     ) -> Fit:
         """Remember the parts of the data, where there are some; return self.

@@ -363,11 +363,16 @@ def from_moments(sums: Centred) -> Factored | None:
 class Solution(NamedTuple):
     """The least-squares optimum of every target, as a state gives it.
 
-    slopes (d, k): raw. intercept (k,): the prediction at 0. level (k,): that at the
-    mean of x. loss (k,): the mean squared residual. moved (k,): √ of how much of the
-    loss about the state's line the step to the optimum took away: small beside √loss
-    where nothing was lost. loss_error (k,): what rounding may have done to the loss.
-    rank: of the design, its ones included; condition: of its scaled columns.
+    Attributes:
+        slopes: (d, k), raw.
+        intercept: (k,), the prediction at 0.
+        level: (k,), the prediction at the mean of x.
+        loss: (k,), the mean squared residual.
+        moved: (k,), √ of how much of the loss about the state's line the step to the
+            optimum took away: small beside √loss where nothing was lost.
+        loss_error: (k,), what rounding may have done to the loss.
+        rank: of the design, its ones included.
+        condition: of its scaled columns.
     """
 
     slopes: Array

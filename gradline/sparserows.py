@@ -79,7 +79,7 @@ def sparse_moments(rows: Rows, intercept: bool) -> Moments | None:
     counted = n if w is None else int(np.count_nonzero(w))
     products = Products(z, zz, X.T @ wr, wr.sum(0), (wr * r).sum(0))
     empty = Moments(d, Y.shape[1], intercept)
-    return empty.add_products(n, counted, W, level, products)
+    return empty._add_products(n, counted, W, level, products)
 
 
 def by_blocks(rows: Rows, intercept: bool, overwrite: bool = False) -> Root:

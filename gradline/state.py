@@ -261,7 +261,7 @@ class Moments:
             self._move_shift(self.x_mean)
         return self
 
-    def add_products(
+    def _add_products(
         self, rows: int, counted: int, weight: float, level: Array, sums: Products
     ) -> Moments:
         """Be the state of rows whose products are at hand; return self.

@@ -209,7 +209,7 @@ def _concluded(run: Run, table: Table, split: Split, storage: str | None) -> Tun
             test = Exam(parts).scores("test", found._score)
             notes += [f"{test.note[:1].upper()}{test.note[1:]}."] if test.note else []
         own = Prepared(table.source, found.design, table.source, learned)
-        found.examined(own, {} if test is None else {"test": test})
+        found._examined(own, {} if test is None else {"test": test})
     for name, value in chosen.params.items():
         if end := at_the_end(name, run.plan.space[name], value):
             notes.append(

@@ -164,6 +164,41 @@ def test_sample_to_stdout_and_to_its_own_file(
     assert len(pd.read_csv("data.csv")) == 100
 
 
+def test_the_files_that_the_documents_read(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "sample", "--examples")
+    assert code == 0
+    assert out.startswith("In docs: penguins.csv, engel.csv, flights.csv, rents.csv")
+    assert Path("docs/images").is_dir()
+    originals = sorted((ROOT / "docs").glob("*.csv"))
+    assert len(originals) == 4
+    assert [p.name for p in sorted(Path("docs").glob("*.csv"))] == [
+        p.name for p in originals
+    ]
+    for path in originals:  # the package and docs/ hold the same
+        assert Path("docs", path.name).read_bytes() == path.read_bytes(), path.name
+    code, out, _ = run(capsys, "sample", "--examples", "--json")
+    assert code == 0
+    assert json.loads(out)["files"][0] == "docs/penguins.csv"
+
+
+def test_the_documents_files_take_the_place_of_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("mine").mkdir()
+    Path("mine/engel.csv").write_text("my own")
+    code, _, err = run(capsys, "sample", "--examples", "mine")
+    assert code == 2
+    assert "'mine/engel.csv' is there and holds something else" in err
+    assert Path("mine/engel.csv").read_text() == "my own"
+    assert not Path("mine/penguins.csv").exists()
+    code, _, err = run(capsys, "sample", "--examples", "mine/engel.csv")
+    assert (code, "not a directory; run it in another folder" in err) == (2, True)
+    for words in (["-n", "5"], ["-o", "a.csv"], ["--seed", "1"]):
+        code, _, err = run(capsys, "sample", "--examples", *words)
+        assert (code, f"leave out {words[0]}" in err) == (2, True)
+    assert not Path("docs").exists()
+
+
 def test_progress_goes_to_stderr_on_a_terminal_only() -> None:
     write_houses()
     found = process("fit", "houses.csv", "--target", "price", "--json")

@@ -2,7 +2,8 @@
 
 In a Markdown file, ```python blocks run in order in one namespace; a ```text block
 after one is its output. ```console blocks hold `$ gradline ...` commands and their
-output; a line of three dots stands for lines left out.
+output; a line of three dots stands for lines left out. They run in a folder that holds
+what `gradline sample --examples` writes, as a reader's does, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import io
 import re
 import shlex
-import shutil
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from forks import forked
+from gradline.examples import write_examples
 from helpers import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,17 +48,11 @@ def matches(found: str, expected: str) -> bool:
     return re.fullmatch(r"\n?(?:.*\n)*?".join(parts), found.strip("\n")) is not None
 
 
-def copy_docs(where: Path) -> None:
-    """The pages, their data and pictures, and not the site made of them."""
-    ignored = shutil.ignore_patterns("_*")
-    shutil.copytree(ROOT / "docs", where / "docs", ignore=ignored)
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_python_blocks(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_docs(tmp_path)
+    write_examples(tmp_path / "docs")
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     found = blocks(path)
@@ -77,7 +72,7 @@ def test_python_blocks(
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_console_blocks(path: Path, tmp_path: Path) -> None:
-    copy_docs(tmp_path)
+    write_examples(tmp_path / "docs")
     for block in blocks(path):
         if block.language != "console":
             continue

@@ -29,6 +29,7 @@ ROWS = [
     "checks",
     "sinks",
     "files",
+    "examples",
     "hosts",
     "listening",
     "data",

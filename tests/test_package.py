@@ -138,7 +138,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
     told = ["METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"]
     wanted += [f"{info(wheel)}/{name}" for name in told]
     assert sorted(wheel.namelist()) == sorted(wanted)
-    for name in ("py.typed", "lab/page/index.html", "lab/page/main.js"):
+    for name in (
+        "py.typed",
+        "lab/page/index.html",
+        "lab/page/main.js",
+        "lab/data/rents.csv",
+    ):
         assert f"gradline/{name}" in wanted  # the list itself is not empty
     for name in wanted:
         if name.startswith("gradline/"):

@@ -88,6 +88,39 @@ def test_every_public_method_is_in_the_reference(site: Path) -> None:
     assert [name for name in missing if name not in known] == []
 
 
+def test_the_reference_reads_well_and_its_types_lead_somewhere(site: Path) -> None:
+    pages = sorted((site / "reference").glob("*.html"))
+    for page in pages:
+        text = text_of(page)
+        for raw in ("TypeAliasForwardRef", "Alias for field number", "set-like object"):
+            assert raw not in text, f"{page.name}: {raw}"
+    together = "".join(page.read_text(encoding="utf-8") for page in pages)
+    terms = re.findall(r'<dt id="term-(\w+)"', together)
+    assert {"Array", "Progress", "Source", "Design", "Report"} <= set(terms)
+    for term in terms:
+        assert f'href="types.html#term-{term}"' in together, f"nothing names {term}"
+    for word in ("RANK_DEFICIENT", "Intervals", "loss_error"):
+        assert word in together
+
+
+def test_pages_say_which_files_they_read(site: Path) -> None:
+    text = text_of(site / "robust-losses.html")
+    assert (
+        "This page reads docs/engel.csv, docs/flights.csv and draws into docs/images: "
+        "gradline sample --examples" in text
+    )
+    reads = re.compile(r"""["' ]docs/(\w+\.csv|images/)""")
+    for page in (ROOT / "docs").glob("*.md"):
+        fences = r"^```(?:python|console)$.*?^```$"
+        code = "".join(re.findall(fences, page.read_text("utf-8"), re.M | re.S))
+        if page.stem != "README" and reads.search(code):
+            text = text_of(site / f"{page.stem}.html")
+            assert "gradline sample --examples makes" in text, page.name
+    assert "gradline sample --examples" in text_of(site / "index.html")
+    copies = {p.name for p in site.glob("_downloads/*/*.csv")}
+    assert copies == {p.name for p in (ROOT / "docs").glob("*.csv")}
+
+
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     text = text_of(site / "reference" / "command-line.html")
     parser = build_parser()
@@ -146,6 +179,8 @@ def test_code_stands_side_by_side(site: Path, page: Path) -> None:
     pairs = text.count('<div class="beside')
     assert pairs > 3
     assert names.count("gradline") == pairs == len(names) - pairs
+    if page.stem == "coming-from-r":  # a table of coefficients fits no column
+        assert text.count('<div class="wide') == 1
 
 
 def test_links_to_files_lead_to_pages_of_them(site: Path) -> None:
@@ -164,6 +199,11 @@ def test_search_finds_pages_by_their_words(site: Path) -> None:
     facts = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
     assert {"certificate", "reference/fitting", "lesson"} <= set(facts["docnames"])
     assert "certif" in facts["terms"]
+    entries = facts["indexentries"]
+    for page, words in extension("searchwords").WORDS.items():
+        for word in words:
+            found = [facts["docnames"][n] for n, _, main in entries[word] if main]
+            assert found == [page], word
 
 
 def test_docstrings_keep_their_formulas() -> None:
@@ -203,11 +243,18 @@ def test_pages_fit_the_screen_and_ask_no_one_else(site: Path, width: int) -> Non
             page.goto(path.as_uri())
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 wide.append(path.name)
-        page.goto(f"{(site / 'search.html').as_uri()}?q=quantile")
-        expect(page.locator("#search-results li").first).to_be_visible()
-        titles = page.locator("#search-results li > a").all_inner_texts()
+        first = {}
+        for words in ("install", "outliers", "learning+rate", "gl.fit"):
+            page.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+            expect(page.locator("#search-results li").first).to_be_visible()
+            first[words] = page.locator("#search-results li > a").first.inner_text()
         context.close()
-    assert any("quantiles" in title for title in titles), titles
+    assert first == {
+        "install": "gradline",
+        "outliers": "Other losses: outliers, medians, quantiles",
+        "learning+rate": "The lesson: how gradient descent finds a line",
+        "gl.fit": "Fitting",
+    }
     assert not faults, faults
     assert not foreign, foreign
     assert not wide, wide

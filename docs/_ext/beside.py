@@ -17,6 +17,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+#: So many characters fit a column; a table of longer lines stands below the two.
+COLUMN = 64
+
 
 def _name(node: nodes.Node | None) -> str | None:
     """The text of a paragraph that is bold and nothing else."""
@@ -25,6 +28,13 @@ def _name(node: nodes.Node | None) -> str | None:
     parts = [part for part in node if part.astext()]  # MyST leaves empty texts
     bold = len(parts) == 1 and isinstance(parts[0], nodes.strong)
     return node.astext() if bold else None
+
+
+def _table(node: nodes.Node) -> bool:
+    """Whether a block is output with lines that must not wrap, not a long sentence."""
+    if not isinstance(node, nodes.literal_block) or node.get("language") != "text":
+        return False
+    return sum(len(line) > COLUMN for line in node.astext().splitlines()) > 2
 
 
 class Beside(SphinxTransform):
@@ -53,10 +63,13 @@ class Beside(SphinxTransform):
                     break
                 if end < len(section) and not self._output(section[end]):
                     break
+            last = end - 1 if _table(section[end - 1]) else end
             columns = [
                 nodes.container("", *section[at:right], classes=["column"]),
-                nodes.container("", *section[right:end], classes=["column"]),
+                nodes.container("", *section[right:last], classes=["column"]),
             ]
+            if last < end:
+                columns.append(nodes.container("", section[last], classes=["wide"]))
             pair = nodes.container("", *columns, classes=["beside"])
             section.children[at:end] = [pair]
             section.setup_child(pair)

@@ -79,8 +79,9 @@ MADE = {"Absolute", "Chunk", "EarlyStopping", "Huber", "Quantile"}
 def _docstring(*facts: Any) -> None:
     """On autodoc-process-docstring: the lines come last."""
     _, what, _, _, _, lines = facts
-    # Of a property, napoleon would take what stands before a colon for its type.
-    first = ["..", ""] if what == "property" else []  # an empty comment
+    # Of these, napoleon would take what stands before a colon for the type.
+    plain = what in ("property", "attribute")
+    first = ["..", ""] if plain else []  # an empty comment
     lines[:] = first + rewritten(lines)
 
 
@@ -90,6 +91,13 @@ def _signature(*facts: Any) -> tuple[str, None] | None:
     made = what != "class" or name.rpartition(".")[2] in MADE
     made = made or "Args:" in (value.__doc__ or "")
     return None if made else ("", None)
+
+
+def _skipped(*facts: Any) -> bool | None:
+    """On autodoc-skip-member: a named tuple's Attributes say more than its fields."""
+    value = facts[3]
+    said = getattr(value, "__doc__", None) or ""
+    return True if said.startswith("Alias for field number") else None
 
 
 def _headings(_: Sphinx, document: nodes.document) -> None:
@@ -107,5 +115,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Rewrite docstrings before napoleon does."""
     app.connect("autodoc-process-docstring", _docstring, priority=100)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skipped)
     app.connect("doctree-read", _headings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

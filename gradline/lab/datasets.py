@@ -13,6 +13,7 @@ import numpy as np
 
 from gradline.data import Array
 from gradline.errors import UsageError, did_you_mean
+from gradline.examples import packaged
 from gradline.lab.settings import Setting
 from gradline.readers import open_source
 from gradline.synth import sample_linear_data
@@ -273,8 +274,7 @@ def columns_of(setting: Setting) -> tuple[Ready, Columns]:
 @cache
 def _packaged(name: str) -> Columns:
     """The columns of a packaged file: numbers, or texts with None where missing."""
-    file = resources.files("gradline.lab").joinpath("data", f"{name}.csv")
-    with resources.as_file(file) as path:
+    with resources.as_file(packaged(name)) as path:
         source = open_source(path)
         names = [c.name for c in source.columns]
         found: dict[str, list[Any]] = {name: [] for name in names}
