@@ -121,6 +121,11 @@ def column_of(source: Source, name: str) -> Column:
     raise unknown_column(name, [c.name for c in source.columns], source.name)
 
 
+def csv_options(source: Source) -> dict[str, str]:
+    """What was said of the CSV file of a source, as `fit` takes it; {} for others."""
+    return dict(getattr(source, "csv_options", {}))
+
+
 def row_places(batch: Batch, start: int) -> Codes:
     """Which rows of the data a batch holds, (rows,), from 0.
 
@@ -297,6 +302,7 @@ class JoinedSource:
         self.columns = source.columns + added
         self.rows = source.rows
         self.ahead = bool(getattr(source, "ahead", False))
+        self.csv_options = csv_options(source)
         if self.rows is not None:
             self._check(self.rows)
 
@@ -425,9 +431,19 @@ def real_array(data: Any, what: str) -> Any:
         except (TypeError, ValueError):
             pass
     raise DataError(
-        f"{what} holds {array.dtype} values: give numbers, or a data frame with "
+        f"{what} holds {_held(array)}: give numbers, or a data frame with "
         "named columns where text becomes categories"
     )
+
+
+def _held(array: np.ndarray[Any, Any]) -> str:
+    """What an array of no numbers holds, for a message: text, such as 'low'."""
+    kind = {"M": "dates", "m": "lengths of time"}.get(array.dtype.kind)
+    text = next((v for v in array.flat if isinstance(v, str)), None)
+    if kind is None and text is not None:
+        shown = str(text) if len(text) <= 40 else f"{text[:37]}..."
+        return f"text, such as {shown!r}"
+    return kind or f"{array.dtype} values"
 
 
 def _strided() -> Any:

@@ -106,10 +106,13 @@ def open_table(
     extra: dict[str, Array] = {}
     if y is None and target is None:
         known = listed(c.name for c in source.columns)
-        raise UsageError(
-            f"no target is given: name the column to predict with target=... "
-            f"(--target), one of {known}, or give y"
+        column = (
+            f"name the column to predict with target=... (--target), one of {known}"
         )
+        beside = "give y beside x, gl.fit(x, y)"
+        bare = is_bare_array(data)  # whoever gives one has the target in another
+        ways = f"{beside}, or {column}" if bare else f"{column}, or {beside}"
+        raise UsageError(f"no target is given: {ways}")
     if y is not None:
         if isinstance(y, str):
             raise UsageError(f"y is the text {y!r}: name a column with target={y!r}")

@@ -86,6 +86,10 @@ def open_source(
         source = cast(Source, data)
     elif isinstance(data, str | os.PathLike):
         source = _path_source(data, delimiter, encoding, decimal, categories)
+        if isinstance(source, ArrowSource):
+            given = {"delimiter": delimiter, "encoding": encoding}
+            given["decimal"] = decimal if decimal != "." else None
+            source.csv_options = {k: v for k, v in given.items() if v is not None}
     else:
         source = _object_source(data)
     for name in categories:

@@ -333,6 +333,23 @@ def test_python_dash_m_and_version() -> None:
         (["fitt"], "no command 'fitt' (did you mean 'fit'?); see "),
         (["zzz"], "there is no command 'zzz'; see 'gradline --help'"),
         (["it's"], 'there is no command "it\'s"; see '),
+        (
+            ["--versoin"],
+            "no option --versoin (did you mean --version?); see 'gradline ",
+        ),
+        (["--json", "fit", "houses.csv"], "give it after the word fit"),
+        (
+            ["fit", "houses.csv", "--targt", "price"],
+            "--target?); see 'gradline fit --h",
+        ),
+        (["fit", "houses.csv", "--penalti=ridge"], "(did you mean --penalty?)"),
+        (["fit", "houses.csv", "--learning-rate", "1"], "(did you mean --lr?)"),
+        (
+            ["predict", "m", "houses.csv", "--zzz"],
+            "gradline predict: there is no option",
+        ),
+        (["fit", "houses.csv", "houses.csv"], "put a pattern in quotes, so that the"),
+        (["fit", "houses.csv", "--features", "a", "b"], "a list of columns is written"),
         (["fit"], "DATA"),
         (["fit", "houses.csv"], "--target, one of 'area', 'price'"),
         (["fit", "houses.csv", "--target", "pryce"], "did you mean 'price'"),
@@ -485,3 +502,30 @@ def test_a_column_name_cannot_move_the_cursor(
     code, out, _ = run(capsys, "fit", "evil.csv", "--target", "y")
     assert code == 0
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", ["Fläche m²", "a,b", 'the "x"', "it's", "$HOME", "-n"])
+def test_a_hint_can_be_pasted_whatever_the_column_is_called(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"k{i}" for i in range(60)]
+    table = {name: names, "x": np.arange(60.0), "y": np.arange(60.0) ** 2}
+    pd.DataFrame(table).to_csv("odd.csv", index=False)
+    words = ["fit", "odd.csv", "--target", "y"]
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    hint = err[err.index("(--exclude") + 1 : err.rindex("), or insist")]
+    assert run(capsys, *words, *shlex.split(hint))[0] == 0
+
+
+def test_no_target_on_a_file_with_decimal_commas_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("de.csv").write_text("Zimmer;Preis\n1;2,5\n2;3,5\n3;5,5\n", encoding="utf-8")
+    _, _, err = run(capsys, "fit", "de.csv")
+    wanted = (
+        "one of 'Zimmer'; 'Preis' holds numbers with decimal commas: give --decimal ,"
+    )
+    assert wanted in err
+    _, _, err = run(capsys, "fit", "de.csv", "--decimal", ",")
+    assert err.endswith("--target, one of 'Zimmer', 'Preis'\n")

@@ -449,15 +449,51 @@ def test_targets_and_features_of_no_use() -> None:
     )
     with pytest.raises(gl.ColumnError, match="target 'name' holds .* numbers"):
         gl.fit(frame, target="name")
-    with pytest.raises(gl.ColumnError, match="'when' holds timestamp.*exclude="):
+    with pytest.raises(gl.ColumnError, match="'when' holds dates .*the days since"):
         gl.fit(frame, target="y")
 
 
 def test_many_numbers_with_a_stray_mark_are_no_names() -> None:
     n = 500
     data = {"x": ["-", *(f"{i}.25" for i in range(1, n))], "y": np.arange(n) * 1.0}
-    with pytest.raises(gl.ColumnError, match="'x' holds text, .* but '-' does not"):
+    with pytest.raises(
+        gl.ColumnError, match="'x' holds text, .* '-' in row 1 does not"
+    ):
         gl.fit(data, target="y")
+
+
+def test_a_stray_mark_in_the_target_is_named_with_its_row(tmp_path: Path) -> None:
+    data = {"x": [1.0, 2.0, 3.0, 4.0], "y": ["249.45", None, "-", "12"]}
+    with pytest.raises(gl.ColumnError, match="'y' holds text, '-' in row 3, and must"):
+        gl.fit(data, target="y")
+    file = tmp_path / "commas.csv"
+    file.write_text("a;y\n1,5;2,5\n-;3,5\n2,5;3,5\n3,5;-\n", encoding="utf-8")
+    with pytest.raises(gl.ColumnError, match="give decimal=','"):
+        gl.fit(file, target="y")
+    with pytest.raises(gl.ColumnError, match="'y' holds text, '-' in row 4") as target:
+        gl.fit(file, target="y", decimal=",")
+    with pytest.raises(gl.ColumnError, match="but '-' in row 2 does not") as feature:
+        gl.fit(file, np.arange(4.0), target="t", features=["a"], decimal=",")
+    for known in (target, feature):  # what was given is not asked for
+        assert "decimal" not in str(known.value)
+    file.write_text("a;y\n1.001,5;2,5\n1.002,5;3\n1.003,5;5\n", encoding="utf-8")
+    with pytest.raises(gl.ColumnError, match="dates: thousands separators must be"):
+        gl.fit(file, target="y", decimal=",")
+
+
+def test_text_for_a_target_array_is_called_text() -> None:
+    x = np.arange(2.0)
+    with pytest.raises(gl.DataError, match="y holds text, such as 'low': give numbers"):
+        gl.fit(x, np.array(["low", "high"]))
+    with pytest.raises(gl.DataError, match="y holds dates: give numbers"):
+        gl.fit(x, np.array(["2024-01-01", "2024-01-02"], dtype="M8[D]"))
+
+
+def test_no_target_beside_an_array_asks_for_y_first() -> None:
+    with pytest.raises(gl.UsageError, match="given: give y beside x, gl.fit"):
+        gl.fit(np.arange(3.0))
+    with pytest.raises(gl.UsageError, match="target=.*or give y beside x"):
+        gl.fit({"a": [1.0, 2.0]})
 
 
 def test_a_column_of_names_is_not_a_category() -> None:
@@ -677,8 +713,14 @@ def test_whole_numbers_float64_cannot_tell_apart() -> None:
     ("values", "message"),
     [
         (["12,5", "13,5", "14,5", "12,5"], "decimal commas give decimal=','"),
-        (["31.12.2025", "01.01.2026", "02.01.2026", "01.01.2026"], "numbers or dates"),
-        (["1", "-", "3", "2"], "but '-' does not"),
+        (["31.12.2025", "01.01.2026", "02.01.2026", "01.01.2026"], "like dates: make"),
+        (
+            ["2025-1-31", "2026-1-1 9:00", "2026-1-2", "2026-1-2"],
+            "days since the first",
+        ),
+        (["12:30", "9:15", "10:00", "12:30"], "look like numbers or dates: mend the"),
+        (["1", "-", "3", "2"], "but '-' in row 2 does not: correct that value"),
+        (["1", "-", "3", "?", "2", "?"], "'-' in row 2 does not, nor does another:"),
         (["01067", "01069", "80331", "01067"], r"categories=\['v'\]"),
         (["1.234,5", "2.345,6", "3.456,7", "1.234,5"], "thousands separators"),
     ],
@@ -686,7 +728,7 @@ def test_whole_numbers_float64_cannot_tell_apart() -> None:
 def test_numbers_in_the_guise_of_text_are_no_categories(
     values: list[str], message: str
 ) -> None:
-    data = {"v": values, "y": [1.0, 2.0, 3.0, 1.5]}
+    data = {"v": values, "y": [1.0, 2.0, 3.0, 1.5, 2.5, 0.5][: len(values)]}
     with pytest.raises(gl.ColumnError, match=message):
         gl.fit(data, target="y")
     assert len(gl.fit(data, target="y", categories=["v"]).coefficients) >= 2
