@@ -19,6 +19,7 @@ from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 import gradline as gl
 from gradline.blueprint import about_design, design_from
+from gradline.othernames import ELSEWHERE
 from helpers import TOLERANCE
 
 RTOL = TOLERANCE["float64"]
@@ -494,6 +495,34 @@ def test_no_target_beside_an_array_asks_for_y_first() -> None:
         gl.fit(np.arange(3.0))
     with pytest.raises(gl.UsageError, match="target=.*or give y beside x"):
         gl.fit({"a": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("coef_", "'coef_': here it is fit.coefficients or fit.slopes$"),
+        ("summary", r"here it is print\(fit\) or"),
+        ("score", r"here it is fit.evaluate\(x, y\)"),
+        ("pvalues", r"here it is fit.inference\(\).p$"),
+        ("coefficent", "'coefficent': did you mean 'coefficients'"),
+        ("zzz", r"no attribute 'zzz': print\(fit\) shows"),
+        ("_private", "no attribute '_private'$"),
+    ],
+)
+def test_a_name_that_a_fit_has_not(name: str, message: str) -> None:
+    fit = gl.fit([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
+    with pytest.raises(AttributeError, match=message):
+        getattr(fit, name)
+
+
+def test_what_other_names_are_here_is_there() -> None:
+    x = np.arange(8.0)
+    y = x + np.cos(x)
+    fit = gl.fit(x, y, method="gd", lr="auto", epochs=400)
+    assert not set(ELSEWHERE) & set(dir(fit)), "these are names of a fit by now"
+    for line in {line for lines in ELSEWHERE.values() for line in lines}:
+        known = {"fit": fit, "gl": gl, "x": x, "y": y, "print": str}
+        assert eval(line, known) is not None, line
 
 
 def test_a_column_of_names_is_not_a_category() -> None:
