@@ -98,6 +98,7 @@ def _picture(tuning: Tuning) -> Figure | None:
 
 def check_wishes(arguments: argparse.Namespace) -> list[str]:
     """Refuse, before any work, what cannot be written; the files that will be."""
+    check_model_name(arguments.output)
     outputs = [arguments.output]
     if arguments.plot is not None:
         check_picture(arguments.plot)

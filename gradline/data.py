@@ -461,7 +461,9 @@ def array_source(data: Any, what: str = "x") -> ArraySource:
     """A source over a bare array: (n,) or (n, d)."""
     array = real_array(data, what)
     if array.ndim == 0:
-        raise ShapeError(f"{what} is one number: give one value per row")
+        raise ShapeError(
+            f"{what} is one number: give one value per row, such as [{array.item():g}]"
+        )
     if array.ndim > 2:
         raise ShapeError(
             f"{what} has shape {shape_text(array)}: give (n,) for one feature or "

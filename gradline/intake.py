@@ -57,16 +57,32 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
             # Columns without names of their own are the features, if the count fits.
             return opened.renamed(names) if len(names) == opened.width else opened
         return opened
+    if names is not None and len(names) > 1 and real_array(data, "x").ndim == 0:
+        raise ShapeError(
+            f"x is one number and the model has {len(names)} features: give a row of "
+            f"them for each prediction, such as {_row_of(names)}"
+        )
     source = array_source(data)
     if names is None:
         return source
-    if len(names) != len(source.columns):
-        raise ShapeError(
-            f"x has shape {shape_text(real_array(data, 'x'))} and the model has "
-            f"{len(names)} features: give one column for each of {listed(names)}"
-        )
     matrix = real_array(data, "x")
+    if len(names) != len(source.columns):
+        example = f"such as {_row_of(names)}"
+        if tuple(matrix.shape) == (len(names),):  # one row: show it as it has to be
+            example = f"a single row as {_row_of(names, matrix.tolist())}"
+        raise ShapeError(
+            f"x has shape {shape_text(matrix)} and the model has {len(names)} "
+            f"features: give one column for each of {listed(names)}, {example}"
+        )
     return ArraySource(matrix[:, None] if matrix.ndim == 1 else matrix, names)
+
+
+def _row_of(names: Sequence[str], values: Sequence[float] | None = None) -> str:
+    """A table of one row of so many features, as one types it."""
+    shown = [f"{v:g}" for v in values or range(1, len(names) + 1)]
+    if len(shown) > 6:
+        shown[3:-1] = ["..."]
+    return f"[[{', '.join(shown)}]]"
 
 
 def _check_reading(data: Any, reading: dict[str, Any]) -> None:

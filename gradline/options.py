@@ -180,8 +180,9 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 def _add_demo(commands: Any) -> None:
     parser = _command(commands, "demo", "the lesson, end to end, with pictures")
     parser.add_argument(
-        "--out",
         "-o",
+        "--output",
+        "--out",
         metavar="DIR",
         default="gradline-demo",
         help="where the files go (default: %(default)s)",

@@ -345,8 +345,12 @@ def _arrow_array(values: Any, name: str) -> Any:
         if values.dtype == np.longdouble:
             values = values.astype(np.float64)
     elif isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        shown = (
+            f", such as [{values!r}]" if isinstance(values, str | int | float) else ""
+        )
         raise ShapeError(
             f"column {name!r} is a {type(values).__name__}: give one value per row"
+            f"{shown[:60]}"
         )
     if _is(values, "pandas", "Series") and hasattr(values, "sparse"):
         values = values.sparse.to_dense()

@@ -181,6 +181,27 @@ def check_features(source: Source, features: Sequence[str], target: str) -> None
             raise useless(name, column.type)
 
 
+def header_note(source: Source) -> tuple[str, ...]:
+    """A note on a CSV file whose column names are numbers: its first row, perhaps.
+
+    Not where they count 0, 1, 2: so pandas calls the columns of a frame without names.
+    """
+    names = [c.name for c in source.columns]
+    file = source.name.lower().removesuffix(".gz")
+    if not file.endswith((".csv", ".tsv", ".txt")) or not all(map(_is_whole, names)):
+        return ()
+    if [int(name) for name in names] == list(range(len(names))):
+        return ()
+    return (
+        f"The column names of {source.name}, {listed(names, 3)}, look like numbers: if "
+        "its first line is a row of data, add a line of names above it.",
+    )
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d{1,18}", text, re.ASCII) is not None
+
+
 def missing_error(name: str, row: int) -> MissingValueError:
     """The error for a missing value, in a row counted from 1."""
     return MissingValueError(

@@ -67,6 +67,7 @@ def test_predict_interval(capsys: pytest.CaptureFixture[str]) -> None:
         np.testing.assert_allclose(found["low"], want.low, rtol=1e-12)
         np.testing.assert_allclose(found["high"], want.high, rtol=1e-12)
     for wrong, match in [
+        (["--interval", "1"], "interval is 1.0: give a share between 0 and 1"),
         (["--interval", "95"], "interval is 95.0: give a share between 0 and 1"),
         (["--kind", "confidence"], "give --interval 0.95 too"),
     ]:
@@ -129,6 +130,39 @@ def test_predict_keeps_texts_and_long_numbers_as_they_are(
     found = pd.read_csv("predictions.csv", dtype={"id": str, "code": str})
     assert found["id"].tolist() == frame["id"].tolist()
     assert found["code"].tolist() == frame["code"].tolist()
+
+
+def test_evaluate_counts_the_rows_that_it_drops(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_houses()
+    lines = Path("houses.csv").read_text(encoding="utf-8").splitlines()
+    lines[3:5] = [",Ulm,100", "50,,200"]
+    Path("holes.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert run(capsys, "fit", "houses.csv", "--target", "price")[0] == 0
+    words = ("evaluate", "model.safetensors", "holes.csv")
+    assert run(capsys, *words)[0] == 2
+    _, out, _ = run(capsys, *words, "--missing", "drop")
+    assert out.endswith("(58 rows, 2 incomplete rows dropped)\n")
+    _, out, _ = run(capsys, *words, "--missing", "drop", "--json")
+    assert (json.loads(out)["rows"], json.loads(out)["dropped"]) == (58, 2)
+    scores = gl.load("model.safetensors").evaluate("holes.csv", missing="drop")
+    assert (scores.rows, scores.dropped) == (58, 2)
+    assert "dropped=2" in repr(scores)
+    assert "2 more rows, incomplete, were dropped" in scores._repr_html_()
+
+
+def test_names_that_are_numbers_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "2,3\n3,5\n4,6\n5,9\n"
+    for head, noted in (("1,2", True), ("0,1", False), ("a,2", False)):
+        Path("d.csv").write_text(f"{head}\n{rows}", encoding="utf-8")
+        target = head.split(",")[1]
+        for more in ((), ("--loss", "huber"), ("--batch-size", "2", "--seed", "1")):
+            code, out, _ = run(capsys, "fit", "d.csv", "--target", target, *more)
+            assert code == 0
+            assert ("'1', '2', look like numbers: if its first" in out) is noted
+    table = {"1": [1.0, 2.0, 4.0], "2": [1.0, 3.0, 4.0]}
+    assert gl.fit(table, target="2").notes == ()
 
 
 def test_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -373,6 +407,14 @@ def test_python_dash_m_and_version() -> None:
         (["fit", "nowhere.csv", "--target", "y"], "there is no file 'nowhere.csv'"),
         (["fit", "house.csv", "--target", "y"], "did you mean 'houses.csv'"),
         (["fit", "houses.csv", "--target", "price", "-o", "no/m"], "no folder 'no'"),
+        (
+            ["fit", "houses.csv", "--target", "price", "-o", "m.pkl"],
+            "'m.pkl' is the name of another kind: call it 'm.safetensors'",
+        ),
+        (
+            ["tune", "houses.csv", "--target", "price", "-o", "price.csv"],
+            "'price.csv' is the name of another kind: call it 'price.safetensors'",
+        ),
         (["predict", "houses.csv", "houses.csv"], "not a gradline model"),
         (["predict", "nowhere", "houses.csv"], "there is no file 'nowhere'"),
         (["sample", "-n", "0"], "n is 0"),

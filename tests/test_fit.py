@@ -525,6 +525,26 @@ def test_what_other_names_are_here_is_there() -> None:
         assert eval(line, known) is not None, line
 
 
+@pytest.mark.parametrize(
+    ("features", "given", "message"),
+    [
+        (2, [0.5, 0.25], r"'x1', 'x2', a single row as \[\[0.5, 0.25\]\]$"),
+        (2, [1.0, 2.0, 3.0], r"'x1', 'x2', such as \[\[1, 2\]\]$"),
+        (9, [[1.0]], r"such as \[\[1, 2, 3, ..., 9\]\]$"),
+        (2, 0.5, r"has 2 features: give a row .*, such as \[\[1, 2\]\]$"),
+        (1, 0.5, r"one value per row, such as \[0.5\]$"),
+        (1, {"x": 0.5}, r"column 'x' is a float: .*, such as \[0.5\]$"),
+    ],
+)
+def test_a_single_row_is_shown_as_it_has_to_be(
+    features: int, given: Any, message: str
+) -> None:
+    X, y = problem(d=features)
+    fit = gl.fit(X[:, 0] if features == 1 else X, y)
+    with pytest.raises(gl.ShapeError, match=message):
+        fit.predict(given)
+
+
 def test_a_column_of_names_is_not_a_category() -> None:
     n = 2500
     data = {"id": [f"p{i}" for i in range(n)], "y": np.arange(n) * 1.0}
@@ -803,6 +823,17 @@ def test_numpy_integers_are_whole_numbers() -> None:
     fit = gl.fit(x, y, seed=np.int64(3), epochs=np.int32(5))
     fit.save("/dev/null")
     assert fit.settings["seed"] == 3
+
+
+@pytest.mark.parametrize("name", ["line.safetensors", "line", "line.v2"])
+def test_a_model_is_not_called_something_else(name: str, tmp_path: Path) -> None:
+    fit = gl.fit([1.0, 2, 4], [1.0, 2, 3])
+    for other in ("line.pkl", "line.CSV"):
+        with pytest.raises(gl.UsageError, match="another kind: call it 'line.safet"):
+            fit.save(tmp_path / other)
+    fit.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert gl.load(tmp_path / name).coefficients == fit.coefficients
 
 
 def test_reprs_are_short() -> None:
