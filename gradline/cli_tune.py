@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import check_picture
 from gradline.errors import DataError
+from gradline.files import check_model_name
 from gradline.fitflags import fit_arguments
 from gradline.options import reading_options
 from gradline.tuneflags import search_of

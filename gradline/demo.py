@@ -179,7 +179,7 @@ def _make(folder: Path) -> Path:
     except OSError as error:
         if folder.exists() and not folder.is_dir():
             raise FileError(
-                f"cannot write into {folder}: it is a file; name another with -o"
+                f"cannot write into {folder}: it is a file; name a folder with -o"
             ) from None
         raise cannot_write(folder, error) from None
     return folder

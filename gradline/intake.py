@@ -48,6 +48,12 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
         ShapeError: a bare array has another number of columns than names.
     """
     _check_reading(data, reading)
+    number = isinstance(data, int | float) or getattr(data, "ndim", None) == 0
+    if number and names is not None and len(names) > 1:
+        raise ShapeError(
+            f"x is one number and the model has {len(names)} features: give a row of "
+            f"them for each prediction, such as {_row_of(names)}"
+        )
     if not is_bare_array(data):
         from gradline.npyfiles import NpySource
         from gradline.readers import open_source
@@ -57,11 +63,6 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
             # Columns without names of their own are the features, if the count fits.
             return opened.renamed(names) if len(names) == opened.width else opened
         return opened
-    if names is not None and len(names) > 1 and real_array(data, "x").ndim == 0:
-        raise ShapeError(
-            f"x is one number and the model has {len(names)} features: give a row of "
-            f"them for each prediction, such as {_row_of(names)}"
-        )
     source = array_source(data)
     if names is None:
         return source

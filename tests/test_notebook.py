@@ -117,7 +117,8 @@ def test_all_kinds_are_whole_pages_that_need_nothing(
         assert len(text) < 20_000
         assert "undefined" not in found.text
         assert "nan" not in found.text.casefold().split()
-        assert not re.match(r"<\w+ object|.*array\(", repr(shown))
+        if not isinstance(shown, tuple):  # which is made of arrays, and says so
+            assert not re.match(r"<\w+ object|.*array\(", repr(shown))
     assert len(kinds) == 14
 
 
@@ -359,7 +360,7 @@ def test_the_penguins_run(executed: Callable[[str], Any]) -> None:
     assert notebooks.streams(found) == ""
     code = [cell for cell in found.cells if cell.cell_type == "code"]
     pages = [notebooks.outputs(cell, "text/html") for cell in code]
-    assert [len(shown) for shown in pages] == [1, 1, 1, 1, 0, 1]
+    assert [len(shown) for shown in pages] == [1, 1, 1, 1, 1, 1]
     assert "sex[male]" in Page(pages[0][0]).text
     assert "iframe" in pages[-1][0]
 
