@@ -218,6 +218,12 @@ def whole_digits(relative_error: float) -> float:
     return math.floor(10 * digits) / 10
 
 
+def _count(digits: float) -> str:
+    """How many whole digits, in words."""
+    whole = math.floor(digits)
+    return {0: "no digit", 1: "1 digit"}.get(whole, f"{whole} digits")
+
+
 def above(share: float) -> str:
     """How far above, in words that suit the size: "3.1% above", "1.2e-07 above"."""
     if share > 1e6:
@@ -291,14 +297,15 @@ def advice_for(
     if status == Status.CONVERGED and digits < FEW_DIGITS and condition < 1e6:
         return (
             f"The loss is within {gap_share:.1g} of the optimum, which is enough; "
-            f"more epochs would only give the worst coefficient more than "
-            f"{math.floor(digits)} digits."
+            f"more epochs would only give the worst coefficient more "
+            f"{f'than {_count(digits)}' if digits >= 1 else 'digits'}."
         )
     if digits < FEW_DIGITS:
         return (
-            f"Trust {math.floor(digits)} digits of the worst coefficient only: the "
-            f"columns are nearly dependent (condition {condition:.1e}) or far from "
-            "zero; leave out a column, or centre them."
+            f"Trust {_count(digits)} of the worst coefficient"
+            f"{' only' if digits >= 1 else ''}: the columns are nearly dependent "
+            f"(condition {condition:.1e}) or far from zero; leave out a column, or "
+            "centre them."
         )
     if condition > NEARLY_DEPENDENT:
         return (

@@ -109,7 +109,7 @@ def _show(arguments: argparse.Namespace, value: dict[str, Any], text: str) -> No
 def _demo(arguments: argparse.Namespace) -> int:
     from gradline.demo import demo
 
-    result = demo(arguments.out, _teller(arguments))
+    result = demo(arguments.output, _teller(arguments))
     if arguments.json:
         _show(arguments, result, "")
     return 130 if result["interrupted"] else 0
@@ -260,6 +260,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         "note": scores.note,
         "rows": scores.rows,
         "unseen": scores.unseen,
+        "dropped": scores.dropped,
         "metrics": dict(scores),
     }
     note = [f"Note: {scores.note}."] if scores.note else []

@@ -54,6 +54,7 @@ def no_target(arguments: argparse.Namespace) -> str:
     """What to say where --target is not given: the columns there are."""
     from gradline.errors import listed
     from gradline.readers import open_source
+    from gradline.usable import holds_decimal_commas
 
     formula = getattr(arguments, "formula", None)
     if formula is not None and "~" not in formula:
@@ -63,7 +64,13 @@ def no_target(arguments: argparse.Namespace) -> str:
         )
     source = open_source(arguments.data, **reading_options(arguments))
     names = [c.name for c in source.columns if c.kind == "number"]
-    return f"name the column to predict with --target, one of {listed(names)}"
+    commas = [c.name for c in source.columns if holds_decimal_commas(source, c)]
+    one = f", one of {listed(names)}" if names else ""
+    more = ""
+    if commas:
+        which = f"{listed(commas, 3)} hold{'s' * (len(commas) == 1)}"
+        more = f"; {which} numbers with decimal commas: give --decimal , too"
+    return f"name the column to predict with --target{one}{more}"
 
 
 def check_outputs(outputs: list[str], inputs: list[str]) -> None:

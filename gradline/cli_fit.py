@@ -16,6 +16,7 @@ from gradline.cli_checks import (
     takes_the_rest,
 )
 from gradline.errors import UsageError
+from gradline.files import check_model_name
 from gradline.fitflags import column_list, fit_arguments
 from gradline.options import reading_options
 
@@ -55,6 +56,7 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     ]
     for name, _ in pictures:
         check_picture(name)
+    check_model_name(arguments.output)
     check_use(arguments)
     if arguments.surface_terms is not None:
         _check_surface_terms(arguments)

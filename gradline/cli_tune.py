@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradline.cli_checks import check_picture
 from gradline.errors import DataError
+from gradline.files import check_model_name
 from gradline.fitflags import fit_arguments
 from gradline.options import reading_options
 from gradline.tuneflags import search_of
@@ -98,6 +99,7 @@ def _picture(tuning: Tuning) -> Figure | None:
 
 def check_wishes(arguments: argparse.Namespace) -> list[str]:
     """Refuse, before any work, what cannot be written; the files that will be."""
+    check_model_name(arguments.output)
     outputs = [arguments.output]
     if arguments.plot is not None:
         check_picture(arguments.plot)

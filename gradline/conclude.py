@@ -28,6 +28,7 @@ from gradline.result import Fit
 from gradline.scores import Scores, Trace
 from gradline.stopping import sentence
 from gradline.survey import MAE_NUMBERS, Survey, mean_absolute_error
+from gradline.usable import header_note
 
 
 def conclude(
@@ -324,7 +325,7 @@ def _status(survey: Survey, method: str, share: float) -> Status:
 
 def notes_of(survey: Survey, certificate: Certificate) -> tuple[str, ...]:
     """What to tell beside a fit: rows dropped, categories without a term, its rank."""
-    notes = []
+    notes = [*header_note(survey.source)]
     if survey.tally.dropped:
         many = survey.tally.dropped != 1
         notes.append(

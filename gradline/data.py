@@ -124,6 +124,11 @@ def column_of(source: Source, name: str) -> Column:
     raise unknown_column(name, [c.name for c in source.columns], source.name)
 
 
+def csv_options(source: Source) -> dict[str, str]:
+    """What was said of the CSV file of a source, as `fit` takes it; {} for others."""
+    return dict(getattr(source, "csv_options", {}))
+
+
 def row_places(batch: Batch, start: int) -> Codes:
     """Which rows of the data a batch holds, (rows,), from 0.
 
@@ -300,6 +305,7 @@ class JoinedSource:
         self.columns = source.columns + added
         self.rows = source.rows
         self.ahead = bool(getattr(source, "ahead", False))
+        self.csv_options = csv_options(source)
         if self.rows is not None:
             self._check(self.rows)
 
@@ -428,9 +434,19 @@ def real_array(data: Any, what: str) -> Any:
         except (TypeError, ValueError):
             pass
     raise DataError(
-        f"{what} holds {array.dtype} values: give numbers, or a data frame with "
+        f"{what} holds {_held(array)}: give numbers, or a data frame with "
         "named columns where text becomes categories"
     )
+
+
+def _held(array: np.ndarray[Any, Any]) -> str:
+    """What an array of no numbers holds, for a message: text, such as 'low'."""
+    kind = {"M": "dates", "m": "lengths of time"}.get(array.dtype.kind)
+    text = next((v for v in array.flat if isinstance(v, str)), None)
+    if kind is None and text is not None:
+        shown = str(text) if len(text) <= 40 else f"{text[:37]}..."
+        return f"text, such as {shown!r}"
+    return kind or f"{array.dtype} values"
 
 
 def _strided() -> Any:
@@ -448,7 +464,9 @@ def array_source(data: Any, what: str = "x") -> ArraySource:
     """A source over a bare array: (n,) or (n, d)."""
     array = real_array(data, what)
     if array.ndim == 0:
-        raise ShapeError(f"{what} is one number: give one value per row")
+        raise ShapeError(
+            f"{what} is one number: give one value per row, such as [{array.item():g}]"
+        )
     if array.ndim > 2:
         raise ShapeError(
             f"{what} has shape {shape_text(array)}: give (n,) for one feature or "

@@ -162,7 +162,9 @@ def _score_held_out(x: Array, y: Array, epochs: int) -> Scores:
     honest: Fit = fit(
         x[train], y[train], method="gd", lr=LEARNING_RATE, epochs=epochs, seed=SEED
     )
-    return honest.evaluate(x[test], y[test])
+    found = honest.evaluate(x[test], y[test])
+    found.part = None  # the story says which rows these are
+    return found
 
 
 def _line(model: LinearRegression) -> str:
@@ -177,7 +179,7 @@ def _make(folder: Path) -> Path:
     except OSError as error:
         if folder.exists() and not folder.is_dir():
             raise FileError(
-                f"cannot write into {folder}: it is a file; name a folder with --out"
+                f"cannot write into {folder}: it is a file; name a folder with -o"
             ) from None
         raise cannot_write(folder, error) from None
     return folder

@@ -49,6 +49,7 @@ class Faces:
 
         Raises:
             FileError: it cannot be written; what was there before is untouched.
+            UsageError: its name is that of another kind of file, such as model.pkl.
         """
         from gradline.save import save
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gradline.errors import FileError, GradlineError, closest
+from gradline.errors import FileError, GradlineError, UsageError, closest
 
 _ELSEWHERE = "name another place with -o"
 
@@ -206,6 +206,28 @@ def check_place(path: str | os.PathLike[str]) -> None:
         FileError: there is no such folder, or a folder is in the way.
     """
     _place(Path(path))
+
+
+#: Files of other kinds: a model under such a name would be taken for one of them.
+_OTHER_KINDS = frozenset(
+    (".csv", ".tsv", ".txt", ".gz", ".parquet", ".arrow", ".feather", ".npy", ".npz")
+    + (".xlsx", ".json", ".jsonl", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt")
+    + (".h5", ".onnx", ".py", ".sql", ".html", ".htm", ".png", ".svg", ".pdf")
+)
+
+
+def check_model_name(path: str | Path) -> None:
+    """Refuse a name under which a model would be taken for something else.
+
+    Raises:
+        UsageError: it ends in what is known as another kind of file.
+    """
+    if Path(path).suffix.lower() in _OTHER_KINDS:
+        better = Path(path).with_suffix(".safetensors").name
+        raise UsageError(
+            f"a model is a safetensors file, and {str(path)!r} is the name of another "
+            f"kind: call it {better!r}"
+        )
 
 
 def cannot_write(path: str | Path, error: Exception) -> FileError:

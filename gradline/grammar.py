@@ -108,6 +108,8 @@ class _Parser:
                 response = self._response()
             self._expect("~")
         right = self._sum(top=True)
+        if response is None and self._peek().text.startswith("="):
+            self._fault("write ~ between target and features, as in y ~ x")
         self.expect_end()
         return Formula(self._text, response, right)
 

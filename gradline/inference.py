@@ -242,6 +242,12 @@ class Intervals(NamedTuple):
     low: Array
     high: Array
 
+    def _repr_html_(self) -> str:
+        """The first rows as a notebook shows them."""
+        from gradline.notebook import intervals_html
+
+        return intervals_html(self)
+
 
 def infer(
     line: Line,
@@ -389,7 +395,7 @@ def _cov_name(cov: Cov) -> str:
 
 
 def _check_level(name: str, level: Any) -> None:
-    if not 0 < real(name, level) < 1:
+    if isinstance(level, bool) or not 0 < real(name, level) < 1:
         raise UsageError(f"{name} is {level!r}: give a share between 0 and 1, as 0.95")
 
 

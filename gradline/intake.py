@@ -48,6 +48,12 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
         ShapeError: a bare array has another number of columns than names.
     """
     _check_reading(data, reading)
+    number = isinstance(data, int | float) or getattr(data, "ndim", None) == 0
+    if number and names is not None and len(names) > 1:
+        raise ShapeError(
+            f"x is one number and the model has {len(names)} features: give a row of "
+            f"them for each prediction, such as {_row_of(names)}"
+        )
     if not is_bare_array(data):
         from gradline.npyfiles import NpySource
         from gradline.readers import open_source
@@ -60,13 +66,24 @@ def open_features(data: Any, names: Sequence[str] | None, **reading: Any) -> Sou
     source = array_source(data)
     if names is None:
         return source
-    if len(names) != len(source.columns):
-        raise ShapeError(
-            f"x has shape {shape_text(real_array(data, 'x'))} and the model has "
-            f"{len(names)} features: give one column for each of {listed(names)}"
-        )
     matrix = real_array(data, "x")
+    if len(names) != len(source.columns):
+        example = f"such as {_row_of(names)}"
+        if tuple(matrix.shape) == (len(names),):  # one row: show it as it has to be
+            example = f"a single row as {_row_of(names, matrix.tolist())}"
+        raise ShapeError(
+            f"x has shape {shape_text(matrix)} and the model has {len(names)} "
+            f"features: give one column for each of {listed(names)}, {example}"
+        )
     return ArraySource(matrix[:, None] if matrix.ndim == 1 else matrix, names)
+
+
+def _row_of(names: Sequence[str], values: Sequence[float] | None = None) -> str:
+    """A table of one row of so many features, as one types it."""
+    shown = [f"{v:g}" for v in values or range(1, len(names) + 1)]
+    if len(shown) > 6:
+        shown[3:-1] = ["..."]
+    return f"[[{', '.join(shown)}]]"
 
 
 def _check_reading(data: Any, reading: dict[str, Any]) -> None:
@@ -106,10 +123,13 @@ def open_table(
     extra: dict[str, Array] = {}
     if y is None and target is None:
         known = listed(c.name for c in source.columns)
-        raise UsageError(
-            f"no target is given: name the column to predict with target=... "
-            f"(--target), one of {known}, or give y"
+        column = (
+            f"name the column to predict with target=... (--target), one of {known}"
         )
+        beside = "give y beside x, gl.fit(x, y)"
+        bare = is_bare_array(data)  # whoever gives one has the target in another
+        ways = f"{beside}, or {column}" if bare else f"{column}, or {beside}"
+        raise UsageError(f"no target is given: {ways}")
     if y is not None:
         if isinstance(y, str):
             raise UsageError(f"y is the text {y!r}: name a column with target={y!r}")

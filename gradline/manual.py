@@ -107,7 +107,7 @@ COMMANDS = {
         ),
         examples=(
             Example("Into gradline-demo/ in this folder", "gradline demo"),
-            Example("Into another folder", "gradline demo --out lesson"),
+            Example("Into another folder", "gradline demo -o lesson"),
             Example(
                 "The numbers alone, the story on standard error",
                 "gradline demo --json",

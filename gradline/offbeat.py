@@ -28,6 +28,7 @@ from gradline.result import Fit
 from gradline.scores import Scores, Trace
 from gradline.shuffle import BatchStream
 from gradline.survey import Survey
+from gradline.usable import header_note
 
 #: A gradient smaller than this share of its parts is as good as none.
 GRADIENT_SHARE = 0.02
@@ -167,6 +168,7 @@ def conclude_other(
     )
     slopes = parameters[:-1]
     r2 = 1 - found.squares / survey.variance if survey.variance > 0 else nan
+    notes += header_note(survey.source)
     dropped = survey.tally.dropped
     if dropped:
         notes += (f"{dropped:,} incomplete row{'s were' * (dropped > 1)} dropped.",)

@@ -7,6 +7,9 @@ that `gradline --help` is there at once.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gradline.errors import closest
@@ -40,8 +43,30 @@ says what it is for, with examples."""
 _DATA = "a CSV, Parquet, Arrow or .npy file, a folder of such, or a 'pattern*'"
 
 
+#: What other tools call an option, and what it is called here.
+_FOREIGN = {
+    "learning-rate": "lr",
+    "lambda": "alpha",
+    "iterations": "epochs",
+    "max-iter": "epochs",
+    "label": "target",
+    "out": "output",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
+
+    _words: Sequence[str] = ()
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; a word too many is an error of the command it stands in."""
+        self._words = sys.argv[1:] if args is None else args
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            _, command = commands_of(self)[found.command]
+            command.error(_too_much(command, found.command, rest))
+        return found
 
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("argument COMMAND: invalid choice: ")
@@ -52,8 +77,8 @@ class _Parser(argparse.ArgumentParser):
             message += f" (did you mean {near!r}?)" if near else ""
         elif message.endswith("are required: COMMAND"):
             message = f"give a COMMAND: {', '.join(commands_of(self))}"
-        elif message.startswith("unrecognized arguments"):
-            message += " (a list of columns is written a,b without spaces, or quoted)"
+            if any(word.startswith("-") for word in self._words):
+                message = _too_much(self, None, self._words)
         self.exit(2, f"{self.prog}: {on_one_line(message)}; see '{self.prog} --help'\n")
 
 
@@ -65,6 +90,40 @@ class _Version(argparse.Action):
 
         print(f"gradline {__version__}")
         parser.exit()
+
+
+def _too_much(
+    parser: argparse.ArgumentParser, command: str | None, words: Sequence[str]
+) -> str:
+    """What to say of words that a parser has no use for.
+
+    Args:
+        parser: of the command.
+        command: its name; None for gradline itself.
+        words: what it left.
+    """
+    option = next((word for word in words if word.startswith("-")), None)
+    if option is not None:
+        name = option.partition("=")[0]
+        plain = name.lstrip("-")
+        known = [o for a in parser._actions for o in a.option_strings if o[:2] == "--"]
+        if name in known and command is not None:
+            return f"{name} is an option of {command}: give it after the word {command}"
+        near = closest(plain, [k.lstrip("-") for k in known]) if plain[1:] else None
+        if f"--{_FOREIGN.get(plain)}" in known:
+            near = _FOREIGN[plain]
+        hint = "" if near is None else f" (did you mean --{near}?)"
+        return f"there is no option {name}{hint}"
+    if os.path.exists(words[0]):  # noqa: PTH110 (that of Path trips over long ones)
+        count = f"{len(words):,} more file{'s' * (len(words) > 1)}"
+        return (
+            f"{words[0]!r} is one file too many ({count} than {command} takes): put a "
+            "pattern in quotes, so that the shell leaves it whole, or give the folder"
+        )
+    return (
+        f"unrecognized arguments: {' '.join(words)} (a list of columns is written a,b "
+        "without spaces, or quoted)"
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,8 +180,9 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 def _add_demo(commands: Any) -> None:
     parser = _command(commands, "demo", "the lesson, end to end, with pictures")
     parser.add_argument(
-        "--out",
         "-o",
+        "--output",
+        "--out",
         metavar="DIR",
         default="gradline-demo",
         help="where the files go (default: %(default)s)",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradline.data import Array, Batch, Codes, Source, row_places
+from gradline.data import Array, Batch, Codes, Source, csv_options, row_places
 from gradline.errors import DataError
 
 #: A number for each row: which part it belongs to.
@@ -141,6 +141,7 @@ class PartSource:
         self.name = source.name
         self.columns = source.columns
         self.ahead = bool(getattr(source, "ahead", False))
+        self.csv_options = csv_options(source)
 
     @property
     def rows(self) -> int | None:
@@ -214,6 +215,7 @@ class KnownSource:
         self.columns = source.columns
         self.rows: int | None = None
         self.ahead = bool(getattr(source, "ahead", False))
+        self.csv_options = csv_options(source)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Read these rows once."""

@@ -86,6 +86,10 @@ def open_source(
         source = cast(Source, data)
     elif isinstance(data, str | os.PathLike):
         source = _path_source(data, delimiter, encoding, decimal, categories)
+        if isinstance(source, ArrowSource):
+            given = {"delimiter": delimiter, "encoding": encoding}
+            given["decimal"] = decimal if decimal != "." else None
+            source.csv_options = {k: v for k, v in given.items() if v is not None}
     else:
         source = _object_source(data)
     for name in categories:
@@ -341,8 +345,12 @@ def _arrow_array(values: Any, name: str) -> Any:
         if values.dtype == np.longdouble:
             values = values.astype(np.float64)
     elif isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        shown = (
+            f", such as [{values!r}]" if isinstance(values, str | int | float) else ""
+        )
         raise ShapeError(
             f"column {name!r} is a {type(values).__name__}: give one value per row"
+            f"{shown[:60]}"
         )
     if _is(values, "pandas", "Series") and hasattr(values, "sparse"):
         values = values.sparse.to_dense()

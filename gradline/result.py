@@ -31,6 +31,7 @@ from gradline.inference import (
     influence,
 )
 from gradline.intake import is_bare_array, open_features
+from gradline.othernames import no_attribute
 from gradline.predicting import predicted_batches
 from gradline.prepare import Prepared, reopened
 from gradline.sandwich import Cov
@@ -157,7 +158,7 @@ class Fit(Faces):
             # Only for what is not there: fields that the judgement will bring.
             judge = self.__dict__.get("_judge")
             if judge is None or name not in _LATE:
-                raise AttributeError(f"a Fit has no attribute {name!r}")
+                raise AttributeError(no_attribute(name, dir(self)))
             del self.__dict__["_judge"]
             try:
                 self.__dict__.update(judge()._asdict())

@@ -24,7 +24,7 @@ from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.errors import ModelFileError, Status, UsageError
 from gradline.evidence import Evidence
-from gradline.files import InputFile, replacing
+from gradline.files import InputFile, check_model_name, replacing
 from gradline.modules import PREFIX
 from gradline.result import METHODS, Fit
 from gradline.scores import Scores, Trace
@@ -47,7 +47,9 @@ def save(fit: Fit, path: str | Path) -> None:
 
     Raises:
         FileError: it cannot be written; what was there before is untouched.
+        UsageError: its name is that of another kind of file, such as model.pkl.
     """
+    check_model_name(path)
     tensors: dict[str, Any] = {
         "weight": fit.slopes[None, :],
         "bias": np.array([fit.intercept]),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradline.data import Array, Chunk, Source
-from gradline.design import Design
+from gradline.design import Design, Tally
 from gradline.errors import DataError
 
 
@@ -30,6 +30,7 @@ class Scores(Mapping[str, float]):
             None for the rows of the fit.
         unseen: how many more rows there were, left out because they have a level that
             the training part has not.
+        dropped: how many more there were, left out as incomplete.
         note: a warning in plain words, or None.
         origin: whether r2 is that of a fit's own table, about 0; tables say so.
     """
@@ -37,6 +38,7 @@ class Scores(Mapping[str, float]):
     _NAMES = ("r2", "rmse", "mae", "rows")
     part: str | None = None
     unseen: int = 0
+    dropped: int = 0
     note: str | None = None
     origin: bool = False
 
@@ -59,6 +61,7 @@ class Scores(Mapping[str, float]):
         """The same scores, saying of which rows they are."""
         found = Scores(self.r2, self.rmse, self._mae, self.rows)
         found.part, found.unseen, found.note = part, unseen, note
+        found.dropped = self.dropped
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +107,7 @@ class Scores(Mapping[str, float]):
         shown = ", ".join(f"{k}={v!r}" for k, v in self.at_hand.items())
         shown = shown if self.part is None else f"{self.part!r}, {shown}"
         shown += f", unseen={self.unseen}" if self.unseen else ""
+        shown += f", dropped={self.dropped}" if self.dropped else ""
         return f"Scores({shown})"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -226,7 +230,8 @@ def _scored(
 ) -> Scores:
     rows, total, squares, absolutes = 0, 0.0, 0.0, 0.0
     shift = middle = spread = 0.0
-    for chunk in design.chunks(source):
+    tally = Tally()
+    for chunk in design.chunks(source, tally):
         w = np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight
         with np.errstate(over="ignore", invalid="ignore"):
             residual = residuals(chunk)
@@ -252,4 +257,6 @@ def _scored(
     if total == 0:
         raise DataError(f"{source.name} has no rows to score: give at least one")
     r2 = 1 - squares / spread if spread > 0 else float("nan")
-    return Scores(r2, (squares / total) ** 0.5, absolutes / total, rows)
+    found = Scores(r2, (squares / total) ** 0.5, absolutes / total, rows)
+    found.dropped = tally.dropped
+    return found

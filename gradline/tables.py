@@ -178,6 +178,8 @@ class ArrowSource:
         self._refused = dict(refused or {})
         self.ahead = ahead
         self._parts = tuple(parts)
+        #: What somebody has said of a CSV file: delimiter, encoding, decimal.
+        self.csv_options: dict[str, str] = {}
         if not schema.names:
             raise DataError(f"{name} has no columns: give at least a target")
         check_unique(schema.names, name)

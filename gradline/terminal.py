@@ -230,6 +230,9 @@ def scores_line(scores: Scores) -> str:
     unseen, about = "", " (about 0)" if scores.origin else ""
     if scores.unseen:
         unseen = f", {scores.unseen:,} more left out: levels not seen in training"
+    if scores.dropped:
+        left = f"{scores.dropped:,} incomplete row{'s' * (scores.dropped > 1)} dropped"
+        unseen += f", {left}"
     return (
         f"{part}R² {number(scores.r2)}{about}   RMSE {number(scores.rmse)}   "
         f"{known}({scores.rows:,} rows{unseen})"

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradline as gl
+from gradline.certificate import advice_for
 from gradline.save import strict_json
 from helpers import CERTIFICATE
 
@@ -239,6 +240,36 @@ def test_an_intercept_of_nothing_beside_large_parts_is_right_too() -> None:
     assert abs(truth[0]) < 1e-3
     np.testing.assert_allclose(found, truth, rtol=4e-15)
     assert fit.certificate.digits > 14
+
+
+@pytest.mark.parametrize(
+    ("digits", "condition", "said"),
+    [
+        (0.4, 10.0, "would only give the worst coefficient more digits."),
+        (1.0, 10.0, "would only give the worst coefficient more than 1 digit."),
+        (2.9, 10.0, "would only give the worst coefficient more than 2 digits."),
+        (0.4, 1e9, "Trust no digit of the worst coefficient: the columns"),
+        (1.2, 1e9, "Trust 1 digit of the worst coefficient only: the columns"),
+    ],
+)
+def test_digits_are_counted_in_words(
+    digits: float, condition: float, said: str
+) -> None:
+    found = advice_for(
+        gl.Status.CONVERGED,
+        loss=1.0,
+        gap_share=1e-9,
+        digits=digits,
+        condition=condition,
+        dependent=(),
+        rows=9,
+        columns=2,
+        rank=2,
+        lr=0.1,
+        epochs_needed=0,
+        best=None,
+    )
+    assert said in found
 
 
 def test_advice_on_nearly_dependent_columns() -> None:

@@ -67,6 +67,7 @@ def test_predict_interval(capsys: pytest.CaptureFixture[str]) -> None:
         np.testing.assert_allclose(found["low"], want.low, rtol=1e-12)
         np.testing.assert_allclose(found["high"], want.high, rtol=1e-12)
     for wrong, match in [
+        (["--interval", "1"], "interval is 1.0: give a share between 0 and 1"),
         (["--interval", "95"], "interval is 95.0: give a share between 0 and 1"),
         (["--kind", "confidence"], "give --interval 0.95 too"),
     ]:
@@ -129,6 +130,39 @@ def test_predict_keeps_texts_and_long_numbers_as_they_are(
     found = pd.read_csv("predictions.csv", dtype={"id": str, "code": str})
     assert found["id"].tolist() == frame["id"].tolist()
     assert found["code"].tolist() == frame["code"].tolist()
+
+
+def test_evaluate_counts_the_rows_that_it_drops(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_houses()
+    lines = Path("houses.csv").read_text(encoding="utf-8").splitlines()
+    lines[3:5] = [",Ulm,100", "50,,200"]
+    Path("holes.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert run(capsys, "fit", "houses.csv", "--target", "price")[0] == 0
+    words = ("evaluate", "model.safetensors", "holes.csv")
+    assert run(capsys, *words)[0] == 2
+    _, out, _ = run(capsys, *words, "--missing", "drop")
+    assert out.endswith("(58 rows, 2 incomplete rows dropped)\n")
+    _, out, _ = run(capsys, *words, "--missing", "drop", "--json")
+    assert (json.loads(out)["rows"], json.loads(out)["dropped"]) == (58, 2)
+    scores = gl.load("model.safetensors").evaluate("holes.csv", missing="drop")
+    assert (scores.rows, scores.dropped) == (58, 2)
+    assert "dropped=2" in repr(scores)
+    assert "2 more rows, incomplete, were dropped" in scores._repr_html_()
+
+
+def test_names_that_are_numbers_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "2,3\n3,5\n4,6\n5,9\n"
+    for head, noted in (("1,2", True), ("0,1", False), ("a,2", False)):
+        Path("d.csv").write_text(f"{head}\n{rows}", encoding="utf-8")
+        target = head.split(",")[1]
+        for more in ((), ("--loss", "huber"), ("--batch-size", "2", "--seed", "1")):
+            code, out, _ = run(capsys, "fit", "d.csv", "--target", target, *more)
+            assert code == 0
+            assert ("'1', '2', look like numbers: if its first" in out) is noted
+    table = {"1": [1.0, 2.0, 4.0], "2": [1.0, 3.0, 4.0]}
+    assert gl.fit(table, target="2").notes == ()
 
 
 def test_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,6 +402,23 @@ def test_python_dash_m_and_version() -> None:
         (["fitt"], "no command 'fitt' (did you mean 'fit'?); see "),
         (["zzz"], "there is no command 'zzz'; see 'gradline --help'"),
         (["it's"], 'there is no command "it\'s"; see '),
+        (
+            ["--versoin"],
+            "no option --versoin (did you mean --version?); see 'gradline ",
+        ),
+        (["--json", "fit", "houses.csv"], "give it after the word fit"),
+        (
+            ["fit", "houses.csv", "--targt", "price"],
+            "--target?); see 'gradline fit --h",
+        ),
+        (["fit", "houses.csv", "--penalti=ridge"], "(did you mean --penalty?)"),
+        (["fit", "houses.csv", "--learning-rate", "1"], "(did you mean --lr?)"),
+        (
+            ["predict", "m", "houses.csv", "--zzz"],
+            "gradline predict: there is no option",
+        ),
+        (["fit", "houses.csv", "houses.csv"], "put a pattern in quotes, so that the"),
+        (["fit", "houses.csv", "--features", "a", "b"], "a list of columns is written"),
         (["fit"], "DATA"),
         (["fit", "houses.csv"], "--target, one of 'area', 'price'"),
         (["fit", "houses.csv", "--target", "pryce"], "did you mean 'price'"),
@@ -391,6 +442,14 @@ def test_python_dash_m_and_version() -> None:
         (["fit", "nowhere.csv", "--target", "y"], "there is no file 'nowhere.csv'"),
         (["fit", "house.csv", "--target", "y"], "did you mean 'houses.csv'"),
         (["fit", "houses.csv", "--target", "price", "-o", "no/m"], "no folder 'no'"),
+        (
+            ["fit", "houses.csv", "--target", "price", "-o", "m.pkl"],
+            "'m.pkl' is the name of another kind: call it 'm.safetensors'",
+        ),
+        (
+            ["tune", "houses.csv", "--target", "price", "-o", "price.csv"],
+            "'price.csv' is the name of another kind: call it 'price.safetensors'",
+        ),
         (["predict", "houses.csv", "houses.csv"], "not a gradline model"),
         (["predict", "nowhere", "houses.csv"], "there is no file 'nowhere'"),
         (["sample", "-n", "0"], "n is 0"),
@@ -520,3 +579,30 @@ def test_a_column_name_cannot_move_the_cursor(
     code, out, _ = run(capsys, "fit", "evil.csv", "--target", "y")
     assert code == 0
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", ["Fläche m²", "a,b", 'the "x"', "it's", "$HOME", "-n"])
+def test_a_hint_can_be_pasted_whatever_the_column_is_called(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"k{i}" for i in range(60)]
+    table = {name: names, "x": np.arange(60.0), "y": np.arange(60.0) ** 2}
+    pd.DataFrame(table).to_csv("odd.csv", index=False)
+    words = ["fit", "odd.csv", "--target", "y"]
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    hint = err[err.index("(--exclude") + 1 : err.rindex("), or insist")]
+    assert run(capsys, *words, *shlex.split(hint))[0] == 0
+
+
+def test_no_target_on_a_file_with_decimal_commas_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("de.csv").write_text("Zimmer;Preis\n1;2,5\n2;3,5\n3;5,5\n", encoding="utf-8")
+    _, _, err = run(capsys, "fit", "de.csv")
+    wanted = (
+        "one of 'Zimmer'; 'Preis' holds numbers with decimal commas: give --decimal ,"
+    )
+    assert wanted in err
+    _, _, err = run(capsys, "fit", "de.csv", "--decimal", ",")
+    assert err.endswith("--target, one of 'Zimmer', 'Preis'\n")

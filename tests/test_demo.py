@@ -101,6 +101,7 @@ def test_the_certificate_and_the_held_out_part(
     assert result["certificate"]["status"] == "converged"
     assert result["held_out"]["rows"] == 20
     assert any("Certificate: converged" in line for line in lines)
+    assert any(line.startswith("   20 it has never seen: R² 0.") for line in lines)
     assert not result["interrupted"]
 
 
@@ -124,7 +125,7 @@ def test_ctrl_c_keeps_what_was_learned(
 
 
 def test_the_command_with_json(tmp_path: Path) -> None:
-    words = ["gradline", "demo", "--json", "--out", "a folder/in it"]
+    words = ["gradline", "demo", "--json", "--output", "a folder/in it"]
     run = forked(*words, folder=tmp_path, env=os.environ)
     assert run.returncode == 0
     assert json.loads(run.stdout)["certificate"]["status"] == "converged"

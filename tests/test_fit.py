@@ -19,6 +19,7 @@ from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 import gradline as gl
 from gradline.blueprint import about_design, design_from
+from gradline.othernames import ELSEWHERE
 from helpers import TOLERANCE
 
 RTOL = TOLERANCE["float64"]
@@ -449,15 +450,99 @@ def test_targets_and_features_of_no_use() -> None:
     )
     with pytest.raises(gl.ColumnError, match="target 'name' holds .* numbers"):
         gl.fit(frame, target="name")
-    with pytest.raises(gl.ColumnError, match="'when' holds timestamp.*exclude="):
+    with pytest.raises(gl.ColumnError, match="'when' holds dates .*the days since"):
         gl.fit(frame, target="y")
 
 
 def test_many_numbers_with_a_stray_mark_are_no_names() -> None:
     n = 500
     data = {"x": ["-", *(f"{i}.25" for i in range(1, n))], "y": np.arange(n) * 1.0}
-    with pytest.raises(gl.ColumnError, match="'x' holds text, .* but '-' does not"):
+    with pytest.raises(
+        gl.ColumnError, match="'x' holds text, .* '-' in row 1 does not"
+    ):
         gl.fit(data, target="y")
+
+
+def test_a_stray_mark_in_the_target_is_named_with_its_row(tmp_path: Path) -> None:
+    data = {"x": [1.0, 2.0, 3.0, 4.0], "y": ["249.45", None, "-", "12"]}
+    with pytest.raises(gl.ColumnError, match="'y' holds text, '-' in row 3, and must"):
+        gl.fit(data, target="y")
+    file = tmp_path / "commas.csv"
+    file.write_text("a;y\n1,5;2,5\n-;3,5\n2,5;3,5\n3,5;-\n", encoding="utf-8")
+    with pytest.raises(gl.ColumnError, match="give decimal=','"):
+        gl.fit(file, target="y")
+    with pytest.raises(gl.ColumnError, match="'y' holds text, '-' in row 4") as target:
+        gl.fit(file, target="y", decimal=",")
+    with pytest.raises(gl.ColumnError, match="but '-' in row 2 does not") as feature:
+        gl.fit(file, np.arange(4.0), target="t", features=["a"], decimal=",")
+    for known in (target, feature):  # what was given is not asked for
+        assert "decimal" not in str(known.value)
+    file.write_text("a;y\n1.001,5;2,5\n1.002,5;3\n1.003,5;5\n", encoding="utf-8")
+    with pytest.raises(gl.ColumnError, match="dates: thousands separators must be"):
+        gl.fit(file, target="y", decimal=",")
+
+
+def test_text_for_a_target_array_is_called_text() -> None:
+    x = np.arange(2.0)
+    with pytest.raises(gl.DataError, match="y holds text, such as 'low': give numbers"):
+        gl.fit(x, np.array(["low", "high"]))
+    with pytest.raises(gl.DataError, match="y holds dates: give numbers"):
+        gl.fit(x, np.array(["2024-01-01", "2024-01-02"], dtype="M8[D]"))
+
+
+def test_no_target_beside_an_array_asks_for_y_first() -> None:
+    with pytest.raises(gl.UsageError, match="given: give y beside x, gl.fit"):
+        gl.fit(np.arange(3.0))
+    with pytest.raises(gl.UsageError, match="target=.*or give y beside x"):
+        gl.fit({"a": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("coef_", "'coef_': here it is fit.coefficients or fit.slopes$"),
+        ("summary", r"here it is print\(fit\) or"),
+        ("score", r"here it is fit.evaluate\(x, y\)"),
+        ("pvalues", r"here it is fit.inference\(\).p$"),
+        ("coefficent", "'coefficent': did you mean 'coefficients'"),
+        ("zzz", r"no attribute 'zzz': print\(fit\) shows"),
+        ("_private", "no attribute '_private'$"),
+    ],
+)
+def test_a_name_that_a_fit_has_not(name: str, message: str) -> None:
+    fit = gl.fit([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
+    with pytest.raises(AttributeError, match=message):
+        getattr(fit, name)
+
+
+def test_what_other_names_are_here_is_there() -> None:
+    x = np.arange(8.0)
+    y = x + np.cos(x)
+    fit = gl.fit(x, y, method="gd", lr="auto", epochs=400)
+    assert not set(ELSEWHERE) & set(dir(fit)), "these are names of a fit by now"
+    for line in {line for lines in ELSEWHERE.values() for line in lines}:
+        known = {"fit": fit, "gl": gl, "x": x, "y": y, "print": str}
+        assert eval(line, known) is not None, line
+
+
+@pytest.mark.parametrize(
+    ("features", "given", "message"),
+    [
+        (2, [0.5, 0.25], r"'x1', 'x2', a single row as \[\[0.5, 0.25\]\]$"),
+        (2, [1.0, 2.0, 3.0], r"'x1', 'x2', such as \[\[1, 2\]\]$"),
+        (9, [[1.0]], r"such as \[\[1, 2, 3, ..., 9\]\]$"),
+        (2, 0.5, r"has 2 features: give a row .*, such as \[\[1, 2\]\]$"),
+        (1, 0.5, r"one value per row, such as \[0.5\]$"),
+        (1, {"x": 0.5}, r"column 'x' is a float: .*, such as \[0.5\]$"),
+    ],
+)
+def test_a_single_row_is_shown_as_it_has_to_be(
+    features: int, given: Any, message: str
+) -> None:
+    X, y = problem(d=features)
+    fit = gl.fit(X[:, 0] if features == 1 else X, y)
+    with pytest.raises(gl.ShapeError, match=message):
+        fit.predict(given)
 
 
 def test_a_column_of_names_is_not_a_category() -> None:
@@ -677,8 +762,14 @@ def test_whole_numbers_float64_cannot_tell_apart() -> None:
     ("values", "message"),
     [
         (["12,5", "13,5", "14,5", "12,5"], "decimal commas give decimal=','"),
-        (["31.12.2025", "01.01.2026", "02.01.2026", "01.01.2026"], "numbers or dates"),
-        (["1", "-", "3", "2"], "but '-' does not"),
+        (["31.12.2025", "01.01.2026", "02.01.2026", "01.01.2026"], "like dates: make"),
+        (
+            ["2025-1-31", "2026-1-1 9:00", "2026-1-2", "2026-1-2"],
+            "days since the first",
+        ),
+        (["12:30", "9:15", "10:00", "12:30"], "look like numbers or dates: mend the"),
+        (["1", "-", "3", "2"], "but '-' in row 2 does not: correct that value"),
+        (["1", "-", "3", "?", "2", "?"], "'-' in row 2 does not, nor does another:"),
         (["01067", "01069", "80331", "01067"], r"categories=\['v'\]"),
         (["1.234,5", "2.345,6", "3.456,7", "1.234,5"], "thousands separators"),
     ],
@@ -686,7 +777,7 @@ def test_whole_numbers_float64_cannot_tell_apart() -> None:
 def test_numbers_in_the_guise_of_text_are_no_categories(
     values: list[str], message: str
 ) -> None:
-    data = {"v": values, "y": [1.0, 2.0, 3.0, 1.5]}
+    data = {"v": values, "y": [1.0, 2.0, 3.0, 1.5, 2.5, 0.5][: len(values)]}
     with pytest.raises(gl.ColumnError, match=message):
         gl.fit(data, target="y")
     assert len(gl.fit(data, target="y", categories=["v"]).coefficients) >= 2
@@ -732,6 +823,17 @@ def test_numpy_integers_are_whole_numbers() -> None:
     fit = gl.fit(x, y, seed=np.int64(3), epochs=np.int32(5))
     fit.save("/dev/null")
     assert fit.settings["seed"] == 3
+
+
+@pytest.mark.parametrize("name", ["line.safetensors", "line", "line.v2"])
+def test_a_model_is_not_called_something_else(name: str, tmp_path: Path) -> None:
+    fit = gl.fit([1.0, 2, 4], [1.0, 2, 3])
+    for other in ("line.pkl", "line.CSV"):
+        with pytest.raises(gl.UsageError, match="another kind: call it 'line.safet"):
+            fit.save(tmp_path / other)
+    fit.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert gl.load(tmp_path / name).coefficients == fit.coefficients
 
 
 def test_reprs_are_short() -> None:

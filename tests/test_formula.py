@@ -414,6 +414,8 @@ BAD = [
     ("y ~ x +", "at its end after 'y ~ x \\+': a term is needed here"),
     ("y ~ (x + z", "'\\)' is needed here"),
     ("y ~ x z", "an operator, or the end, is needed"),
+    ("y = x", "write ~ between target and features, as in y ~ x"),
+    ("y == x", "write ~ between target and features"),
     ("y ~ x ~ z", "an operator, or the end, is needed"),
     ("", "a term is needed"),
     ("~", "a term is needed"),

@@ -394,6 +394,8 @@ def test_what_cov_may_be() -> None:
             fit.inference(level=level)  # type: ignore[arg-type]
     with pytest.raises(gl.UsageError, match="interval is 95: give a share between"):
         fit.predict([1.0], interval=95)
+    with pytest.raises(gl.UsageError, match="interval is True: give a share between"):
+        fit.predict([1.0], interval=True)
     with pytest.raises(gl.UsageError, match="kind is 'mean'"):
         fit.predict([1.0], interval=0.5, kind="mean")  # type: ignore[call-overload]
 

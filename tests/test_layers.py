@@ -23,6 +23,7 @@ PACKAGE = ROOT / "gradline"
 
 ROWS = [
     "errors",
+    "othernames",
     "kernels",
     "prefetch",
     "threads",

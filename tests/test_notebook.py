@@ -89,6 +89,7 @@ def everything(fit: gl.Fit, descent: gl.Fit) -> Iterator[Any]:
     about: dict[str, Any] = {"target": "body_mass_g", "missing": "drop"}
     yield from (fit, fit.certificate, fit.metrics, fit.influence())
     yield from (fit.inference(), fit.inference(("cluster", "island")))
+    yield fit.predict(PENGUINS, interval=0.9, missing="nan")
     assert descent.trace is not None
     yield from (descent, descent.trace, descent.loss_surface())
     whole = gl.fit(PENGUINS, penalty="lasso", alpha="cv", **about)
@@ -116,8 +117,21 @@ def test_all_kinds_are_whole_pages_that_need_nothing(
         assert len(text) < 20_000
         assert "undefined" not in found.text
         assert "nan" not in found.text.casefold().split()
-        assert not re.match(r"<\w+ object|.*array\(", repr(shown))
-    assert len(kinds) == 13
+        if not isinstance(shown, tuple):  # which is made of arrays, and says so
+            assert not re.match(r"<\w+ object|.*array\(", repr(shown))
+    assert len(kinds) == 14
+
+
+def test_predictions_with_ends_show_the_first_rows_and_the_last() -> None:
+    x = np.linspace(0, 1, 12)
+    found = page(gl.fit(x, x + np.cos(9 * x)).predict(x, interval=0.5))
+    assert found.text.startswith("Predictions of 12 rows")
+    assert "1 rows between" not in found.text
+    assert "1 row between is not shown" in found.text
+    assert len(found.named("tr")) == 12  # with the head
+    few = page(gl.fit(x, x + np.cos(9 * x)).predict(x[:1], interval=0.5))
+    assert "of 1 row" in few.text
+    assert "shown" not in few.text
 
 
 def test_a_fit_shows_its_numbers(fit: gl.Fit) -> None:
@@ -346,7 +360,7 @@ def test_the_penguins_run(executed: Callable[[str], Any]) -> None:
     assert notebooks.streams(found) == ""
     code = [cell for cell in found.cells if cell.cell_type == "code"]
     pages = [notebooks.outputs(cell, "text/html") for cell in code]
-    assert [len(shown) for shown in pages] == [1, 1, 1, 1, 0, 1]
+    assert [len(shown) for shown in pages] == [1, 1, 1, 1, 1, 1]
     assert "sex[male]" in Page(pages[0][0]).text
     assert "iframe" in pages[-1][0]
 

@@ -870,6 +870,31 @@ def test_the_command_by_every_route(route: str, place: Path, capsys: Capsys) -> 
     assert ("validation" in page.said) == ("--validation" in route)
 
 
+def test_how_a_file_was_read_is_part_of_doing_it_again(
+    place: Path, capsys: Capsys
+) -> None:
+    rows = "".join(f"{k},5;{k * k},25;{k % 3}\n" for k in range(40))
+    Path("rents.csv").write_text("Größe;y;z\n" + rows, encoding="cp1252")
+    reading = ("--decimal", ",", "--delimiter", ";", "--encoding", "cp1252")
+    assert run(capsys, "fit", "rents.csv", "--target", "y", *reading)[0] == 0
+    want = gl.load("model.safetensors").coefficients
+    for words in (
+        ("rents.csv", "--target", "y", "--test", "0.2"),
+        ("rents.csv", "--target", "y"),
+        ("model.safetensors", "--data", "rents.csv"),
+    ):
+        code, _, err = run(capsys, "report", *words, *reading, "-o", "r.html")
+        assert (code, err) == (0, "")
+        (text,) = re.findall(
+            "In Python</h3><pre><code>(.*?)</code>",
+            (place / "r.html").read_text(),
+            re.S,
+        )
+        names: dict[str, Any] = {}
+        exec(text.replace("&#x27;", "'"), names)
+    assert names["fit"].coefficients == pytest.approx(want)
+
+
 def test_what_is_good_to_know_is_told_too(place: Path, capsys: Capsys) -> None:
     (place / "two.csv").write_text("x,y\n1,2\n2,5\n")
     code, out, err = run(capsys, "report", "two.csv", "--target", "y")

@@ -9,6 +9,7 @@ from gradline.notebook.fits import (
     fit_html,
     inference_html,
     influence_html,
+    intervals_html,
     scores_html,
 )
 from gradline.notebook.results import (
@@ -28,6 +29,7 @@ __all__ = [
     "fit_html",
     "inference_html",
     "influence_html",
+    "intervals_html",
     "learning_html",
     "path_html",
     "quantiles_html",

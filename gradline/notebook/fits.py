@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradline.certificate import Certificate
-from gradline.inference import Inference, Influence
+from gradline.inference import Inference, Influence, Intervals
 from gradline.layout import STARS, number, p_value, stars, t_value
 from gradline.notebook.frame import badge, card, dotted, facts, fold, head, notes, table
 from gradline.notebook.pictures import fit_picture
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: More terms than this are folded away.
 OPEN = 15
+
+#: So many rows of predictions are shown, and the last one.
+FIRST = 10
 
 
 def fit_html(fit: Fit) -> str:
@@ -131,6 +134,28 @@ def influence_html(influence: Influence) -> str:
     )
 
 
+def intervals_html(found: Intervals) -> str:
+    """The first rows of predictions with their ends, and the last.
+
+    Args:
+        found: predictions with intervals.
+    """
+    count = len(found.prediction)
+    places = [k for k in range(count) if k < FIRST or k == count - 1]
+    rows = []
+    for place in places:
+        ends = [float(values[place]) for values in found]
+        cells = [said(v, 6) if math.isfinite(v) else "–" for v in ends]
+        rows.append([f"{place + 1:,}", *cells])
+    hidden = count - len(rows)
+    many = f"{hidden:,} rows between are" if hidden > 1 else "1 row between is"
+    return card(
+        head("Predictions", f" of {count:,} row{'s' * (count != 1)}"),
+        table(["row", "prediction", "low", "high"], rows),
+        notes([f"{many} not shown."] if hidden else []),
+    )
+
+
 def scores_html(scores: Scores) -> str:
     """R², RMSE and MAE in a row.
 
@@ -146,6 +171,8 @@ def scores_html(scores: Scores) -> str:
     if scores.unseen:
         many = f"{scores.unseen:,} more rows were left out"
         left.append(f"{many}: they have levels not seen in training.")
+    if scores.dropped:
+        left.append(f"{scores.dropped:,} more rows, incomplete, were dropped.")
     return card(
         table(["", about, "RMSE", "MAE", "rows"], [row]),
         notes([*left, *([f"{scores.note}."] if scores.note else [])]),

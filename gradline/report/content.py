@@ -33,6 +33,7 @@ class Content:
     losses: list[Picture]
     surface: Picture | None
     data: str | None
+    reading: dict[str, str]
     fingerprint: str | None
     command: str | None
     now: datetime

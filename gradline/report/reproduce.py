@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradline import __version__
@@ -17,6 +18,7 @@ def python_lines(
     data: str | None,
     cov: object = "classic",
     most: int | None = None,
+    reading: Mapping[str, str] | None = None,
 ) -> str:
     """A call of gl.fit that makes this fit again.
 
@@ -25,8 +27,9 @@ def python_lines(
         data: the path of its data; None where they were in memory.
         cov: of its standard errors; other than the classic ones are asked for too.
         most: so many names of a list are written out, for paper; None for all.
+        reading: how its CSV file was read: delimiter, encoding, decimal, as given.
     """
-    given = _arguments(fit)
+    given = _arguments(fit) | dict(reading or {})
     head = "import gradline as gl\n\n"
     if fit._network is not None:
         head = (

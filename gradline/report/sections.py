@@ -179,8 +179,8 @@ def _again(c: Content) -> Markup:
     if data is None and name and name != "the data" and "." in str(name):
         data = str(name)
     cov = _cov(c)
-    whole = python_lines(c.fit, data, cov)
-    cut = python_lines(c.fit, data, cov, ON_PAPER)
+    whole = python_lines(c.fit, data, cov, reading=c.reading)
+    cut = python_lines(c.fit, data, cov, ON_PAPER, reading=c.reading)
     python = el(
         "pre", el("code", _lines(whole)), class_="screen" if cut != whole else None
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradline.data import Array, Progress, Source
+from gradline.data import Array, Progress, Source, csv_options
 from gradline.errors import DataError
 from gradline.files import InputFile, replacing
 from gradline.inference import Inference
@@ -112,6 +112,7 @@ def _page(
             losses=loss_pictures(fit),
             surface=_surface(fit, moved),
             data=None if file is None else str(file),
+            reading={} if source is None else csv_options(source),
             fingerprint=None if file is None else _fingerprint(file),
             command=None if command is None else shlex.join(["gradline", *command]),
             now=now,
