@@ -15,7 +15,8 @@ const FALLBACK = [
 export function dataPanel(store) {
   const dialog = at("data-dialog");
   const files = new Map(); // "file:1" -> what the server said of it
-  let open = null; // the last file: what the browser has of it, and its name here
+  const kept = new Map(); // "file:2" -> what the browser has of it, to send it again
+  let last = null; // that of the file that was opened or chosen last, or null
   let refused = null; // a file that could not be fitted as chosen
   const sets = h("ul", { class: "cards sets" });
   const words = h("p", { role: "status", "aria-live": "polite" });
@@ -24,8 +25,8 @@ export function dataPanel(store) {
   const offer = (id, list) => h("select", { id }, list.map(([value, text]) => h("option", { value }, text)));
   const decimal = offer("decimal", [["", "Point: 0.5"], [",", "Comma: 0,5"]]);
   const delimiter = offer("delimiter", [["", "As found"], [",", "Comma"], [";", "Semicolon"], ["tab", "Tab"], ["|", "Bar"]]);
-  const encoding = offer("encoding", [["", "As found"], ["utf-8", "UTF-8"], ["cp1252", "Western (1252)"], ["cp1250", "Central European (1250)"], ["cp1251", "Cyrillic (1251)"], ["shift_jis", "Japanese (Shift JIS)"], ["gb18030", "Chinese (GB 18030)"], ["utf-16", "UTF-16"]]);
-  const again = h("button", { type: "button", class: "framed", id: "read-again", hidden: true, onclick: () => take(open.file) }, "Read the file again");
+  const encoding = offer("encoding", [["", "As found"], ["utf-8", "UTF-8"], ["cp1252", "Western (1252)"], ["cp1250", "Central Europe (1250)"], ["cp1251", "Cyrillic (1251)"], ["shift_jis", "Japanese (Shift JIS)"], ["gb18030", "Chinese (GB 18030)"], ["utf-16", "UTF-16"]]);
+  const again = h("button", { type: "button", class: "framed", id: "read-again", hidden: true, onclick: () => take(last) }, "Read the file again");
   const reading = () => ({
     ...(decimal.value && { decimal: decimal.value }),
     ...(delimiter.value && { delimiter: delimiter.value }),
@@ -84,9 +85,8 @@ export function dataPanel(store) {
 
   /* Open a file; one that was open and is read in another way takes its own place. */
   async function take(file) {
-    const before = open?.file === file ? open.data : null;
-    open = { file, data: before };
-    again.hidden = false;
+    const before = [...kept].find(([, one]) => one === file)?.[0];
+    remember(file);
     share.hidden = false;
     words.className = "quiet";
     say(words, `Reading ${file.name}…`);
@@ -96,12 +96,12 @@ export function dataPanel(store) {
         else share.value = part;
       }, reading());
       files.set(found.data, found);
-      open.data = found.data;
+      kept.set(found.data, file);
       say(words, `${found.title}${found.rows ? `: ${plural(found.rows, "row")}` : ""}${found.hint ? `. ${found.hint}` : ""}`);
       await choose(found);
       if (files.has(before) && store.setting.data !== before) {
         await store.socket.ask({ type: "close", data: before });
-        files.delete(before);
+        forget(before);
         drawSets();
       }
     } catch (error) {
@@ -112,11 +112,25 @@ export function dataPanel(store) {
     }
   }
 
+  function remember(file) {
+    last = file ?? null;
+    again.hidden = !last;
+    say(again, last ? `Read ${last.name} again` : "");
+  }
+
+  function forget(data) {
+    files.delete(data);
+    if (kept.get(data) === last && ![...kept].some(([name, file]) => name !== data && file === last)) remember(null);
+    kept.delete(data);
+    if (refused?.data === data) refused = null;
+  }
+
   async function choose(found, done = false) {
+    remember(kept.get(found.data));
     await store.choose(found.data, { target: found.target, features: found.features ?? [], lr: 0.1, standardize: true, validation: 0, degree: 1 });
     const wrong = store.setting.data === found.data ? "" : store.error;
     refused = wrong ? found : null;
-    if (wrong) complain(`${found.title} is open, but cannot be fitted with these columns: ${wrong}`);
+    if (wrong) complain(`${found.title} is open, but cannot be fitted with these columns: ${wrong}.`);
     else if (words.className === "bad") say(words, "");
     if (done && !wrong) dialog.close();
     drawSets();
@@ -128,10 +142,7 @@ export function dataPanel(store) {
     try {
       if (store.setting.data === data) await store.choose("line", { standardize: false });
       await store.socket.ask({ type: "close", data });
-      files.delete(data);
-      if (refused?.data === data) refused = null;
-      if (open?.data === data) open = null;
-      again.hidden = !open;
+      forget(data);
       words.className = "quiet";
       say(words, `${title} is closed.`);
     } catch (error) {
