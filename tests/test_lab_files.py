@@ -283,3 +283,18 @@ def test_the_lab_opens_a_file_of_the_command_line(browser: Browser) -> None:
         check_optimum(visit, PENGUINS, "bill_depth_mm", ["bill_length_mm"])
         expect(page.locator("#data-title")).to_contain_text("penguins")
         visit.close()
+
+
+def test_rows_left_out_are_told_at_every_width(visit: Visit) -> None:
+    page = visit.open("#v=1&data=penguins&standardize=true")
+    words = page.locator("#data-story")
+    for width in (400, 700, 1100, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(words).to_be_visible()
+        expect(words).to_contain_text("342 rows; 2 more left out")
+        expect(page.locator("#data-title")).to_be_visible()
+    with visit.new_run():
+        upload(visit, raw("gap.csv", "x,y\n1,2\n2,\n3,5\n4,6\n"))
+    said = "3 rows; 1 more left out, where a value is missing."
+    expect(words).to_have_text(said)
+    expect(page.locator("#open-data")).to_have_attribute("title", said)
