@@ -39,11 +39,13 @@ _HEAD = '''\
 """A line that gradline fitted, in plain PyTorch. It needs torch, and nothing else.
 
     python {file} data.csv       prints a prediction for each row
+    python {file} --help         says how to read other kinds of CSV files
 
     from {module} import predict
     predict({{"column": [1.0, 2.0], ...}})    columns, or a list of rows, each a dict
 """
 
+import argparse
 import csv
 import math
 import sys
@@ -83,8 +85,10 @@ def number(name, place, value):
     try:
         found = float("_" if "_" in str(value) else value)
     except (TypeError, ValueError):
+        comma = " (--decimal , reads 1,5 as a number)" * ("," in str(value))
         raise ValueError(
-            f"column {{name!r}} holds {{value!r}} in row {{place}}: give numbers there"
+            f"column {{name!r}} holds {{value!r}} in row {{place}}: give numbers "
+            f"there{{comma}}"
         ) from None
     if math.isinf(found):
         raise ValueError(f"column {{name!r}} is infinite in row {{place}}: correct it")
@@ -190,30 +194,78 @@ def predict(data, missing="error"):
     return found
 
 
-def read(path):
-    """The rows of a CSV file, each a dict."""
+def read(path, delimiter=None, decimal=".", encoding="utf-8-sig"):
+    """The rows of a CSV file, each a dict. A delimiter of None is found out."""
     wanted = {{*NUMBERS, *LEVELS}}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        for delimiter in ",;\\t|":
-            file.seek(0)
-            header, *lines = [*csv.reader(file, delimiter=delimiter)] or [[]]
-            if wanted <= {{*header}}:
-                break
-        else:
-            raise ValueError(f"{{path}} lacks a column: it needs {{sorted(wanted)}}")
-    if any(len(line) != len(header) for line in lines if line):
-        raise ValueError(f"{{path}} has rows of another length than its first line")
-    return [dict(zip(header, line)) for line in lines if line]
+    try:
+        with open(path, newline="", encoding=encoding) as file:
+            for one in delimiter or ",;\\t|":
+                file.seek(0)
+                header, *lines = [*csv.reader(file, delimiter=one)] or [[]]
+                if wanted <= {{*header}}:
+                    break
+            else:
+                raise ValueError(
+                    f"it lacks a column: it needs {{sorted(wanted)}}; if they are "
+                    "there, give --delimiter or --encoding"
+                )
+    except LookupError:
+        raise ValueError(f"there is no encoding {{encoding!r}}: try cp1252") from None
+    except UnicodeError:
+        raise ValueError(
+            f"it is not text in {{encoding}}: give --encoding, such as cp1252 or utf-16"
+        ) from None
+    lines = [line for line in lines if line]
+    for place, line in enumerate(lines, 1):
+        if len(line) != len(header):
+            raise ValueError(
+                f"row {{place}} has {{len(line)}} values and the first line has "
+                f"{{len(header)}}: correct it, or give --delimiter"
+            )
+    rows = [dict(zip(header, line)) for line in lines]
+    if decimal == ",":
+        for place, row in enumerate(rows, 1):
+            row.update({{name: with_point(name, place, row[name]) for name in NUMBERS}})
+    return rows
+
+
+def with_point(name, place, value):
+    """A number with a decimal comma as one with a point."""
+    if "." in value and value.strip() not in MISSING:
+        raise ValueError(
+            f"column {{name!r}} holds {{value!r}} in row {{place}}: with --decimal , "
+            "give numbers without points"
+        )
+    return value if "." in value else value.replace(",", ".")
 
 
 def main():
-    words = [word for word in sys.argv[1:] if word not in ("--missing", "nan")]
-    if len(words) != 1:
-        sys.exit(f"usage: python {{sys.argv[0]}} data.csv [--missing nan]")
+    parser = argparse.ArgumentParser(
+        description="Print a prediction for each row of a CSV file."
+    )
+    add = parser.add_argument
+    add("data", metavar="data.csv", help="its first line names the columns")
+    add("--delimiter", help="between columns, or 'tab'; else found out of , ; tab |")
+    add("--decimal", choices=".,", default=".", metavar="MARK", help=". or , (else .)")
+    add("--encoding", default="utf-8-sig", help="such as cp1252; else UTF-8")
+    add(
+        "--missing",
+        choices=["error", "nan"],
+        default="error",
+        help="nan prints an empty line where a value is missing; error stops there",
+    )
+    given = parser.parse_args()
+    delimiter = "\\t" if given.delimiter in ("tab", "\\\\t") else given.delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\\r\\n'):
+        parser.error("--delimiter takes one character, or 'tab'")
     try:
-        found = predict(read(words[0]), "nan" if "--missing" in sys.argv else "error")
+        rows = read(given.data, delimiter, given.decimal, given.encoding)
+        found = predict(rows, given.missing)
     except (OSError, ValueError, csv.Error) as error:
-        sys.exit(str(error))
+        if isinstance(error, OSError):
+            error = f"{{error.strerror}}: give a CSV file"
+        print(f"{{given.data}}: {{error}}", file=sys.stderr)
+        sys.exit(2)
     for value in found.tolist():
         print("" if math.isnan(value) else repr(value))
 

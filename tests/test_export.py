@@ -112,7 +112,7 @@ def test_script_imports_torch_alone(known: dict[str, Case]) -> None:
             if isinstance(node, ast.Import)
             for name in node.names
         }
-        assert found == {"csv", "math", "sys", "torch"}
+        assert found == {"argparse", "csv", "math", "sys", "torch"}
         assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
 
 
@@ -128,8 +128,9 @@ def test_script_reads_a_csv(tmp_path: Path) -> None:
     expected = fit.predict(data, missing="nan")
     np.testing.assert_allclose(found, expected, rtol=SAME)
     refused = isolated(str(tmp_path / "model.py"), str(data))
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("column 'bill_length_mm' has a missing value, ")
+    assert refused.returncode == 2
+    said = f"{data}: column 'bill_length_mm' has a missing value, "
+    assert refused.stderr.startswith(said)
     assert "first in row 4: " in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
@@ -646,5 +647,52 @@ def test_csv_of_the_script_needs_all_columns(tmp_path: Path) -> None:
     path.write_text("x,xg\n")
     assert script_of(fit)["predict"](read(path)).shape == (0,)
     path.write_text("x,xg\n1\n")
-    with pytest.raises(ValueError, match="rows of another length"):
+    with pytest.raises(ValueError, match="row 1 has 1 values and the first line has 2"):
         read(path)
+
+
+def test_the_script_reads_what_a_german_spreadsheet_saves(tmp_path: Path) -> None:
+    """cp1252, semicolons, decimal commas: each is an option, and each is told of."""
+    rows = "Fläche m²;Lage;Preis\n81,2;süd;249,45\n60;nord;180\n95,5;süd;301,5\n"
+    path, script = tmp_path / "neu.csv", str(tmp_path / "model.py")
+    path.write_text(rows, encoding="cp1252")
+    options: dict[str, Any] = {"decimal": ",", "encoding": "cp1252"}
+    fit = gl.fit(path, target="Preis", **options)
+    fit.export(script)
+    expected = fit.predict(path, **options)
+    words = ["--decimal", ",", "--encoding", "cp1252"]
+    for more in ([], ["--delimiter", ";"], ["--missing", "nan"]):
+        done = isolated(script, str(path), *words, *more)
+        assert (done.returncode, done.stderr) == (0, "")
+        found = [float(line) for line in done.stdout.splitlines()]
+        np.testing.assert_allclose(found, expected, rtol=SAME)
+    tabs = tmp_path / "tabs.csv"
+    tabs.write_text(rows.replace(";", "\t"), encoding="utf-8-sig")
+    done = isolated(script, str(tabs), "--delimiter", "tab", "--decimal", ",")
+    assert (len(done.stdout.splitlines()), done.stderr) == (3, "")
+    points = tmp_path / "points.csv"
+    points.write_text(rows.replace("81,2", "1.081,2"))
+    odd = tmp_path / "odd.csv"
+    odd.write_bytes(b"\xff\xfea")
+    for wrong, more, message in [
+        (path, [], "it is not text in utf-8-sig: give --encoding, such as cp1252"),
+        (path, ["--encoding", "what"], "there is no encoding 'what'"),
+        (path, ["--decimal", "x"], "usage"),
+        (path, words[2:], "'81,2' in row 1: give numbers there (--decimal , reads"),
+        (points, ["--decimal", ","], "'1.081,2' in row 1: with --decimal , give"),
+        (tabs, ["--delimiter", ","], "give --delimiter or --encoding"),
+        (tabs, ["--delimiter", "ab"], "usage"),
+        (tmp_path / "no.csv", [], "No such file or directory: give a CSV file"),
+        (tmp_path, [], "give a CSV file"),
+        (odd, [], "give --encoding"),
+    ]:
+        done = isolated(script, str(wrong), *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+        if message != "usage":
+            assert done.stderr.startswith(f"{wrong}: ")
+            assert len(done.stderr.splitlines()) == 1
+    done = isolated(script, "--help")
+    assert done.returncode == 0
+    for word in ("data.csv", "--delimiter", "--decimal", "--encoding", "--missing"):
+        assert word in done.stdout

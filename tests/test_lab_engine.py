@@ -343,6 +343,14 @@ def test_certificates_say_how_far(session: Session) -> None:
     assert late["relative_gap"] < 1e-8
 
 
+def test_a_polynomial_is_called_a_curve(session: Session) -> None:
+    found = run(session, data="sine", degree=3, lr=0.3, standardize=True)
+    for step in (5, 200):
+        sentence = ask(session, "certificate", found, step=step)["certificate"]
+        assert "curve" in sentence["sentence"]
+        assert "line" not in sentence["sentence"]
+
+
 # Mistakes.
 
 

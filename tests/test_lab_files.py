@@ -158,6 +158,79 @@ def test_a_bad_file_is_one_sentence_and_nothing_breaks(visit: Visit) -> None:
     visit.faults = [f for f in visit.faults if "the server responded with" not in f]
 
 
+def check_refused(visit: Visit, name: str) -> str:
+    """The file is told of inside the dialog, in a page's words: the sentence."""
+    page = visit.page
+    words = page.locator("#drop p")
+    expect(words).to_contain_text(f"{name} is open, but cannot be fitted with these")
+    expect(words).to_be_in_viewport()
+    expect(page.locator(".columns-part h3")).to_have_text(f"Columns of {name}")
+    expect(page.locator("#status")).to_be_hidden()
+    assert visit.state("setting.data") == "line"
+    sentence = words.inner_text()
+    assert not re.search(r"--|exclude|categories|=", sentence), sentence
+    return sentence
+
+
+def test_decimal_commas_are_told_of_in_the_dialog_and_read_again(visit: Visit) -> None:
+    page = visit.open()
+    random = np.random.default_rng(0)
+    x = random.uniform(0, 10, 200).round(2)
+    y = (2 * x + random.standard_normal(200)).round()
+    rows = [f"{a:.2f};{b:.0f}".replace(".", ",") for a, b in zip(x, y, strict=True)]
+    upload(visit, raw("p1.csv", "\n".join(["x;y", *rows])))
+    assert "choose Comma under Decimal" in check_refused(visit, "p1.csv")
+    expect(page.locator(".columns li")).to_have_count(1)
+    page.locator("#use-columns").click()  # the same once more, and no less told
+    visit.settle()
+    check_refused(visit, "p1.csv")
+    page.locator("#decimal").select_option(",")
+    with visit.new_run():
+        page.get_by_role("button", name="Read p1.csv again").click()
+    check_optimum(visit, {"x": x, "y": y}, "y", ["x"])
+    expect(page.locator("#drop p")).to_have_text("p1.csv: 200 rows")
+    expect(page.locator('[data-set^="file:"]')).to_have_count(1)
+    expect(page.locator("#data-story")).to_have_text("200 rows.")
+    # The one that was read wrongly is gone from the lab, too.
+    page.keyboard.press("Escape")
+    page.locator("#open-data").click()
+    expect(page.locator("#drop p")).not_to_have_class("bad")
+
+
+def test_columns_that_cannot_be_fitted_leave_the_file_as_it_was(visit: Visit) -> None:
+    page = visit.open()
+    random = np.random.default_rng(1)
+    rows = [f"n{i},{z:.3f},{z + i % 5:.3f}" for i, z in enumerate(random.random(60))]
+    with visit.new_run():
+        upload(visit, raw("both.csv", "\n".join(["id,z,y", *rows])))
+    page.locator(".columns").get_by_label("z").uncheck()
+    page.locator(".columns").get_by_label("id").check()
+    page.locator("#use-columns").click()
+    expect(page.locator("#drop p")).to_contain_text("choose other features")
+    expect(page.locator("#status")).to_be_hidden()
+    assert visit.state("data.features") == ["z"]
+
+
+def test_a_stray_mark_is_told_of_by_the_card_too(visit: Visit) -> None:
+    page = visit.open()
+    random = np.random.default_rng(1)
+    values = random.standard_normal((60, 2)).round(3)
+    rows = [f"{i % 7}{a},n{i},{b}" for i, (a, b) in enumerate(np.abs(values))]
+    rows[5] = "-," + rows[5].split(",", 1)[1]
+    upload(visit, raw("odd.csv", "\n".join(["x,id,y", *rows])))
+    assert "'-'" in check_refused(visit, "odd.csv")
+    page.keyboard.press("Escape")
+    page.locator("#open-data").click()
+    expect(page.locator("#drop p")).to_have_text("")
+    page.locator('[data-set="file:2"]').click()
+    assert "'-'" in check_refused(visit, "odd.csv")
+    page.locator(".columns").get_by_label("x").uncheck()
+    page.locator(".columns").get_by_label("id").check()
+    page.locator("#use-columns").click()
+    expect(page.locator("#drop p")).to_contain_text("looks like a name or an id")
+    check_refused(visit, "odd.csv")
+
+
 HOSTILE = [
     "<script>window.hurt=1</script>",
     '<img src=x onerror="window.hurt=1">',
@@ -210,3 +283,18 @@ def test_the_lab_opens_a_file_of_the_command_line(browser: Browser) -> None:
         check_optimum(visit, PENGUINS, "bill_depth_mm", ["bill_length_mm"])
         expect(page.locator("#data-title")).to_contain_text("penguins")
         visit.close()
+
+
+def test_rows_left_out_are_told_at_every_width(visit: Visit) -> None:
+    page = visit.open("#v=1&data=penguins&standardize=true")
+    words = page.locator("#data-story")
+    for width in (400, 700, 1100, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(words).to_be_visible()
+        expect(words).to_contain_text("342 rows; 2 more left out")
+        expect(page.locator("#data-title")).to_be_visible()
+    with visit.new_run():
+        upload(visit, raw("gap.csv", "x,y\n1,2\n2,\n3,5\n4,6\n"))
+    said = "3 rows; 1 more left out, where a value is missing."
+    expect(words).to_have_text(said)
+    expect(page.locator("#open-data")).to_have_attribute("title", said)

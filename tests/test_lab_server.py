@@ -33,6 +33,7 @@ from gradline.lab import uploads
 from gradline.lab.bench import Bench
 from gradline.lab.files import MOST_FILES, MOST_REMEMBERED, Files, open_data
 from gradline.lab.jobs import Job
+from gradline.lab.remedies import for_page
 from gradline.lab.session import Session
 from gradline.lab.talk import BURST, MOST_MESSAGE, MOST_WAITING
 from gradline.listening import bound
@@ -693,6 +694,40 @@ def test_a_decimal_comma_is_hinted_at_and_taken(lab: Lab) -> None:
         assert {c["kind"] for c in found["columns"]} == {"number"}
         status, found = lab.put("t.csv", body, f"{page.session}&decimal=x")
         assert status == 400
+
+
+def test_an_encoding_is_taken(lab: Lab) -> None:
+    body = "x,Größe,y\n1,й,2\n2,й,3\n3,ж,5\n".encode("utf-16")
+    with lab.page() as page:
+        status, found = lab.put("t.csv", body, f"{page.session}&encoding=utf-16")
+        assert (status, found["columns"][1]["name"]) == (201, "Größe")
+        assert lab.put("t.csv", body, f"{page.session}&encoding=what")[0] == 400
+        wrong = f"{page.session}&encoding=cp1251"
+        status, found = lab.put("t.csv", body, wrong)
+        assert status == 400
+        assert "choose the encoding UTF-16" in found["message"]
+
+
+@pytest.mark.parametrize("name", ["x", "Fläche m²", "it's (new), so", 'a "b" \\ c'])
+def test_advice_is_in_words_for_a_page(name: str) -> None:
+    ids = [f"n{i}" for i in range(60)]
+    commas = [f"{i},5" for i in range(60)]
+    stray = ["-", *(f"{i}.5" for i in range(59))]
+    for values, options, said in [
+        (ids, {}, "so it looks like a name or an id: choose other features"),
+        (commas, {}, "choose Comma under Decimal and read the file again; thousands"),
+        (stray, {}, "mend the file, or choose other features"),
+        ([1.0, 2.0] * 30, {"degree": 3}, "give a lower degree, or choose another"),
+    ]:
+        with pytest.raises(DataError) as caught:
+            gl.fit({name: values, "y": list(range(60))}, target="y", **options)  # type: ignore[arg-type]
+        words = for_page(str(caught.value))
+        assert said in words
+        words = words.replace(repr(name), "")
+        for wrong in ("--", "exclude", "categories=", "decimal="):
+            assert wrong not in words, words
+    assert for_page("mend it") == "mend it"
+    assert for_page("do so (--minimum-norm), or not") == "do so, or not"
 
 
 def test_one_row_is_refused_at_once(lab: Lab) -> None:

@@ -98,7 +98,7 @@ class Bench:
 
     Attributes:
         title: of the data.
-        story: one sentence about them.
+        story: one sentence about them; "" of a file.
         prepared: source and design.
         survey: of the training rows.
         held_survey: of the rows held out, or None.
@@ -290,7 +290,7 @@ def _of_file(opened: Opened, setting: Setting, progress: Progress | None) -> Ben
         reach = (float(np.nanmin(column)), float(np.nanmax(column)))
     return Bench(
         opened.title,
-        f"{count:,} rows.",
+        "",
         prepared,
         known.surveys[0],
         known.surveys[1] if len(known.surveys) > 1 else None,

@@ -142,7 +142,7 @@ def open_data(
     if len(columns) < 2:
         raise DataError(
             f"{title} has one column: give two at least, one to predict and one to "
-            "predict it from"
+            "predict it from, or say what stands between them"
         )
     for name in () if features is None else features:
         column_of(source, name)

@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gradline.errors import GradlineError, UsageError
 from gradline.lab.hello import hello
 from gradline.lab.jobs import Job, Stopped
+from gradline.lab.remedies import for_page
 from gradline.lab.rooms import MOST_PAGES, Rooms
 from gradline.lab.session import Session
 from gradline.save import strict_json
@@ -228,7 +229,7 @@ def _answer(session: Session, message: dict[str, Any], job: Job) -> str:
         if not job.go_on():
             raise Stopped(_OVERTAKEN)
     except GradlineError as error:
-        found = {"type": "error", "message": str(error)}
+        found = {"type": "error", "message": for_page(str(error))}
     except Exception:
         # A fault of ours is told to whoever started the lab, not to the page.
         traceback.print_exc(file=sys.stderr)

@@ -1,6 +1,7 @@
 """A file that a page sends: PUT /files?name=flights.csv&session=TOKEN, then its bytes.
 
-The query may also have `decimal` ("." or ",") and `delimiter` (one character or "tab").
+The query may also have `decimal` ("." or ","), `delimiter` (one character or "tab")
+and `encoding`.
 
 It is written to a temporary file as it comes, bounded by --max-upload and by the disk,
 then opened by gradline's readers. When anything goes wrong on the way, or the page
@@ -27,6 +28,7 @@ from gradline.csvtext import checked_delimiter
 from gradline.errors import FileError, GradlineError, UsageError
 from gradline.files import said
 from gradline.lab.files import SUFFIXES, Files, open_data
+from gradline.lab.remedies import for_page
 from gradline.lab.rooms import Rooms
 from gradline.save import strict_json
 
@@ -96,7 +98,9 @@ async def _taken(
 ) -> dict[str, Any]:
     _check_length(request, rooms)
     query = request.query_params
-    reading = {k: query[k] for k in ("decimal", "delimiter") if query.get(k)}
+    reading = {
+        k: query[k] for k in ("decimal", "delimiter", "encoding") if query.get(k)
+    }
     checked_delimiter(reading.get("delimiter"), reading.get("decimal", "."))
     folder = rooms.folder() / secrets.token_hex(8)
     path = folder / title  # so that messages say the name that the page knows
@@ -177,5 +181,5 @@ async def _blocks(request: Request, most: int) -> AsyncIterator[bytes]:
 
 def _told(status: int, text: str) -> Response:
     return Response(
-        strict_json({"message": text}), status, media_type="application/json"
+        strict_json({"message": for_page(text)}), status, media_type="application/json"
     )

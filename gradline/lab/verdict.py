@@ -306,18 +306,20 @@ def _goal(run: Run) -> str:
 def _sentence(found: Certificate, setting: Setting, run: Run, step: int) -> str:
     """A certificate for somebody who has never seen one."""
     what = NAMES[run.goal.name]
+    line = "curve" if setting.degree > 1 else "line"
     if found.status == Status.RANK_DEFICIENT:
         return (
-            f"At step {step:,} the {what} is as small as it can be, and many lines "
+            f"At step {step:,} the {what} is as small as it can be, and many {line}s "
             "are equally good."
         )
     if found.relative_gap <= TOLERANCE:
         return (
             f"At step {step:,} the {what} is {number(found.loss, 4)}, and no "
-            "line has a smaller one: this is the best line there is, by proof."
+            f"{line} has a smaller one: this is the best {line} there is, by proof."
         )
     loss, least = apart(found.loss, found.optimum_loss, 4)
-    head = f"At step {step:,} the {what} is {loss}; the best line there is has {least}"
+    best = f"the best {line} there is has {least}"
+    head = f"At step {step:,} the {what} is {loss}; {best}"
     share = found.relative_gap
     if perfect(run):
         head = (

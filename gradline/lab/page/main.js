@@ -94,10 +94,10 @@ store.on("run", () => {
 store.on("data", () => {
   say(at("data-title"), store.data.title);
   const { story, dropped, rows_said: rows } = store.data;
-  const left = dropped > 0 ? (rows ? `${rows}.` : `${plural(dropped, "row")} with missing values left out.`) : "";
+  const left = dropped > 0 || !story ? (rows ? `${rows}.` : `${plural(dropped, "row")} with missing values left out.`) : "";
   say(at("data-story"), [left, story].filter(Boolean).join(" "));
-  at("data-story").title = at("data-story").textContent;
-  at("data-story").toggleAttribute("data-dropped", Boolean(left));
+  at("data-story").title = at("open-data").title = at("data-story").textContent;
+  at("data-story").toggleAttribute("data-dropped", dropped > 0);
 });
 
 /* The address always holds the whole setting. */

@@ -135,7 +135,7 @@ function verdict(store, relative) {
   if (!Number.isFinite(relative)) return ["", "", `${when} there is nothing to compare with yet.`];
   if (c?.status === "rank_deficient") return ["rank deficient", "bad", c.advice];
   if (relative <= 1e-8) {
-    return ["converged", "good", `${when} the line is the best there is: no other has a smaller loss.`];
+    return ["converged", "good", `${when} the ${setting.degree > 1 ? "curve" : "line"} is the best there is: no other has a smaller loss.`];
   }
   if (run.optimum?.perfect) {
     return ["not converged", "", `${when} the loss is still ${show(frame.loss)}: a perfect fit exists, with a loss of 0.`];

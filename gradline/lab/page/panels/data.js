@@ -15,6 +15,9 @@ const FALLBACK = [
 export function dataPanel(store) {
   const dialog = at("data-dialog");
   const files = new Map(); // "file:1" -> what the server said of it
+  const kept = new Map(); // "file:2" -> what the browser has of it, to send it again
+  let last = null; // that of the file that was opened or chosen last, or null
+  let refused = null; // a file that could not be fitted as chosen
   const sets = h("ul", { class: "cards sets" });
   const words = h("p", { role: "status", "aria-live": "polite" });
   const share = h("progress", { hidden: true, "aria-label": "Reading the file" });
@@ -22,9 +25,12 @@ export function dataPanel(store) {
   const offer = (id, list) => h("select", { id }, list.map(([value, text]) => h("option", { value }, text)));
   const decimal = offer("decimal", [["", "Point: 0.5"], [",", "Comma: 0,5"]]);
   const delimiter = offer("delimiter", [["", "As found"], [",", "Comma"], [";", "Semicolon"], ["tab", "Tab"], ["|", "Bar"]]);
+  const encoding = offer("encoding", [["", "As found"], ["utf-8", "UTF-8"], ["cp1252", "Western (1252)"], ["cp1250", "Central Europe (1250)"], ["cp1251", "Cyrillic (1251)"], ["shift_jis", "Japanese (Shift JIS)"], ["gb18030", "Chinese (GB 18030)"], ["utf-16", "UTF-16"]]);
+  const again = h("button", { type: "button", class: "framed", id: "read-again", hidden: true, onclick: () => take(last) }, "Read the file again");
   const reading = () => ({
     ...(decimal.value && { decimal: decimal.value }),
     ...(delimiter.value && { delimiter: delimiter.value }),
+    ...(encoding.value && { encoding: encoding.value }),
   });
   const drop = h(
     "div",
@@ -33,7 +39,9 @@ export function dataPanel(store) {
     h("span", { class: "quiet" }, "or drop a CSV or Parquet file on this page. It stays on this machine."),
     h("span", { class: "reading" },
       h("label", {}, h("span", { class: "quiet" }, "Decimal"), decimal),
-      h("label", {}, h("span", { class: "quiet" }, "Between columns"), delimiter)),
+      h("label", {}, h("span", { class: "quiet" }, "Between columns"), delimiter),
+      h("label", {}, h("span", { class: "quiet" }, "Encoding"), encoding),
+      again),
     share,
     words,
   );
@@ -46,7 +54,11 @@ export function dataPanel(store) {
     drawColumns();
     dialog.showModal();
   });
-  chooser.addEventListener("change", () => chooser.files[0] && open(chooser.files[0]));
+  dialog.addEventListener("close", () => {
+    if (words.className === "bad") say(words, "");
+    refused = null;
+  });
+  chooser.addEventListener("change", () => chooser.files[0] && take(chooser.files[0]));
   addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -60,10 +72,21 @@ export function dataPanel(store) {
     drop.removeAttribute("data-over");
     if (!event.dataTransfer?.files.length) return;
     event.preventDefault();
-    open(event.dataTransfer.files[0]);
+    take(event.dataTransfer.files[0]);
   });
 
-  async function open(file) {
+  /* What is wrong, where one looks: in the dialog, or above the page once it is shut. */
+  function complain(message) {
+    words.className = "bad";
+    say(words, dialog.open ? message : "");
+    store.fail(dialog.open ? "" : message);
+    words.scrollIntoView?.({ block: "nearest" });
+  }
+
+  /* Open a file; one that was open and is read in another way takes its own place. */
+  async function take(file) {
+    const before = [...kept].find(([, one]) => one === file)?.[0];
+    remember(file);
     share.hidden = false;
     words.className = "quiet";
     say(words, `Reading ${file.name}…`);
@@ -73,19 +96,43 @@ export function dataPanel(store) {
         else share.value = part;
       }, reading());
       files.set(found.data, found);
+      kept.set(found.data, file);
       say(words, `${found.title}${found.rows ? `: ${plural(found.rows, "row")}` : ""}${found.hint ? `. ${found.hint}` : ""}`);
       await choose(found);
+      if (files.has(before) && store.setting.data !== before) {
+        await store.socket.ask({ type: "close", data: before });
+        forget(before);
+        drawSets();
+      }
     } catch (error) {
-      words.className = "bad";
-      say(words, error.message);
+      complain(error.message);
     } finally {
       share.hidden = true;
       chooser.value = "";
     }
   }
 
-  async function choose(found) {
+  function remember(file) {
+    last = file ?? null;
+    again.hidden = !last;
+    say(again, last ? `Read ${last.name} again` : "");
+  }
+
+  function forget(data) {
+    files.delete(data);
+    if (kept.get(data) === last && ![...kept].some(([name, file]) => name !== data && file === last)) remember(null);
+    kept.delete(data);
+    if (refused?.data === data) refused = null;
+  }
+
+  async function choose(found, done = false) {
+    remember(kept.get(found.data));
     await store.choose(found.data, { target: found.target, features: found.features ?? [], lr: 0.1, standardize: true, validation: 0, degree: 1 });
+    const wrong = store.setting.data === found.data ? "" : store.error;
+    refused = wrong ? found : null;
+    if (wrong) complain(`${found.title} is open, but cannot be fitted with these columns: ${wrong}.`);
+    else if (words.className === "bad") say(words, "");
+    if (done && !wrong) dialog.close();
     drawSets();
     drawColumns();
   }
@@ -95,12 +142,11 @@ export function dataPanel(store) {
     try {
       if (store.setting.data === data) await store.choose("line", { standardize: false });
       await store.socket.ask({ type: "close", data });
-      files.delete(data);
+      forget(data);
       words.className = "quiet";
       say(words, `${title} is closed.`);
     } catch (error) {
-      words.className = "bad";
-      say(words, error.message);
+      complain(error.message);
     }
     drawSets();
     drawColumns();
@@ -142,17 +188,20 @@ export function dataPanel(store) {
   }
 
   function known() {
-    const file = files.get(store.setting.data);
+    const file = refused ?? files.get(store.setting.data);
     if (file) return file.columns;
     return store.data?.columns?.map((c) => (typeof c === "string" ? { name: c, kind: "number" } : c)) ?? [];
   }
 
   function drawColumns() {
     const list = known();
-    columns.hidden = list.length < 3 || !store.data;
+    columns.hidden = !refused && (list.length < 3 || !store.data);
     if (columns.hidden) return;
-    const target = store.setting.target ?? store.data.target;
-    const chosen = new Set(store.setting.features.length ? store.setting.features : store.data.features);
+    const { target, features } = refused ?? {
+      target: store.setting.target ?? store.data.target,
+      features: store.setting.features.length ? store.setting.features : store.data.features,
+    };
+    const chosen = new Set(features);
     const select = h("select", { id: "target" }, list.filter((c) => c.kind === "number" || c.name === target).map((c) => h("option", { value: c.name }, c.name)));
     select.value = target;
     const boxes = h("ul", { class: "columns", "aria-label": "Features" });
@@ -190,15 +239,14 @@ export function dataPanel(store) {
     }
     async function use() {
       const features = list.map((c) => c.name).filter((name) => chosen.has(name) && name !== select.value);
+      if (refused) return choose({ ...refused, target: select.value, features }, true);
       await store.change({ target: select.value, features, start: [], axes: [], degree: features.length > 1 ? 1 : store.setting.degree, edits: { added: [], moved: {}, deleted: [] } });
-      if (store.error) {
-        words.className = "bad";
-        say(words, store.error);
-      } else dialog.close();
+      if (store.error) complain(store.error);
+      else dialog.close();
     }
     select.addEventListener("change", fill);
     columns.replaceChildren(
-      h("h3", {}, "Columns"),
+      h("h3", {}, refused ? `Columns of ${refused.title}` : "Columns"),
       h("div", { class: "field" }, h("label", { for: "target" }, "Predict"), h("span", { class: "wide" }, select)),
       h("div", { class: "row" }, h("span", {}, "from"), list.length > MANY ? search : null),
       boxes,
