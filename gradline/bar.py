@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from gradline.checks import whole
 from gradline.kernels import Pane, in_notebook
-from gradline.sinks import Ending, S, check_steps, followed
+from gradline.sinks import Ending, Followed, S, check_steps, followed
 
 if TYPE_CHECKING:
     from gradline.data import Progress
@@ -70,7 +70,7 @@ def progress_bar(
 
 def progress(
     steps: Iterable[S], total: int | None = None, *, title: str = "descent"
-) -> Iterator[S]:
+) -> Followed[S]:
     """Show a bar of epochs and the loss while steps are taken; yield each of them on.
 
     It is drawn on a terminal, on standard error, or in a notebook; elsewhere nothing
@@ -82,7 +82,7 @@ def progress(
         title: what stands before the bar.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         UsageError: what was given are no steps.

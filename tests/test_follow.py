@@ -189,6 +189,77 @@ def test_an_error_in_the_loop_closes_the_file(tmp_path: Path) -> None:
     assert run.ending == "left"
 
 
+def test_bound_to_a_name_a_block_closes_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    source = steps(1000)
+    with gl.log_jsonl(source, path, every=100) as run:
+        for step in run:
+            if step.epoch == 42:
+                break
+        assert gl.read_jsonl(path)[-1].ending is None  # it could go on
+        assert next(run).epoch == 43
+    assert next(source, None) is None
+    (found,) = gl.read_jsonl(path)
+    assert [s["epoch"] for s in found.steps] == [1, 43]
+    assert found.ending == "left"
+    again = gl.log_jsonl(steps(), path)
+    next(again)
+    again.close()
+    again.close()
+    assert next(again, None) is None
+    with gl.log_jsonl(steps(3), path) as run:
+        gl.last(run)
+    endings = [found.ending for found in gl.read_jsonl(path)]
+    assert endings == ["left", "left", "finished"]
+
+
+class Trouble(BaseException):
+    """What no `except Exception` catches, as Ctrl-C."""
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), Trouble(), StopIteration(3)])
+def test_an_error_in_a_block_is_seen_by_all_followers(
+    error: BaseException, tmp_path: Path
+) -> None:
+    inner, outer = tmp_path / "inner.jsonl", tmp_path / "outer.jsonl"
+    source = steps()
+
+    def block() -> None:
+        with gl.log_jsonl(gl.progress(gl.log_jsonl(source, inner)), outer) as run:
+            for step in run:
+                if step.epoch == 7:
+                    raise error
+
+    with pytest.raises(type(error)) as caught:
+        block()
+    assert caught.value is error
+    names = [entry.name for entry in caught.traceback]
+    assert names[-1] == "block"  # and nothing of ours behind it
+    assert next(source, None) is None
+    for path in (inner, outer):
+        (found,) = gl.read_jsonl(path)
+        assert [s["epoch"] for s in found.steps] == list(range(1, 8))
+        assert found.ending == "failed"
+        assert found.end is not None
+        assert found.end["error"].startswith(type(error).__name__)
+
+
+def test_an_error_before_the_first_step_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(ValueError, match="early"), gl.log_jsonl(steps(), path):
+        raise ValueError("early")
+    assert not path.exists()
+
+
+def test_an_error_after_the_last_step_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = gl.log_jsonl(steps(), path)
+    gl.last(run)
+    with pytest.raises(ValueError, match="late"), run:
+        raise ValueError("late")
+    assert gl.read_jsonl(path)[-1].ending == "finished"
+
+
 def test_divergence_is_told(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     x, y = XY
@@ -458,6 +529,39 @@ def test_mlflow_is_told_of_failure(mlflow: Any) -> None:
     with pytest.raises(gl.DivergenceError):
         gl.last(gl.log_mlflow(running))
     assert only_run(mlflow).info.status == "FAILED"
+
+
+@quiet
+def test_mlflow_is_told_of_an_error_in_a_block(mlflow: Any) -> None:
+    def block(error: BaseException) -> None:
+        with gl.log_mlflow(steps()) as run:
+            next(run)
+            raise error
+
+    for error in (ValueError("mine"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            block(error)
+        assert mlflow.active_run() is None
+    found = mlflow.search_runs(output_format="list")
+    assert sorted(run.info.status for run in found) == ["FAILED", "KILLED"]
+
+
+@quiet
+def test_two_descents_are_not_mixed_into_one_mlflow_run(mlflow: Any) -> None:
+    first = gl.log_mlflow(steps(), params={"lr": 0.1})
+    for step in first:
+        if step.epoch == 3:
+            break
+    second = gl.log_mlflow(steps(), params={"lr": 0.2})
+    with pytest.raises(gl.UsageError, match=r"still writing .* its \.close\(\)"):
+        gl.last(second)
+    with pytest.raises(gl.UsageError, match="still writing"):
+        gl.log_fit_mlflow(gl.fit(*XY))
+    first.close()
+    assert mlflow.active_run() is None
+    assert only_run(mlflow).data.metrics["loss"] == step.loss
+    gl.last(gl.log_mlflow(steps(2), params={"lr": 0.2}))
+    assert len(mlflow.search_runs(output_format="list")) == 2
 
 
 @quiet
