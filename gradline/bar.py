@@ -13,6 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from gradline.checks import whole
+from gradline.errors import UsageError
 from gradline.kernels import Pane, in_notebook
 from gradline.sinks import Ending, Followed, S, check_steps, followed
 
@@ -33,10 +34,20 @@ def bar_for(
         title: what is being done.
         total: the rows to come, or None.
         unit: what a bar of its own counts.
+
+    Raises:
+        UsageError: it is something else.
     """
     if progress is True:
         return progress_bar(title, total, unit=unit)
-    return nullcontext(int) if not progress else progress(title, total)
+    if not progress:
+        return nullcontext(int)
+    if not callable(progress):
+        raise UsageError(
+            f"progress is {progress!r:.80}: give True for a bar, False for none, or a "
+            "function of a title and a total"
+        )
+    return progress(title, total)
 
 
 @contextmanager

@@ -136,8 +136,22 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_folder_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(gl.FileError, match="there is no folder"):
+    with pytest.raises(gl.FileError, match="there is no folder") as refused:
         gl.log_jsonl(steps(), tmp_path / "not" / "run.jsonl")
+    assert " -o" not in str(refused.value)  # an option of the command line
+    with pytest.raises(gl.FileError, match=r"make it first or name another place$"):
+        gl.live_plot(steps(), path=tmp_path / "not" / "live.png")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Another is suggested where its own name is near, not its ending alone."""
+    (tmp_path / "r.jsonl").touch()
+    (tmp_path / "first.jsonl").touch()
+    with pytest.raises(gl.FileError, match=r"zzz\.jsonl': check the path$"):
+        gl.read_jsonl(tmp_path / "zzz.jsonl")
+    for wrong in ("frist.jsonl", "first.json", "first"):
+        with pytest.raises(gl.FileError, match=r"did you mean .*first\.jsonl'"):
+            gl.read_jsonl(tmp_path / wrong)
 
 
 def test_a_line_cut_short_is_no_trouble(tmp_path: Path) -> None:
@@ -643,6 +657,9 @@ def test_progress_true_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     fit.influence(progress=True)
     gl.fit({"x": XY[0], "y": XY[1]}, target="y", progress=False)
     assert len(titles) == 2
+    for wrong in ("yes", 1):
+        with pytest.raises(gl.UsageError, match=rf"progress is {wrong!r}: give True"):
+            gl.fit({"x": XY[0], "y": XY[1]}, target="y", progress=wrong)
 
 
 # The live picture.

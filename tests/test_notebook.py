@@ -211,8 +211,15 @@ def test_influence_in_words(fit: gl.Fit) -> None:
     worst = int(np.nanargmax(found.cooks_distance))
     assert found.largest(1) == [worst]
     lines = str(found).splitlines()
-    assert lines[0] == "Influence of 333 rows, the largest first"
-    assert lines[3].split()[:2] == [f"{worst + 1}", f"{found.cooks_distance.max():.4g}"]
+    first, counted = lines[0].split("; ")
+    assert first == "Influence of 333 rows, the largest first"
+    assert counted == "rows are counted from 0, as in the arrays"
+    shown = [int(line.split()[0]) for line in lines[3:8]]
+    assert shown == found.largest()  # and a page's rows are the same
+    assert lines[3].split()[:2] == [f"{worst}", f"{found.cooks_distance.max():.4g}"]
+    text = page(found).text
+    assert counted in text
+    assert f" residual {worst} " in text
     assert repr(found) == "<Influence of 333 rows>"
     far = int((np.abs(found.studentized_external) > 3).sum())
     assert found.rule().startswith(f"{far} of 333 rows lie over 3 studentised")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradline.certificate import Certificate
-from gradline.inference import Inference, Influence
+from gradline.inference import COUNTED, Inference, Influence
 from gradline.layout import STARS, number, p_value, stars, t_value
 from gradline.notebook.frame import badge, card, dotted, facts, fold, head, notes, table
 from gradline.notebook.pictures import fit_picture
@@ -122,10 +122,10 @@ def influence_html(influence: Influence) -> str:
                 influence.residuals,
             )
         ]
-        rows.append([f"{place + 1:,}", *cells])
+        rows.append([f"{place:,}", *cells])
     heads = ["row", "Cook's distance", "leverage", "studentised", "residual"]
     return card(
-        head("Influence", f" of {len(influence.leverage):,} rows, the largest first"),
+        head("Influence", f" of {len(influence.leverage):,} rows, {COUNTED}"),
         table(heads, rows),
         notes([influence.rule()]),
     )
