@@ -84,8 +84,9 @@ class LinearRegression(nn.Module):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             # In words that TorchScript knows: it has no tuple(), and no repr().
             shape = ", ".join([str(size) for size in x.shape])
+            shape += "," if x.ndim == 1 else ""
             raise ShapeError(
-                f"x has shape ({shape}{',' if x.ndim == 1 else ''}) and the model in_features="
+                f"x has shape ({shape}) and the model in_features="
                 f"{self.in_features}: give x of shape (n, {self.in_features})"
             )
         return nn.functional.linear(x, self.weight, self.bias)

@@ -11,6 +11,7 @@ from gradline.notebook.fits import (
     influence_html,
     scores_html,
 )
+from gradline.notebook.probes import probe_html, probe_scores_html
 from gradline.notebook.results import (
     crossval_html,
     learning_html,
@@ -30,6 +31,8 @@ __all__ = [
     "influence_html",
     "learning_html",
     "path_html",
+    "probe_html",
+    "probe_scores_html",
     "quantiles_html",
     "scores_html",
     "surface_html",

@@ -10,7 +10,16 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.inference import COUNTED, Inference, Influence
 from gradline.layout import STARS, number, p_value, stars, t_value
-from gradline.notebook.frame import badge, card, dotted, facts, fold, head, notes, table
+from gradline.notebook.frame import (
+    card,
+    dotted,
+    facts,
+    fold,
+    head,
+    notes,
+    table,
+    verdict,
+)
 from gradline.notebook.pictures import fit_picture
 from gradline.report.coefficients import coefficient_table, effects
 from gradline.report.markup import Markup, el, join, short
@@ -49,7 +58,7 @@ def fit_html(fit: Fit) -> str:
         lines.append(el("p", fitness, class_="note"))
     return card(
         head(fit.target, f" {head_words(fit)}"),
-        _verdict(c),
+        verdict(c),
         el(
             "div",
             el("div", _coefficients(fit, inference), *lines, class_="main"),
@@ -69,7 +78,7 @@ def certificate_html(certificate: Certificate) -> str:
     """
     return card(
         el("p", el("b", "Certificate"), class_="head"),
-        _verdict(certificate),
+        verdict(certificate),
         facts(certificate_pairs(certificate)),
     )
 
@@ -177,10 +186,6 @@ def certificate_pairs(c: Certificate) -> list[tuple[str, str]]:
     if c.epochs_needed:
         found.append(("epochs needed", f"{c.epochs_needed:,} more"))
     return found
-
-
-def _verdict(c: Certificate) -> Markup:
-    return el("p", badge(c.status), short(c.advice, 600))
 
 
 def _coefficients(fit: Fit, inference: Inference | None) -> Markup:
