@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from gradline.ridgers import RidgeClassifier, RidgeRegressor
     from gradline.save import load
     from gradline.scores import Scores, Trace
-    from gradline.sinks import FitStep, last
+    from gradline.sinks import FitStep, Followed, last
     from gradline.solvers import Solution, solve
     from gradline.splits import Split
     from gradline.state import Moments
@@ -86,6 +86,7 @@ _HOME = {
     "FileError": "errors",
     "Fit": "result",
     "FitStep": "sinks",
+    "Followed": "sinks",
     "GradlineError": "errors",
     "GroupKFold": "folds",
     "Huber": "objective",
@@ -163,6 +164,7 @@ __all__ = [
     "FileError",
     "Fit",
     "FitStep",
+    "Followed",
     "GradlineError",
     "GroupKFold",
     "Huber",

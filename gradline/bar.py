@@ -13,8 +13,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from gradline.checks import whole
+from gradline.errors import UsageError
 from gradline.kernels import Pane, in_notebook
-from gradline.sinks import Ending, S, check_steps, followed
+from gradline.sinks import Ending, Followed, S, check_steps, followed
 
 if TYPE_CHECKING:
     from gradline.data import Progress
@@ -33,10 +34,20 @@ def bar_for(
         title: what is being done.
         total: the rows to come, or None.
         unit: what a bar of its own counts.
+
+    Raises:
+        UsageError: it is something else.
     """
     if progress is True:
         return progress_bar(title, total, unit=unit)
-    return nullcontext(int) if not progress else progress(title, total)
+    if not progress:
+        return nullcontext(int)
+    if not callable(progress):
+        raise UsageError(
+            f"progress is {progress!r:.80}: give True for a bar, False for none, or a "
+            "function of a title and a total"
+        )
+    return progress(title, total)
 
 
 @contextmanager
@@ -70,7 +81,7 @@ def progress_bar(
 
 def progress(
     steps: Iterable[S], total: int | None = None, *, title: str = "descent"
-) -> Iterator[S]:
+) -> Followed[S]:
     """Show a bar of epochs and the loss while steps are taken; yield each of them on.
 
     It is drawn on a terminal, on standard error, or in a notebook; elsewhere nothing
@@ -82,7 +93,7 @@ def progress(
         title: what stands before the bar.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         UsageError: what was given are no steps.

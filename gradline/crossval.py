@@ -20,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gradline.data import Array
+from gradline.errors import UsageError, listed
 from gradline.foldstates import FoldStates
 from gradline.state import Moments
 
@@ -111,6 +112,14 @@ def choose(alphas: Array, errors: Array, rule: str, repeats: int = 1) -> Any:
         limit = mean[at, targets] + np.nan_to_num(spread[at, targets])
         at = np.argmax(mean <= limit, axis=0)
     return order[at]
+
+
+class Curve(NamedTuple):
+    """Errors by alpha: mean and standard_error, (A,); what they are of, in words."""
+
+    mean: Array
+    standard_error: Array
+    of: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -253,12 +262,37 @@ class CrossValidation:
             "r2": float(self.r2[0]),
         }
 
+    def curve(self, target: str | None = None) -> Curve:
+        """The error by alpha of one target; or the mean of all, where they share one.
+
+        Args:
+            target: which one; unless told the first, or the mean of all targets, where
+                it is what their one alpha was chosen by.
+
+        Raises:
+            UsageError: no such target.
+        """
+        if target is None and self.shared and len(self.targets) > 1:
+            errors = self._judged[:, :, :1]
+            of = f"all {len(self.targets):,} targets"
+        else:
+            of = self.targets[0] if target is None else target
+            if of not in self.targets:
+                raise UsageError(
+                    f"there is no target {of!r}: give one of {listed(self.targets)}"
+                )
+            at = self.targets.index(of)
+            errors = self.errors[:, :, at : at + 1]
+        spread = standard_errors(errors, self.repeats)
+        return Curve(errors.mean(axis=1)[:, 0], spread[:, 0], of)
+
     def plot(self, path: str | Path | None = None, target: str | None = None) -> Figure:
         """Draw the error over alpha, one standard error about it, and both choices.
 
         Args:
             path: where to write it too: .png, .svg or .pdf.
-            target: which one; the first unless told.
+            target: which one; unless told the first, or the mean of all, where one
+                alpha was chosen by that.
 
         Raises:
             DataError: without a penalty there is no curve.

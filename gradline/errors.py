@@ -95,7 +95,10 @@ class Status(StrEnum):
 _MEANING = {
     Status.EXACT: "This is the least-squares optimum itself.",
     Status.CONVERGED: "Descent has reached the least-squares optimum.",
-    Status.NOT_CONVERGED: "Descent stopped short of the least-squares optimum.",
+    Status.NOT_CONVERGED: (
+        "This is not the least-squares optimum: descent stopped short of it, or "
+        "rounding moved the coefficients away."
+    ),
     Status.RANK_DEFICIENT: (
         "The columns do not determine the coefficients; of the many that fit equally "
         "well, an exact fit has those of least norm."

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from gradline.errors import FileError, GradlineError, UsageError, closest
 
-_ELSEWHERE = "name another place with -o"
+#: No option is named: the same is said in Python.
+_ELSEWHERE = "name another place"
 
 #: What a system error means to the person who reads, and what to do about it.
 _NOT_READ = {
@@ -39,7 +40,7 @@ _NOT_WRITTEN = {
     errno.EACCES: f"permission denied; {_ELSEWHERE}",
     errno.EPERM: f"permission denied; {_ELSEWHERE}",
     errno.EROFS: f"the file system is read-only; {_ELSEWHERE}",
-    errno.ENAMETOOLONG: "the name is too long; give a shorter one with -o",
+    errno.ENAMETOOLONG: "the name is too long; give a shorter one",
     errno.ELOOP: f"its links lead in a circle; {_ELSEWHERE}",
     errno.EFBIG: f"the file grew too large for this file system; {_ELSEWHERE}",
 }
@@ -140,7 +141,9 @@ class InputFile:
             )
         near = None
         with suppress(OSError):
-            near = closest(self.name, (f.name for f in folder.iterdir()))
+            # Two names are not alike for ending in .jsonl both.
+            files = [f for f in folder.iterdir() if closest(self.path.stem, [f.stem])]
+            near = closest(self.name, (f.name for f in files))
         hint = f"did you mean {str(folder / near)!r}?" if near else "check the path"
         return FileError(f"there is no file {str(self.path)!r}: {hint}")
 

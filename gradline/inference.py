@@ -155,6 +155,10 @@ class Inference:
         return plain | {"intervals": {k: list(v) for k, v in self.intervals.items()}}
 
 
+#: How a table of them is sorted, and which row is row 7.
+COUNTED = "the largest first; rows are counted from 0, as in the arrays"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Influence:
     """How much each row that was used weighs in the fit; arrays (rows,), in order.
@@ -168,6 +172,9 @@ class Influence:
 
     A row of leverage 1 determines a coefficient alone: what divides by 1 - h is NaN
     there. A row of weight 0 has leverage and distance 0.
+
+    `largest` and the printed table count rows as the arrays do: from 0, and only those
+    that were used, so that a row dropped for a missing value has no number.
     """
 
     leverage: Array
@@ -177,10 +184,13 @@ class Influence:
     cooks_distance: Array
 
     def largest(self, most: int = 5) -> list[int]:
-        """Indices of the rows with the largest Cook's distances, the largest first.
+        """The rows with the largest Cook's distances, the largest first.
 
         Args:
             most: how many of them.
+
+        Returns:
+            Their places in the arrays, counted from 0.
         """
         known = np.where(np.isnan(self.cooks_distance), -1.0, self.cooks_distance)
         order = np.argsort(-known, kind="stable")[:most]
@@ -213,13 +223,13 @@ class Influence:
                 self.studentized_external[place],
                 self.residuals[place],
             )
-            rows.append([f"{place + 1:,}", *(f"{v:.4g}" for v in values)])
+            rows.append([f"{place:,}", *(f"{v:.4g}" for v in values)])
         wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [
             "  " + "  ".join(c.rjust(w) for c, w in zip(row, wide, strict=True))
             for row in rows
         ]
-        head = f"Influence of {len(self.leverage):,} rows, the largest first"
+        head = f"Influence of {len(self.leverage):,} rows, {COUNTED}"
         return "\n".join([head, "", *lines, "", *textwrap.wrap(self.rule(), 80)])
 
     def _repr_html_(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from gradline.files import InputFile, cannot_write, check_place, one_line
 from gradline.save import strict_json
 from gradline.sinks import (
     Ending,
+    Followed,
     S,
     check_steps,
     followed,
@@ -42,8 +43,9 @@ class LoggedRun:
         number: of the run in that file, from 1.
         facts: when it started, with which versions, and its params.
         steps: a dict for each step that was written: epoch, loss and so on.
-        ending: "finished", "left" (the loop was left early) or "failed"; None where
-            the run is still going on, or was killed.
+        ending: "finished", "left" (the loop was left early) or "failed" (by an error of
+            the steps, or in the `with` block around them); None where the run is still
+            going on, or was killed.
         end: all that its last line says: steps, seconds, error.
     """
 
@@ -70,7 +72,7 @@ def log_jsonl(
     *,
     every: int = 1,
     params: dict[str, Any] | None = None,
-) -> Iterator[S]:
+) -> Followed[S]:
     """Write steps to a file of JSON lines, and yield each of them on.
 
     Args:
@@ -81,7 +83,7 @@ def log_jsonl(
         params: settings to remember in the run's first line, such as {"lr": 0.1}.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         FileError: it cannot be written; or the file that is there is no such log.

@@ -10,7 +10,7 @@ import base64
 import io
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from gradline.errors import ShapeError, UsageError
 from gradline.files import check_place
 from gradline.kernels import Pane, in_notebook
 from gradline.plots import check_kind, live_figure, save_figure, styled
-from gradline.sinks import Ending, S, check_steps, followed, scalars_of
+from gradline.sinks import Ending, Followed, S, check_steps, followed, scalars_of
 
 #: Pictures are at least so many seconds apart, and take at most a share of the time.
 PAUSE, SHARE = 0.1, 0.25
@@ -43,7 +43,7 @@ def live_plot(
     *,
     every: int = 1,
     path: str | Path | None = None,
-) -> Iterator[S]:
+) -> Followed[S]:
     """Draw a run while it runs, and yield each of its steps on.
 
     The loss by epoch, the parameters by epoch (the first 8) and, given x and y, the
@@ -59,7 +59,7 @@ def live_plot(
         path: a file to draw into instead, anew each time: .png, .svg or .pdf.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         ShapeError: x and y are not two vectors of one length.

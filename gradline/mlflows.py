@@ -5,7 +5,8 @@
     gl.log_fit_mlflow(fit)
 
 Both write to the active run. Where there is none they start one and end it; a run that
-was there before stays open. Metrics go in batches, about one a second: MLflow's server
+was there before stays open. Into one that log_mlflow started and still writes to, no
+other is mixed. Metrics go in batches, about one a second: MLflow's server
 may be far away.
 """
 
@@ -27,6 +28,7 @@ from gradline.save import strict_json
 from gradline.sinks import (
     MOST_NUMBERS,
     Ending,
+    Followed,
     S,
     Tags,
     check_steps,
@@ -52,13 +54,16 @@ _PAUSE = 1.0
 #: So many epochs of a fit's descent are logged, at the most.
 _EPOCHS = 500
 
+#: The runs that were started here and are still written to, by id.
+_open_runs: set[str] = set()
+
 
 def log_mlflow(
     steps: Iterable[S],
     *,
     every: int = 1,
     params: dict[str, Any] | None = None,
-) -> Iterator[S]:
+) -> Followed[S]:
     """Write steps as metrics of an MLflow run, and yield each of them on.
 
     Args:
@@ -68,11 +73,12 @@ def log_mlflow(
         params: settings of the run, such as {"lr": 0.1}.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         MissingExtraError: MLflow is not installed.
-        UsageError: what was given are no steps; or MLflow refuses, and what it says.
+        UsageError: what was given are no steps; another log_mlflow has not ended yet;
+            or MLflow refuses, and what it says.
     """
     every = check_steps(steps, every, "log_mlflow")
     known = flat_params(plain_params(params))
@@ -145,10 +151,18 @@ class _Metrics:
     def open(self) -> None:
         with _refusals():
             active = self._mlflow.active_run()
+            if active is not None and active.info.run_id in _open_runs:
+                raise UsageError(
+                    "an earlier log_mlflow is still writing to the run it started, and "
+                    "this one would be mixed into it: end that first, by its .close() "
+                    "or mlflow.end_run(), or stand it in a `with` block"
+                )
             self._own = active is None
             run = self._mlflow.start_run() if active is None else active
             self._client = self._mlflow.MlflowClient()
         self.run_id = run.info.run_id
+        if self._own:
+            _open_runs.add(self.run_id)
         self._sent = time.monotonic()
         try:
             self._settings()
@@ -210,6 +224,7 @@ class _Metrics:
 
     def _end(self, status: str) -> None:
         """End the run that was started here, and no other."""
+        _open_runs.discard(self.run_id)
         active = self._mlflow.active_run()
         if self._own and active is not None and active.info.run_id == self.run_id:
             with _refusals():

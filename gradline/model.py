@@ -82,8 +82,11 @@ class LinearRegression(nn.Module):
         if lesson and (x.ndim == 1 or x.shape[-1] == 1):
             return self.weight[0, 0] * x + self.bias[0]  # the shape of x
         if x.ndim == 0 or x.shape[-1] != self.in_features:
+            # In words that TorchScript knows: it has no tuple(), and no repr().
+            shape = ", ".join([str(size) for size in x.shape])
+            shape += "," if x.ndim == 1 else ""
             raise ShapeError(
-                f"x has shape {tuple(x.shape)} and the model in_features="
+                f"x has shape ({shape}) and the model in_features="
                 f"{self.in_features}: give x of shape (n, {self.in_features})"
             )
         return nn.functional.linear(x, self.weight, self.bias)

@@ -254,6 +254,12 @@ class Probe:
 
         return probe_table(self)
 
+    def _repr_html_(self) -> str:
+        """The probe as a notebook shows it."""
+        from gradline.notebook import probe_html
+
+        return probe_html(self)
+
     @property
     def _system(self) -> Eigen:
         return eigen(self.state, self.standardize)

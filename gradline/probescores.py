@@ -75,26 +75,41 @@ class ProbeScores:
 
     def __str__(self) -> str:
         names = list(self.outputs[:MOST_SHOWN])
+        kind = "target" if np.isnan(self.accuracy) else "class"
+        lines, _ = table_of(names, self.columns(), kind)
+        more = len(self.outputs) - MOST_SHOWN
+        last = [f"  ... and {more:,} more"] * (more > 0)
+        return "\n".join([self.headline(), *lines, *last])
+
+    def _repr_html_(self) -> str:
+        """The scores as a notebook shows them."""
+        from gradline.notebook import probe_scores_html
+
+        return probe_scores_html(self)
+
+    def headline(self) -> str:
+        """The accuracy in words, or how many rows there are."""
         if np.isnan(self.accuracy):
-            columns = {
-                "R²": [number(float(v), 6) for v in self.r2[: len(names)]],
-                "RMSE": [rounded(float(v), 6) for v in self.rmse[: len(names)]],
-            }
-            lines, _ = table_of(names, columns, "target")
-            return "\n".join([f"{self.rows:,} rows", *lines, *self._more()])
+            return f"{self.rows:,} rows"
         hits = int(self.confusion.trace())
         head = f"accuracy {number(self.accuracy)} ({hits:,} of {self.rows:,} rows)"
         if self.unseen:
             head += f"; {self.unseen:,} rows of a class that the probe does not know"
-        columns = {"rows": [f"{v:,}" for v in self.confusion.sum(1)[: len(names)]]}
-        columns["recall"] = [number(float(v), 4) for v in self.recall[: len(names)]]
-        columns["taken most for"] = [self._mistaken(c) for c in range(len(names))]
-        lines, _ = table_of(names, columns, "class")
-        return "\n".join([head, *lines, *self._more()])
+        return head
 
-    def _more(self) -> list[str]:
-        more = len(self.outputs) - MOST_SHOWN
-        return [f"  ... and {more:,} more"] * (more > 0)
+    def columns(self) -> dict[str, list[str]]:
+        """What is known of each output, of the first 12: cells by the column's head."""
+        count = min(len(self.outputs), MOST_SHOWN)
+        if np.isnan(self.accuracy):
+            return {
+                "R²": [number(float(v), 6) for v in self.r2[:count]],
+                "RMSE": [rounded(float(v), 6) for v in self.rmse[:count]],
+            }
+        return {
+            "rows": [f"{v:,}" for v in self.confusion.sum(1)[:count]],
+            "recall": [number(float(v), 4) for v in self.recall[:count]],
+            "taken most for": [self._mistaken(c) for c in range(count)],
+        }
 
     def _mistaken(self, place: int) -> str:
         """The class that one is taken for by mistake, and how often."""

@@ -9,6 +9,10 @@ with δ the difference of its scaled slopes from the optimal ones u, C as in rid
 e what the prediction at the mean of x is off,
 
     gap = 1/2 · (δᵀ (C + alpha) δ + e²),     averaged over the targets
+
+It is large where features lie far from zero: the bias then makes up for a level many
+times what the slopes tell apart, and has few digits for it. Such a layer is not called
+exact.
 """
 
 from __future__ import annotations
@@ -35,6 +39,12 @@ from gradline.threads import blas_threads
 
 #: Numbers in the slopes of some targets at all alphas.
 _NUMBERS = 1 << 23
+
+#: Rounding that adds more than this share to the loss is told, and not called exact.
+COSTLY = 0.01
+
+#: Unless it is a smaller share than this of the spread of the targets.
+_NOTHING = 1e-8
 
 
 class Lines(NamedTuple):
@@ -168,12 +178,20 @@ def certified(
     inner = (top + least) / (low + least) if low + least > 0 else math.inf
     digits = whole_digits(max(4 * EPS * inner, torch.finfo(module.weight.dtype).eps))
     unique = least > 0 or not spectrum.deficient
+    dtype = module.weight.dtype
+    # What any weights of so few digits cost, wherever the features lie.
+    usual = max(0.25 * torch.finfo(dtype).eps ** 2, _NOTHING) * 0.5 * spread
+    costly = unique and gap > max(COSTLY * optimum, usual)
     status = Status.EXACT if unique else Status.RANK_DEFICIENT
+    if costly:
+        status = Status.NOT_CONVERGED
     slope = _gradient(system, weight - lines.slopes, sums.xx / sums.weight, alpha)
     dependent = tuple(names[j] for j in spectrum.dependent())
     return Certificate(
         status=status,
-        advice=_advice(unique, dependent, digits, module.weight.dtype),
+        advice=_rounded(gap, optimum, dtype)
+        if costly
+        else _advice(unique, dependent, digits, dtype),
         loss=optimum + gap,
         optimum_loss=optimum,
         gap=gap,
@@ -245,6 +263,21 @@ def _curvatures(scatter: Array, mean: Array) -> tuple[float, float]:
     hessian[:-1, :-1] += scatter
     values: Tensor = torch.linalg.eigvalsh(torch.from_numpy(2 * hessian))
     return float(values[-1]), max(0.0, float(values[0]))
+
+
+def _rounded(gap: float, optimum: float, dtype: torch.dtype) -> str:
+    """What to do about a layer that has too few digits for these features."""
+    name = str(dtype).removeprefix("torch.")
+    if gap < 10 * optimum:
+        much = f"adds {100 * gap / optimum:.2g}% to the loss"
+    else:
+        much = "makes nearly all of the loss"
+    finer = {torch.float64: "", torch.float32: "give dtype=torch.float64, or "}
+    return (
+        f"Rounding the layer to {name} {much}: "
+        f"{finer.get(dtype, 'give dtype=torch.float32, or ')}subtract the features' "
+        "means first."
+    )
 
 
 def _advice(

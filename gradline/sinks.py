@@ -6,6 +6,8 @@ another around the loop:
     for step in gl.progress(gl.log_jsonl(gl.descend(model, x, y), "run.jsonl")):
         ...
 
+Each is a `Followed`: an iterator, and a context manager for one that has a name.
+
 A step is whatever has `.epoch` and `.loss`: gl.Step, those of `fit.steps()`, or your
 own. Its numbers may still be on their way from a device, so they are looked at only
 when they are written: at the first step, whenever the place passes a multiple of
@@ -18,8 +20,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -33,7 +36,7 @@ MOST_NUMBERS = 100
 _ELSE = re.compile(r"[^-\w.]+")
 
 #: How a run ended, as far as its consumer can know: "left" is a break in the loop
-#: around it, or an error there.
+#: around it; or an error there, which it sees only as a context manager.
 Ending = Literal["finished", "left", "failed"]
 
 S = TypeVar("S")
@@ -86,7 +89,61 @@ def last(steps: Iterable[S]) -> S | None:
     return found
 
 
-def followed(steps: Iterable[S], sink: Sink, every: int) -> Iterator[S]:
+class Followed(Iterator[S]):
+    """Steps that are written somewhere while they pass, as `gl.log_jsonl` returns them.
+
+    An iterator of the steps, and a context manager: what is written is closed at the
+    end of the block, and an error in it is seen. Written in the `for` itself, it is
+    closed when the loop is left; bound to a name, it is open until the end of the
+    steps, of the block, or `close()`.
+    """
+
+    def __init__(self, steps: Iterable[S], sink: Sink, every: int) -> None:
+        # No reference to self in it: dropped with the last name of this, it is closed.
+        self._steps = _following(steps, sink, every)
+
+    def __iter__(self) -> Followed[S]:
+        return self
+
+    def __next__(self) -> S:
+        return next(self._steps)
+
+    def __enter__(self) -> Followed[S]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, GeneratorExit):
+            self.close()
+        else:
+            self.fail(error)
+
+    def close(self) -> None:
+        """End what is written, as left early where steps are left; twice is no harm."""
+        self._steps.close()
+
+    def fail(self, error: BaseException) -> None:
+        """End what is written, as failed, unless it has ended.
+
+        Args:
+            error: what happened in the loop; it is noted, and not raised.
+        """
+        trace = error.__traceback__
+        try:
+            self._steps.throw(error)
+        except BaseException as found:
+            # A StopIteration comes out of a generator as the cause of another error.
+            if found is not error and found.__cause__ is not error:
+                raise
+        finally:
+            error.__traceback__ = trace
+
+
+def followed(steps: Iterable[S], sink: Sink, every: int) -> Followed[S]:
     """Yield each step on, and write some of them to a sink.
 
     The sink is closed also where the loop is left early, and so are the steps.
@@ -96,6 +153,10 @@ def followed(steps: Iterable[S], sink: Sink, every: int) -> Iterator[S]:
         sink: where they are written.
         every: how far apart, in epochs or batches.
     """
+    return Followed(steps, sink, every)
+
+
+def _following(steps: Iterable[S], sink: Sink, every: int) -> Generator[S]:
     place = written = count = 0
     missed = None  # the last step, if it was not written
     ending: Ending = "finished"
@@ -119,7 +180,7 @@ def followed(steps: Iterable[S], sink: Sink, every: int) -> Iterator[S]:
         ending, failure = "failed", error
         raise
     finally:
-        _close(source)
+        _close(source, failure)
         try:
             if missed is not None:
                 sink.write(place, missed)
@@ -272,7 +333,11 @@ def _parameter(name: str, value: Any) -> dict[str, Any]:
     return {name: numbers.reshape(-1).tolist()}
 
 
-def _close(source: Iterator[Any]) -> None:
+def _close(source: Iterator[Any], failure: BaseException | None) -> None:
+    """Close what steps come from; one that is followed is told why."""
+    if failure is not None and isinstance(source, Followed):
+        source.fail(failure)
+        return
     close = getattr(source, "close", None)
     if close is not None:
         close()

@@ -10,7 +10,7 @@ TensorBoard is an extra: pip install 'gradline[tensorboard]'.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from gradline.errors import FileError, MissingExtraError
 from gradline.files import cannot_write
 from gradline.sinks import (
     Ending,
+    Followed,
     S,
     Tags,
     check_steps,
@@ -34,7 +35,7 @@ def log_tensorboard(
     *,
     every: int = 1,
     params: dict[str, Any] | None = None,
-) -> Iterator[S]:
+) -> Followed[S]:
     """Write steps as TensorBoard's scalars, and yield each of them on.
 
     Args:
@@ -45,7 +46,7 @@ def log_tensorboard(
         params: settings of the run, for TensorBoard's page HPARAMS.
 
     Returns:
-        A generator of the same steps.
+        A gl.Followed: an iterator of the same steps, and a context manager.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.

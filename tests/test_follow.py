@@ -136,8 +136,22 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_folder_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(gl.FileError, match="there is no folder"):
+    with pytest.raises(gl.FileError, match="there is no folder") as refused:
         gl.log_jsonl(steps(), tmp_path / "not" / "run.jsonl")
+    assert " -o" not in str(refused.value)  # an option of the command line
+    with pytest.raises(gl.FileError, match=r"make it first or name another place$"):
+        gl.live_plot(steps(), path=tmp_path / "not" / "live.png")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Another is suggested where its own name is near, not its ending alone."""
+    (tmp_path / "r.jsonl").touch()
+    (tmp_path / "first.jsonl").touch()
+    with pytest.raises(gl.FileError, match=r"zzz\.jsonl': check the path$"):
+        gl.read_jsonl(tmp_path / "zzz.jsonl")
+    for wrong in ("frist.jsonl", "first.json", "first"):
+        with pytest.raises(gl.FileError, match=r"did you mean .*first\.jsonl'"):
+            gl.read_jsonl(tmp_path / wrong)
 
 
 def test_a_line_cut_short_is_no_trouble(tmp_path: Path) -> None:
@@ -187,6 +201,77 @@ def test_an_error_in_the_loop_closes_the_file(tmp_path: Path) -> None:
     (run,) = gl.read_jsonl(path)
     assert [s["epoch"] for s in run.steps] == [1, 7]
     assert run.ending == "left"
+
+
+def test_bound_to_a_name_a_block_closes_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    source = steps(1000)
+    with gl.log_jsonl(source, path, every=100) as run:
+        for step in run:
+            if step.epoch == 42:
+                break
+        assert gl.read_jsonl(path)[-1].ending is None  # it could go on
+        assert next(run).epoch == 43
+    assert next(source, None) is None
+    (found,) = gl.read_jsonl(path)
+    assert [s["epoch"] for s in found.steps] == [1, 43]
+    assert found.ending == "left"
+    again = gl.log_jsonl(steps(), path)
+    next(again)
+    again.close()
+    again.close()
+    assert next(again, None) is None
+    with gl.log_jsonl(steps(3), path) as run:
+        gl.last(run)
+    endings = [found.ending for found in gl.read_jsonl(path)]
+    assert endings == ["left", "left", "finished"]
+
+
+class Trouble(BaseException):
+    """What no `except Exception` catches, as Ctrl-C."""
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), Trouble(), StopIteration(3)])
+def test_an_error_in_a_block_is_seen_by_all_followers(
+    error: BaseException, tmp_path: Path
+) -> None:
+    inner, outer = tmp_path / "inner.jsonl", tmp_path / "outer.jsonl"
+    source = steps()
+
+    def block() -> None:
+        with gl.log_jsonl(gl.progress(gl.log_jsonl(source, inner)), outer) as run:
+            for step in run:
+                if step.epoch == 7:
+                    raise error
+
+    with pytest.raises(type(error)) as caught:
+        block()
+    assert caught.value is error
+    names = [entry.name for entry in caught.traceback]
+    assert names[-1] == "block"  # and nothing of ours behind it
+    assert next(source, None) is None
+    for path in (inner, outer):
+        (found,) = gl.read_jsonl(path)
+        assert [s["epoch"] for s in found.steps] == list(range(1, 8))
+        assert found.ending == "failed"
+        assert found.end is not None
+        assert found.end["error"].startswith(type(error).__name__)
+
+
+def test_an_error_before_the_first_step_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(ValueError, match="early"), gl.log_jsonl(steps(), path):
+        raise ValueError("early")
+    assert not path.exists()
+
+
+def test_an_error_after_the_last_step_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = gl.log_jsonl(steps(), path)
+    gl.last(run)
+    with pytest.raises(ValueError, match="late"), run:
+        raise ValueError("late")
+    assert gl.read_jsonl(path)[-1].ending == "finished"
 
 
 def test_divergence_is_told(tmp_path: Path) -> None:
@@ -461,6 +546,39 @@ def test_mlflow_is_told_of_failure(mlflow: Any) -> None:
 
 
 @quiet
+def test_mlflow_is_told_of_an_error_in_a_block(mlflow: Any) -> None:
+    def block(error: BaseException) -> None:
+        with gl.log_mlflow(steps()) as run:
+            next(run)
+            raise error
+
+    for error in (ValueError("mine"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            block(error)
+        assert mlflow.active_run() is None
+    found = mlflow.search_runs(output_format="list")
+    assert sorted(run.info.status for run in found) == ["FAILED", "KILLED"]
+
+
+@quiet
+def test_two_descents_are_not_mixed_into_one_mlflow_run(mlflow: Any) -> None:
+    first = gl.log_mlflow(steps(), params={"lr": 0.1})
+    for step in first:
+        if step.epoch == 3:
+            break
+    second = gl.log_mlflow(steps(), params={"lr": 0.2})
+    with pytest.raises(gl.UsageError, match=r"still writing .* its \.close\(\)"):
+        gl.last(second)
+    with pytest.raises(gl.UsageError, match="still writing"):
+        gl.log_fit_mlflow(gl.fit(*XY))
+    first.close()
+    assert mlflow.active_run() is None
+    assert only_run(mlflow).data.metrics["loss"] == step.loss
+    gl.last(gl.log_mlflow(steps(2), params={"lr": 0.2}))
+    assert len(mlflow.search_runs(output_format="list")) == 2
+
+
+@quiet
 def test_mlflow_refusal_is_a_sentence(mlflow: Any) -> None:
     gl.last(gl.log_mlflow(steps(2), params={"lr": 0.1}))
     run = only_run(mlflow)
@@ -539,6 +657,9 @@ def test_progress_true_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     fit.influence(progress=True)
     gl.fit({"x": XY[0], "y": XY[1]}, target="y", progress=False)
     assert len(titles) == 2
+    for wrong in ("yes", 1):
+        with pytest.raises(gl.UsageError, match=rf"progress is {wrong!r}: give True"):
+            gl.fit({"x": XY[0], "y": XY[1]}, target="y", progress=wrong)
 
 
 # The live picture.

@@ -217,6 +217,8 @@ LAZY_UPWARD = {
     ("inference", "notebook"),
     ("paraboloid", "notebook"),
     ("penaltypath", "notebook"),
+    ("probe", "notebook"),
+    ("probescores", "notebook"),
     ("quantiles", "notebook"),
     ("result", "notebook"),
     ("scores", "notebook"),

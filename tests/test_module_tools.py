@@ -96,6 +96,17 @@ def test_a_wrong_shape_is_refused_when_compiled_too() -> None:
         torch.export.export(line(3, 1), (torch.ones(5, 2),))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(("d", "k", "shape"), SHAPES)
+def test_a_line_is_scripted(d: int, k: int, shape: tuple[int, ...]) -> None:
+    model = line(d, k)
+    scripted = torch.jit.script(model)
+    x = torch.randn(shape)
+    torch.testing.assert_close(scripted(x), model(x))
+    with pytest.raises(torch.jit.Error, match=rf"\(5, 9\) .*in_features={d}"):
+        scripted(torch.ones(5, 9))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # a compiler starts, beside whatever else runs
 @pytest.mark.skipif(

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from sklearn.datasets import load_digits
 
 import gradline as gl
 from gradline import bar, kernels
@@ -66,6 +68,11 @@ class Page(HTMLParser):
 
 def page(shown: Any) -> Page:
     return Page(shown._repr_html_())
+
+
+def digits() -> tuple[Any, Any]:
+    X, y = load_digits(return_X_y=True)
+    return X, y
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +232,85 @@ def test_influence_in_words(fit: gl.Fit) -> None:
     worst = int(np.nanargmax(found.cooks_distance))
     assert found.largest(1) == [worst]
     lines = str(found).splitlines()
-    assert lines[0] == "Influence of 333 rows, the largest first"
-    assert lines[3].split()[:2] == [f"{worst + 1}", f"{found.cooks_distance.max():.4g}"]
+    first, counted = lines[0].split("; ")
+    assert first == "Influence of 333 rows, the largest first"
+    assert counted == "rows are counted from 0, as in the arrays"
+    shown = [int(line.split()[0]) for line in lines[3:8]]
+    assert shown == found.largest()  # and a page's rows are the same
+    assert lines[3].split()[:2] == [f"{worst}", f"{found.cooks_distance.max():.4g}"]
+    text = page(found).text
+    assert counted in text
+    assert f" residual {worst} " in text
     assert repr(found) == "<Influence of 333 rows>"
     far = int((np.abs(found.studentized_external) > 3).sum())
     assert found.rule().startswith(f"{far} of 333 rows lie over 3 studentised")
+
+
+def test_a_probe_shows_itself() -> None:
+    X, y = digits()
+    probe = gl.linear_probe((X, y))
+    assert probe.cross_validation is not None
+    error = probe.cross_validation.errors.mean(axis=(1, 2)).min()
+    found = page(probe)
+    assert found.text.startswith("10 classes from 64 features, 1,797 rows, ridge")
+    assert "exact Nothing to do: the weights are good to" in found.text
+    assert f"for all outputs: mean squared error {error:.5f}" in found.text
+    assert "MSE of all 10 targets" in found.text  # beside the curve
+    assert "3 of 64 features are constant" in found.text
+    for name in ("objective", "gap", "condition", "rank", "lr limit"):
+        assert name in found.text
+    assert not found.named("script")
+    regression = gl.linear_probe((X[:, :8], X[:, 20:40]), alpha=0.1)
+    found = page(regression)
+    assert found.text.startswith("20 targets from 8 features")
+    assert "8 more are not shown." in found.text
+    far, y = X[:, 1:8] + 1000.0, X[:, 1:8].sum(axis=1) + 0.1 * X[:, 20] + 1.3
+    coarse = gl.linear_probe((far, y), alpha=1e-6, dtype=torch.float16)
+    assert "badge look" in coarse._repr_html_()
+    assert "give dtype=torch.float32" in page(coarse).text
+
+
+def test_scores_of_a_probe_show_themselves() -> None:
+    X, y = digits()
+    scores = gl.linear_probe((X, y), alpha=0.1).evaluate((X, y))
+    found = page(scores)
+    hits = int(scores.confusion.trace())
+    assert f"accuracy {scores.accuracy:.6g} ({hits:,} of 1,797 rows)" in found.text
+    for label, row in enumerate(scores.confusion.tolist()):
+        assert f" {label} {' '.join(map(str, row))}" in found.text
+    numbers = gl.linear_probe((X[:, :8], X[:, 20:22]), alpha=0.1)
+    text = page(numbers.evaluate((X[:, :8], X[:, 20:22]))).text
+    assert text.startswith("Scores : 1,797 rows target R² RMSE y1 ")
+    assert "Confusion" not in text
+
+
+def test_the_curve_of_a_shared_alpha_is_that_of_all() -> None:
+    """It is the curve that alpha was chosen by, and says so."""
+    X, y = digits()
+    found = gl.linear_probe((X, y), folds=3).cross_validation
+    assert found is not None
+    mean, error, of = found.curve()
+    assert of == "all 10 targets"
+    np.testing.assert_allclose(mean, found.errors.mean(axis=(1, 2)), rtol=1e-12)
+    each = found.errors.mean(axis=2)  # by alpha and fold
+    np.testing.assert_allclose(error, each.std(axis=1, ddof=1) / 3**0.5, rtol=1e-12)
+    assert found.alphas[mean.argmin()] == found.alpha[0]
+    (ax,) = found.plot().axes
+    label = " ".join(ax.get_ylabel().split())
+    assert label == "mean squared error of all 10 targets"
+    drawn = [a.get_ydata() for a in ax.lines if len(a.get_ydata()) == len(mean)]
+    np.testing.assert_array_equal(drawn[0], mean)
+    (ax,) = found.plot(target="3").axes
+    assert "of 3" in ax.get_ylabel()
+    drawn = [a.get_ydata() for a in ax.lines if len(a.get_ydata()) == len(mean)]
+    np.testing.assert_array_equal(drawn[0], found.mean[:, 3])
+    with pytest.raises(gl.UsageError, match="there is no target 'ten'"):
+        found.curve("ten")
+    assert "One alpha for all targets" in page(found).text
+    apart = gl.linear_probe((X[:, :8], X[:, 20:22])).cross_validation
+    assert apart is not None
+    assert apart.curve().of == "y1"
+    assert "One alpha for all" not in page(apart).text
 
 
 # The bar and the kernel.

@@ -357,6 +357,38 @@ def test_the_gap_of_a_rounded_layer_is_what_its_rounding_costs() -> None:
         assert exact.certificate.relative_gap < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("dtype", "level", "better"),
+    [("float16", 200, "float32"), ("bfloat16", 20, "float32"), ("float32", 1e6, "")],
+)
+def test_costly_rounding_is_not_called_exact(
+    dtype: str, level: float, better: str
+) -> None:
+    """Far from zero: the bias has too few digits for what the slopes tell apart."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x = draw(2000, 8)
+    y = x @ draw(8, 3) + 0.1 * draw(2000, 3)
+    far = (x + level).to(getattr(torch, dtype))
+    probe = gl.linear_probe((far, y), alpha=1e-3)
+    found = probe.certificate
+    assert found.relative_gap > 0.01
+    assert found.status == gl.Status.NOT_CONVERGED
+    assert f"{100 * found.relative_gap:.2g}% to the loss" in found.advice
+    assert f"dtype=torch.{better or 'float64'}" in " ".join(str(probe).split())
+    # And what it says to do, helps: more digits, or features about zero.
+    finer = getattr(torch, better or "float64")
+    for again in (
+        gl.linear_probe((far, y), alpha=1e-3, dtype=finer),
+        gl.linear_probe((x.to(far.dtype), y), alpha=1e-3),
+    ):
+        assert again.certificate.relative_gap < 0.01
+        assert again.certificate.status == gl.Status.EXACT
+
+
 def test_whole_numbers_as_features() -> None:
     X, y = digits()
     pixels = X.to(torch.uint8)

@@ -552,7 +552,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     cases = {
         tmp_path: r"^cannot write .*: it is a folder; add a file name to it$",
         tmp_path / "no" / "a": r": there is no folder '.*no'; make it first or name an",
-        tmp_path / ("a" * 300): r": the name is too long; give a shorter one with -o$",
+        tmp_path / ("a" * 300): r": the name is too long; give a shorter one$",
         Path("a\0b"): r"^cannot write 'a\\x00b': embedded null byte; name another plac",
     }
     for path, message in cases.items():

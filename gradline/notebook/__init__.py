@@ -12,6 +12,7 @@ from gradline.notebook.fits import (
     intervals_html,
     scores_html,
 )
+from gradline.notebook.probes import probe_html, probe_scores_html
 from gradline.notebook.results import (
     crossval_html,
     learning_html,
@@ -32,6 +33,8 @@ __all__ = [
     "intervals_html",
     "learning_html",
     "path_html",
+    "probe_html",
+    "probe_scores_html",
     "quantiles_html",
     "scores_html",
     "surface_html",

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradline.certificate import Certificate
-from gradline.inference import Inference, Influence, Intervals
+from gradline.inference import COUNTED, Inference, Influence, Intervals
 from gradline.layout import STARS, number, p_value, stars, t_value
-from gradline.notebook.frame import badge, card, dotted, facts, fold, head, notes, table
+from gradline.notebook.frame import (
+    card,
+    dotted,
+    facts,
+    fold,
+    head,
+    notes,
+    table,
+    verdict,
+)
 from gradline.notebook.pictures import fit_picture
 from gradline.report.coefficients import coefficient_table, effects
 from gradline.report.markup import Markup, el, join, short
@@ -52,7 +61,7 @@ def fit_html(fit: Fit) -> str:
         lines.append(el("p", fitness, class_="note"))
     return card(
         head(fit.target, f" {head_words(fit)}"),
-        _verdict(c),
+        verdict(c),
         el(
             "div",
             el("div", _coefficients(fit, inference), *lines, class_="main"),
@@ -72,7 +81,7 @@ def certificate_html(certificate: Certificate) -> str:
     """
     return card(
         el("p", el("b", "Certificate"), class_="head"),
-        _verdict(certificate),
+        verdict(certificate),
         facts(certificate_pairs(certificate)),
     )
 
@@ -125,10 +134,10 @@ def influence_html(influence: Influence) -> str:
                 influence.residuals,
             )
         ]
-        rows.append([f"{place + 1:,}", *cells])
+        rows.append([f"{place:,}", *cells])
     heads = ["row", "Cook's distance", "leverage", "studentised", "residual"]
     return card(
-        head("Influence", f" of {len(influence.leverage):,} rows, the largest first"),
+        head("Influence", f" of {len(influence.leverage):,} rows, {COUNTED}"),
         table(heads, rows),
         notes([influence.rule()]),
     )
@@ -204,10 +213,6 @@ def certificate_pairs(c: Certificate) -> list[tuple[str, str]]:
     if c.epochs_needed:
         found.append(("epochs needed", f"{c.epochs_needed:,} more"))
     return found
-
-
-def _verdict(c: Certificate) -> Markup:
-    return el("p", badge(c.status), short(c.advice, 600))
 
 
 def _coefficients(fit: Fit, inference: Inference | None) -> Markup:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gradline.certificate import Certificate
 from gradline.errors import Status
 from gradline.report.markup import Markup, el, join, short
 
@@ -107,6 +108,12 @@ def badge(status: Status) -> Markup:
     """A status in its colour, which is not all that tells it."""
     words = str(status).replace("_", " ")
     return el("span", words, class_=f"badge {_COLORS[status]}")
+
+
+def verdict(certificate: Certificate) -> Markup:
+    """The status of a certificate in its colour, and the advice."""
+    advice = short(certificate.advice, 600)
+    return el("p", badge(certificate.status), advice)
 
 
 def fold(title: str, *inside: str | None, unfolded: bool = False) -> Markup:

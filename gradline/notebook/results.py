@@ -23,6 +23,9 @@ from gradline.terminal import scores_line
 if TYPE_CHECKING:
     from gradline.trials import Tuning
 
+#: Why targets have the same alpha.
+ONE_ALPHA = "One alpha for all targets, chosen by the mean of their errors."
+
 #: So many rows of a table are shown; the rest of a long one is left to its object.
 SHOWN = 60
 
@@ -46,7 +49,7 @@ def trace_html(trace: Trace) -> str:
     known = table(heads, rows, words=())
     return card(
         head("Trace", f" of a descent, epochs {trace.epochs[0]:,} to {rows[-1][0]}"),
-        _beside(known, trace_picture(trace)),
+        beside(known, trace_picture(trace)),
         notes(chosen),
     )
 
@@ -66,13 +69,13 @@ def surface_html(surface: LossSurface) -> str:
     ]
     return card(
         head("Loss surface", f" over {first} and {second}"),
-        _beside(table(["", "lowest at"], rows), surface_picture(surface)),
+        beside(table(["", "lowest at"], rows), surface_picture(surface)),
         notes([f"Other coefficients, if there are any, are {where}."]),
     )
 
 
 def crossval_html(found: CrossValidation) -> str:
-    """A row for each target, and the error by alpha of the first.
+    """A row for each target, and the error by alpha of the first, or of all.
 
     Args:
         found: a cross-validation.
@@ -85,21 +88,32 @@ def crossval_html(found: CrossValidation) -> str:
         cells = [said(float(found.alpha[k]), 4), said(mse, 5), _known(spread)]
         cells += [said(mse**0.5, 5), said(float(found.r2[k]), 5)]
         rows.append([short(name), *cells])
-    picture = None
-    if found.penalty is not None and len(found.alphas) > 2:
-        order = np.argsort(found.alphas)
-        x, y = np.log10(found.alphas[order]), found.mean[order, 0]
-        fine = np.isfinite(x)
-        picture = curve_picture(
-            x[fine], {"trend": y[fine]}, ("log₁₀ alpha", "mean squared error")
-        )
     kind = found.penalty or "least squares"
     words = f": {kind}, {found.rows:,} rows, {found.folds}"
     return card(
         head("Cross-validation", words),
-        _beside(table(heads, rows), picture),
+        beside(table(heads, rows), alpha_picture(found)),
+        notes([ONE_ALPHA] if found.shared and len(found.targets) > 1 else []),
         notes(found.notes),
     )
+
+
+def alpha_picture(found: CrossValidation) -> Markup | None:
+    """The error by alpha: of the first target, or the mean that all share one by.
+
+    Args:
+        found: a cross-validation; without a penalty there is no picture.
+    """
+    if found.penalty is None or len(found.alphas) < 3:
+        return None
+    curve = found.curve()
+    order = np.argsort(found.alphas)
+    x = np.log10(found.alphas[order])
+    fine = np.isfinite(x)
+    several = len(found.targets) > 1
+    name = f"MSE of {short(curve.of, 18)}" if several else "mean squared error"
+    names = "log₁₀ alpha", name
+    return curve_picture(x[fine], {"trend": curve.mean[order][fine]}, names)
 
 
 def path_html(path: RegularizationPath) -> str:
@@ -247,10 +261,11 @@ def _errors(
     heads = [name, "training", "validation"] + ["± over folds"] * known
     note = "Root mean squared errors"
     note += ": training blue, validation orange." if picture is not None else "."
-    return join(_beside(table(heads, rows, chosen=best), picture), notes([note]))
+    return join(beside(table(heads, rows, chosen=best), picture), notes([note]))
 
 
-def _beside(first: Markup, picture: Markup | None) -> Markup:
+def beside(first: Markup, picture: Markup | None) -> Markup:
+    """A picture beside a table, or below it, where there is one."""
     drawn = None if picture is None else el("div", picture, class_="picture")
     return el("div", el("div", first, class_="main"), drawn, class_="side")
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradline.data import Array
-from gradline.errors import DataError, UsageError, listed
+from gradline.errors import DataError
 from gradline.plots.geometry import limits_of
 from gradline.plots.style import BLUE, DASHED, RED, panels, set_frame, set_head, styled
 from gradline.plots.ticks import log_ticks
@@ -24,26 +24,22 @@ def draw_alphas(found: CrossValidation, target: str | None = None) -> Figure:
 
     Args:
         found: the cross-validation.
-        target: which one; the first unless told.
+        target: which one; unless told the first, or the mean of all, where one alpha
+            was chosen by that.
 
     Raises:
         DataError: one alpha is no curve.
         UsageError: no such target.
     """
-    if target is None:
-        target = found.targets[0]
-    if target not in found.targets:
-        raise UsageError(
-            f"there is no target {target!r}: give one of {listed(found.targets)}"
-        )
-    place = found.targets.index(target)
+    curve = found.curve(target)
+    place = found.targets.index(curve.of) if curve.of in found.targets else 0
     alphas = found.alphas
-    shown = (alphas > 0) & np.isfinite(found.mean[:, place])
+    shown = (alphas > 0) & np.isfinite(curve.mean)
     if shown.sum() < 2:
         raise DataError(
             "one alpha is no curve to draw: give several, or a penalty that has some"
         )
-    mean, error = found.mean[shown, place], found.standard_error[shown, place]
+    mean, error = curve.mean[shown], curve.standard_error[shown]
     with styled():
         figure, (ax,) = panels()
         _draw_curve(ax, alphas[shown], mean, error)
@@ -61,7 +57,7 @@ def draw_alphas(found: CrossValidation, target: str | None = None) -> Figure:
                 label=f"one standard error: {number(wide)}",
             )
         penalty = f"alpha of the {found.penalty} penalty"
-        about = f"mean squared error of {clean(target)}"
+        about = f"mean squared error of {clean(curve.of)}"
         set_frame(ax, (0.0, 1.0), _height(mean, error), penalty, about)
         _log_axis(ax, alphas[shown])
         set_head(ax, None)
