@@ -27,6 +27,7 @@ from gradline.errors import UsageError
 from gradline.formula import Arithmetic, Call, Column, Constant, Factor, Numbers
 from gradline.poly import Polynomials
 from gradline.recipe import Piece, Recipe, simple
+from gradline.truths import spellings, truths
 
 #: Engines refuse expressions that are nested a thousand deep, as a long sum is.
 MOST_IN_A_SUM = 100
@@ -38,7 +39,7 @@ _LEAST, _MOST = (
     f"CAST({sign}1.7976931348623157e308 AS DOUBLE PRECISION)" for sign in ("-", "")
 )
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_TRUTH = {"True": ("true", "TRUE", "1"), "False": ("false", "FALSE", "0")}
+_TRUTH = {"True": "1", "False": "0"}
 
 
 def sql_text(
@@ -164,8 +165,10 @@ def _spellings(levels: Sequence[str]) -> list[list[str]]:
 
 
 def _other_spellings(level: str, levels: Sequence[str]) -> Iterable[str]:
-    if set(levels) <= _TRUTH.keys():
-        return _TRUTH[level]
+    same = spellings(levels)
+    if same:
+        texts = [text for text, meant in same.items() if meant == level]
+        return (*texts, _TRUTH[truths([level])[level]])
     if not _NUMBER.fullmatch(level):
         return ()
     value = float(level)

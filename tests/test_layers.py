@@ -32,6 +32,7 @@ ROWS = [
     "hosts",
     "listening",
     "data",
+    "truths",
     "bar",
     "stopping",
     "instants",

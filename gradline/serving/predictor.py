@@ -23,6 +23,7 @@ from gradline.serving.problems import Problem, quoted
 from gradline.serving.quick import MOST_ROWS, Quick
 from gradline.serving.rows import piece
 from gradline.serving.wishes import Options
+from gradline.truths import spellings
 
 #: In a sentence of the library, how its options are given; here they are given so.
 _SPOKEN = {
@@ -51,7 +52,10 @@ class Predictor:
         self._line = fit._line
         self._slopes = fit.slopes
         self._quick = Quick.of(fit.design)
-        self._levels = {k: frozenset(v) for k, v in fit.design.levels.items()}
+        self._levels = {
+            name: frozenset([*levels, *spellings(levels)])
+            for name, levels in fit.design.levels.items()
+        }
         self.no_interval = why_not(self._line)
 
     def predict_few(
