@@ -26,7 +26,7 @@ import numpy as np
 from gradline.errors import MissingExtraError, UsageError
 from gradline.formula import Arithmetic, Call, Column, Constant, Factor, Numbers
 from gradline.poly import Polynomials
-from gradline.recipe import Piece, Recipe, simple
+from gradline.recipe import Piece, Recipe, output_name, simple
 from gradline.truths import spellings
 
 #: What runtimes of the last years all read.
@@ -68,14 +68,6 @@ def onnx_bytes(known: Recipe, about: dict[str, str]) -> bytes:
             "export it --to pytorch or --to sql"
         ) from error
     return bytes(model.SerializeToString())
-
-
-def output_name(known: Recipe) -> str:
-    """What the output is called: "prediction", unless a column is."""
-    name = "prediction"
-    while name in known.features:
-        name += "_"
-    return name
 
 
 class _Graph:

@@ -5,7 +5,9 @@ What the text makes sure of:
 - a column is named with its table, as SQLite takes a "name" it does not know for text;
 - bounds are cast to double, so that SQLite compares text columns as the numbers in them
   and takes other text for no number;
-- a category is compared as text, in all the spellings that engines give its level.
+- a category is compared as text, in all the spellings that engines give its level;
+- a level with a line break or another control character is written as JSON, as reading
+  a file may change such characters.
 
 A row with a value that is missing, no finite number or an unknown level gets NULL.
 An orthonormal polynomial is written by its roots, q_k(t) = c (t - r_1) ... (t - r_k):
@@ -16,9 +18,11 @@ poly.py. Nothing nests deeply, as SQLite's parser has a small stack.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -79,7 +83,8 @@ def sql_text(
     ]
     text = "\n".join(lines) + "\n"
     _check_length([text])
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    words = text + "".join(itertools.chain(*known.levels.values()))
+    if "\0" in words or any("\ud800" <= letter <= "\udfff" for letter in words):
         raise UsageError(
             "a column or a level has a character in its name that no SQL may hold: "
             "rename it in the data and fit again"
@@ -121,6 +126,13 @@ def _named(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
+    if any(category(letter) == "Cc" for letter in text):
+        # Who reads a file may make one newline of two letters, and no row would match.
+        return f"({_literal(json.dumps([text]))} ->> '$[0]')"
+    return _literal(text)
+
+
+def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
