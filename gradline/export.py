@@ -83,9 +83,7 @@ def exported(
     writers: dict[str, Callable[[], bytes]] = {
         "pytorch": lambda: plain_script(recipe(fit), name).encode(),
         "onnx": lambda: onnx_bytes(recipe(fit), _about(fit)),
-        "sql": lambda: sql_of(
-            fit, "data" if table is None else table, column
-        ).encode(),
+        "sql": lambda: sql_of(fit, "data" if table is None else table, column).encode(),
     }
     return writers[to]()
 

@@ -441,9 +441,7 @@ def test_sql_read_as_text_has_the_same_levels(tmp_path: Path) -> None:
     fit.export(tmp_path / "m.sql")
     assert (tmp_path / "m.sql").read_text() == fit.to_sql()
     for engine in ENGINES.values():
-        np.testing.assert_allclose(
-            engine(fit, columns), fit.predict(columns), rtol=SQL
-        )
+        np.testing.assert_allclose(engine(fit, columns), fit.predict(columns), rtol=SQL)
 
 
 def test_sql_names_its_column_beside_a_feature_of_that_name() -> None:
@@ -451,9 +449,7 @@ def test_sql_names_its_column_beside_a_feature_of_that_name() -> None:
     fit = gl.fit({**columns, "y": [1.0, 2, 5]}, target="y")
     assert ' AS "prediction__"\n' in fit.to_sql()
     for engine in ENGINES.values():
-        np.testing.assert_allclose(
-            engine(fit, columns), fit.predict(columns), rtol=SQL
-        )
+        np.testing.assert_allclose(engine(fit, columns), fit.predict(columns), rtol=SQL)
     with pytest.raises(gl.UsageError, match="a feature of the model: give another"):
         fit.to_sql(column="Prediction")
     for empty in ("", " "):

@@ -137,7 +137,9 @@ def test_exports_and_server_take_what_the_fit_takes(age: str, tmp_path: Path) ->
     service.close()
     feature = {"kind": "category", "levels": list(fit.design.levels["b"])}
     words = _value(feature, gaps=False)["enum"]
-    assert {str(word) for word in words} == {w for texts in WRITINGS.values() for w in texts}
+    assert {str(word) for word in words} == {
+        w for texts in WRITINGS.values() for w in texts
+    }
     assert {True, False} <= {word for word in words if isinstance(word, bool)}
 
 
