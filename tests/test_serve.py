@@ -331,7 +331,7 @@ def test_one_stream_and_nothing_behind_it(client: Client) -> None:
     for more in (one, b"\0", b"garbage", one[:8]):
         answer = client.stream(one + more)
         assert answer.status == 400
-        assert "something follows the Arrow stream" in answer.detail
+        assert "omething follows the Arrow stream" in answer.detail
 
 
 def test_missing_values_are_asked_for_where_options_are(client: Client) -> None:
