@@ -104,8 +104,13 @@ def design_from(about: dict[str, Any]) -> Design:
 
 
 def _design(about: dict[str, Any]) -> Design:
+    if not isinstance(about["features"], list):
+        raise ValueError("the features are no list")
+    told = about["levels"]
+    if not (isinstance(told, dict) and all(isinstance(v, list) for v in told.values())):
+        raise ValueError("the levels are no lists by feature")
     names = [about["target"], *about["features"]]
-    levels = {n: tuple(values) for n, values in about["levels"].items()}
+    levels = {n: tuple(values) for n, values in told.items()}
     names += [level for values in levels.values() for level in values]
     weights, missing = about["weights"], about["missing"]
     if weights is not None:

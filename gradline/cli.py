@@ -189,13 +189,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     reading = reading_options(arguments)
     seen = open_source(arguments.data, **reading)
     columns = tuple(c.name for c in seen.columns)
-    added = ["prediction"] if arguments.interval is None else [*Intervals._fields]
+    added = _added(arguments.column, list(Intervals._fields))
+    added = added[:1] if arguments.interval is None else added
     if arguments.kind is not None and arguments.interval is None:
         raise UsageError("--kind says which interval: give --interval 0.95 too")
     for name in added:
         if name in columns:
             raise DataError(
-                f"{seen.name} has a column {name!r} already: rename it first"
+                f"{seen.name} has a column {name!r} already: say what to call the "
+                f"predictions, such as --column {_free(model.target, columns)!r}"
             )
     kept = list(model.design.texts)
     if seen.rows is None:
@@ -224,7 +226,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         "file": arguments.output,
         "rows": rows,
         "target": model.target,
-        "column": "prediction",
+        "column": added[0],
         "columns": added,
         "model": arguments.model,
     }
@@ -232,6 +234,23 @@ def _predict(arguments: argparse.Namespace) -> int:
         text = f"{rows:,} predictions of {model.target} written to {arguments.output}"
         _show(arguments, facts, text)
     return 0
+
+
+def _added(column: str | None, fields: list[str]) -> list[str]:
+    """What the columns of predictions, and of the ends of intervals, are called."""
+    if column is None:
+        return fields
+    if not column.strip():
+        raise UsageError("--column is empty: give the predictions a name, or leave it")
+    return [column, *(f"{column}_{end}" for end in fields[1:])]
+
+
+def _free(target: str, columns: tuple[str, ...]) -> str:
+    """A name for predictions that no column has."""
+    name = f"predicted_{target}"
+    while any(column.startswith(name) for column in columns):
+        name += "_"
+    return name
 
 
 def _with_bar(pairs: Any, rows: int | None) -> Any:

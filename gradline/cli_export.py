@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from gradline.cli_checks import check_outputs, refuse_two_outputs
 from gradline.errors import UsageError
-from gradline.export import SUFFIXES, exported, kind_of
+from gradline.export import SUFFIXES, exported, kind_of, named
 from gradline.files import replacing
-from gradline.recipe import Recipe, recipe
+from gradline.recipe import Recipe, output_name, recipe
 from gradline.result import Fit
 from gradline.save import load
 
@@ -38,7 +39,7 @@ def export_command(
     with replacing(file) as beside:
         beside.write_bytes(content)
     told = {
-        "column": arguments.column or "prediction",
+        "column": arguments.column or output_name(known),
         "table": arguments.table or "data",
     }
     facts: dict[str, Any] = {
@@ -50,13 +51,12 @@ def export_command(
         "inputs": _inputs(known),
     }
     if to == "onnx":
-        from gradline.onnxgraph import OPSET, output_name
+        from gradline.onnxgraph import OPSET
 
-        told["column"] = output_name(known)
         facts |= {"output": told["column"], "opset": OPSET}
     if to == "sql":
         facts |= told
-    use = _USE[to].format(file=file, **told)
+    use = _USE[to].format(file=shlex.quote(file), **told)
     show(facts, f"{known.target} as {to} written to {file}: {use}")
     return 0
 
@@ -83,6 +83,8 @@ def _wishes(arguments: argparse.Namespace) -> tuple[str, str]:
     for option in ("table", "column"):
         if getattr(arguments, option) is not None and to not in (None, "sql"):
             raise UsageError(f"--{option} is for --to sql: leave it out")
+        if getattr(arguments, option) is not None:
+            named(f"--{option}", getattr(arguments, option))
     if file is None:
         file = f"model{SUFFIXES[to]}"
     if file == "-":

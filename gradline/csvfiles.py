@@ -24,8 +24,8 @@ from gradline.csvtext import (
     Utf8,
     checked_delimiter,
     checked_encoding,
+    first_control,
     first_fault,
-    is_text,
     row_ends,
     sniffed,
 )
@@ -135,9 +135,11 @@ class CsvFile:
             raise FileError(
                 f"{name} is empty: it needs column names and at least one row"
             )
-        if not is_text(head, self._delimiter):
+        control = first_control(head, self._delimiter)
+        if control is not None:
             raise FileError(
-                f"{name} is not text: give CSV, Parquet or Arrow (Feather) data"
+                f"{name} is not text: give CSV, Parquet or Arrow (Feather) data, or "
+                f"mend the text, of which {control}"
             )
 
     def _header(self, head: bytes) -> tuple[list[str], int]:

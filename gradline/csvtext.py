@@ -220,10 +220,15 @@ def sniffed(head: bytes, candidates: Sequence[str]) -> str:
     return best
 
 
-def is_text(head: bytes, delimiter: str) -> bool:
-    """Whether the first bytes hold no control characters, but for the delimiter."""
-    controls = set(_CONTROL.findall(head[:_SNIFF_BYTES]))
-    return not controls - {delimiter.encode()}
+def first_control(head: bytes, delimiter: str) -> str | None:
+    """Where the first bytes hold a control character that is no delimiter; or None."""
+    for found in _CONTROL.finditer(head[:_SNIFF_BYTES]):
+        if found[0] != delimiter.encode():
+            start = found.start()
+            line = head.count(b"\n", 0, start) + 1
+            code = found[0][0]
+            return f"line {line:,}, byte {start + 1:,} holds the control code {code}"
+    return None
 
 
 def row_ends(text: bytes) -> npt.NDArray[np.int64]:

@@ -38,6 +38,7 @@ from gradline.formula import Factor
 from gradline.levels import Missing as Missing
 from gradline.pieces import pieces
 from gradline.terms import Coded
+from gradline.truths import spellings
 from gradline.usable import (
     MISSING,
     all_finite,
@@ -54,9 +55,6 @@ INTERCEPT = "Intercept"
 
 #: The code of a level that the design does not have.
 UNKNOWN = -2
-
-#: The levels of true and false, and how files write them.
-_TRUTH = {"True": ("true", "TRUE"), "False": ("false", "FALSE")}
 
 
 @dataclass
@@ -373,8 +371,8 @@ class Design:
         """A category's codes in the design's own levels; the base is 0."""
         local, names = batch.category(feature)
         known = {level: i for i, level in enumerate(self.levels[feature])}
-        if known.keys() <= _TRUTH.keys():  # true and false, here read as text
-            known |= {text: known[k] for k in known for text in _TRUTH[k]}
+        others = spellings(self.levels[feature])  # of true and false
+        known |= {text: known[level] for text, level in others.items()}
         places = [known.get(n, UNKNOWN) for n in names] + [MISSING]
         codes: Codes = np.array(places, dtype=np.int64)[local]
         return codes

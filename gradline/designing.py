@@ -20,6 +20,7 @@ from gradline.levels import Missing as Missing
 from gradline.levels import learn
 from gradline.poly import Polynomials
 from gradline.terms import MOST_TERMS, Term, expand
+from gradline.truths import spellings
 from gradline.usable import (
     check_features,
     decimal_hint,
@@ -168,6 +169,7 @@ def _powers(
 
 def _based(name: str, levels: tuple[str, ...], base: str) -> tuple[str, ...]:
     """Levels with the base first."""
+    base = spellings(levels).get(base, base)
     if base not in levels:
         hint = did_you_mean(base, levels, f"it has {listed(levels)}")
         raise DataError(f"column {name!r} has no level {base!r} to be the base: {hint}")

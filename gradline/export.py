@@ -13,7 +13,7 @@ from gradline.errors import UsageError
 from gradline.files import check_place, replacing
 from gradline.onnxgraph import onnx_bytes
 from gradline.plainscript import plain_script
-from gradline.recipe import recipe
+from gradline.recipe import output_name, recipe
 from gradline.sqltext import sql_text
 
 if TYPE_CHECKING:
@@ -83,18 +83,31 @@ def exported(
     writers: dict[str, Callable[[], bytes]] = {
         "pytorch": lambda: plain_script(recipe(fit), name).encode(),
         "onnx": lambda: onnx_bytes(recipe(fit), _about(fit)),
-        "sql": lambda: sql_of(fit, table or "data", column or "prediction").encode(),
+        "sql": lambda: sql_of(fit, "data" if table is None else table, column).encode(),
     }
     return writers[to]()
 
 
-def sql_of(fit: Fit, table: str, column: str) -> str:
+def sql_of(fit: Fit, table: str, column: str | None = None) -> str:
     """A fit as a SELECT: see Fit.to_sql."""
-    column_name("table", table)
-    column_name("column", column)
+    named("table", table)
     known = recipe(fit)
+    if column is None:
+        column = output_name(known)
+    named("column", column)
+    if column.lower() in {name.lower() for name in known.features}:
+        raise UsageError(
+            f"column is {column!r}, which is a feature of the model: give another "
+            f"name, such as {output_name(known)!r}"
+        )
     head = f"{known.target} as gradline {__version__} predicts it: {known.about}"
     return sql_text(known, table, column, head)
+
+
+def named(what: str, value: str) -> None:
+    """Refuse what is no name of a table or a column."""
+    if not column_name(what, value).strip():
+        raise UsageError(f"{what} is {value!r}: give a name, or leave it out")
 
 
 def _about(fit: Fit) -> dict[str, str]:

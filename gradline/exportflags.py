@@ -22,4 +22,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         help="where to write it, or - for stdout (model.py, model.onnx or model.sql)",
     )
     add("--table", metavar="NAME", help="of SQL: where the features are (data)")
-    add("--column", metavar="NAME", help="of SQL: of the predictions (prediction)")
+    add(
+        "--column",
+        metavar="NAME",
+        help="of SQL: of the predictions (prediction; prediction_ where a feature is "
+        "called that)",
+    )

@@ -84,12 +84,14 @@ class Faces:
         fit: Any = self
         export(fit, path, to, table=table, column=column)
 
-    def to_sql(self, table: str = "data", column: str = "prediction") -> str:
+    def to_sql(self, table: str = "data", column: str | None = None) -> str:
         """The fit as a SELECT for DuckDB, SQLite and others: see `export`.
 
         Args:
             table: where the features are.
-            column: the name of the predictions, beside all columns of the table.
+            column: the name of the predictions, beside all columns of the table;
+                prediction where it is None, with _ behind it where a feature is
+                called that.
         """
         from gradline.export import sql_of
 

@@ -17,6 +17,7 @@ from gradline.encode import Levels, evaluate, undefined_error
 from gradline.errors import DataError
 from gradline.formula import Factor
 from gradline.poly import Learner, Polynomials
+from gradline.truths import truths
 from gradline.usable import (
     MANY_LEVELS,
     SOME_LEVELS,
@@ -84,6 +85,9 @@ def learn(
         if name not in asked_for:
             refuse_identifier(source, name, found[name], rows, SOME_LEVELS)
             refuse_numbers_as_text(source, name, list(found[name]))
+    for name in categories:
+        same = truths(found[name])  # true and false, read as text
+        found[name] = dict.fromkeys(same.values()) if same else found[name]
     levels = {
         name: tuple(sorted(found[name], key=_level_order(found[name], asked_for, name)))
         for name in categories

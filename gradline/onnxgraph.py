@@ -26,7 +26,8 @@ import numpy as np
 from gradline.errors import MissingExtraError, UsageError
 from gradline.formula import Arithmetic, Call, Column, Constant, Factor, Numbers
 from gradline.poly import Polynomials
-from gradline.recipe import Piece, Recipe, simple
+from gradline.recipe import Piece, Recipe, output_name, simple
+from gradline.truths import spellings
 
 #: What runtimes of the last years all read.
 OPSET, ML_OPSET, IR_VERSION = 17, 2, 8
@@ -67,14 +68,6 @@ def onnx_bytes(known: Recipe, about: dict[str, str]) -> bytes:
             "export it --to pytorch or --to sql"
         ) from error
     return bytes(model.SerializeToString())
-
-
-def output_name(known: Recipe) -> str:
-    """What the output is called: "prediction", unless a column is."""
-    name = "prediction"
-    while name in known.features:
-        name += "_"
-    return name
 
 
 class _Graph:
@@ -170,7 +163,7 @@ class _Graph:
         """The places of a category's levels, (rows,); their number where unknown."""
         if name not in self._codes:
             levels = self.known.levels[name]
-            places = {
+            places: dict[str, Any] = {
                 "values_int64s": list(range(len(levels))),
                 "default_int64": len(levels),
                 "domain": "ai.onnx.ml",
@@ -178,7 +171,10 @@ class _Graph:
             if name in self.known.numbers:  # it is a number too, so the input is one
                 found = self._codes_of_number(name, levels)
             else:
-                keys = [level.encode("utf-8", "surrogatepass") for level in levels]
+                others = spellings(levels)  # of true and false
+                places["values_int64s"] += [levels.index(v) for v in others.values()]
+                texts = [*levels, *others]
+                keys = [text.encode("utf-8", "surrogatepass") for text in texts]
                 found = self.add("LabelEncoder", name, keys_strings=keys, **places)
             self._codes[name] = found
         return self._codes[name]

@@ -251,6 +251,12 @@ def _add_predict(commands: Any) -> None:
         choices=["prediction", "confidence"],
         help="of the interval: for a new observation (default), or for the line itself",
     )
+    parser.add_argument(
+        "--column",
+        metavar="NAME",
+        help="of the predictions, and of NAME_low and NAME_high (default: prediction, "
+        "low and high)",
+    )
     _add_reading(parser)
     _add_output(
         parser,

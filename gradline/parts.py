@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gradline.data import Array, Batch, Codes, Source, csv_options, row_places
 from gradline.errors import DataError
+from gradline.truths import spellings
 
 #: A number for each row: which part it belongs to.
 Labels = npt.NDArray[np.uint8]
@@ -209,7 +210,10 @@ class KnownSource:
 
     def __init__(self, source: Source, levels: Mapping[str, Sequence[str]]) -> None:
         self._source = source
-        self._known = {name: frozenset(known) for name, known in levels.items()}
+        self._known = {
+            name: frozenset([*known, *spellings(known)])
+            for name, known in levels.items()
+        }
         self.unseen = 0
         self.name = source.name
         self.columns = source.columns

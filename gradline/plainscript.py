@@ -107,8 +107,9 @@ def level(name, place, value):
     if value is None or (str(value) in MISSING and str(value) not in known):
         return None
     text = str(value)
-    if text not in known and text.lower() in ("true", "false"):
-        text = text.capitalize()
+    if text not in known and all(k.lower() in ("true", "false") for k in known):
+        spelled = (text.capitalize(), text.lower(), text.upper())
+        text = next((other for other in spelled if other in known), text)
     if text not in known:
         raise ValueError(
             f"column {{name!r}} holds {{text!r}} in row {{place}}, a level the model "

@@ -199,3 +199,12 @@ def has_column(numbers: Numbers) -> bool:
 
 def _constant(numbers: Numbers) -> Constant:
     return Constant(float(evaluate(numbers, {})))
+
+
+def output_name(known: Recipe) -> str:
+    """What predictions are called: "prediction", unless a feature is."""
+    taken = {name.lower() for name in known.features}  # to SQL, A and a are one name
+    name = "prediction"
+    while name in taken:
+        name += "_"
+    return name

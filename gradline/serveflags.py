@@ -89,7 +89,10 @@ def size(text: str) -> int:
     found = re.fullmatch(r"(\d{1,12}) ?([kmgt]?)b?", text.strip().lower())
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: give 500MB or 2GB")
-    return int(found[1]) * int(1000 ** " kmgt".index(found[2] or " "))
+    bytes_ = int(found[1]) * int(1000 ** " kmgt".index(found[2] or " "))
+    if not bytes_:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give 1 or more")
+    return bytes_
 
 
 def _count(text: str) -> int:

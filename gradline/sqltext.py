@@ -5,7 +5,9 @@ What the text makes sure of:
 - a column is named with its table, as SQLite takes a "name" it does not know for text;
 - bounds are cast to double, so that SQLite compares text columns as the numbers in them
   and takes other text for no number;
-- a category is compared as text, in all the spellings that engines give its level.
+- a category is compared as text, in all the spellings that engines give its level;
+- a level with a line break or another control character is written as JSON, as reading
+  a file may change such characters.
 
 A row with a value that is missing, no finite number or an unknown level gets NULL.
 An orthonormal polynomial is written by its roots, q_k(t) = c (t - r_1) ... (t - r_k):
@@ -16,9 +18,11 @@ poly.py. Nothing nests deeply, as SQLite's parser has a small stack.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -27,6 +31,7 @@ from gradline.errors import UsageError
 from gradline.formula import Arithmetic, Call, Column, Constant, Factor, Numbers
 from gradline.poly import Polynomials
 from gradline.recipe import Piece, Recipe, simple
+from gradline.truths import spellings, truths
 
 #: Engines refuse expressions that are nested a thousand deep, as a long sum is.
 MOST_IN_A_SUM = 100
@@ -38,7 +43,7 @@ _LEAST, _MOST = (
     f"CAST({sign}1.7976931348623157e308 AS DOUBLE PRECISION)" for sign in ("-", "")
 )
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_TRUTH = {"True": ("true", "TRUE", "1"), "False": ("false", "FALSE", "0")}
+_TRUTH = {"True": "1", "False": "0"}
 
 
 def sql_text(
@@ -78,7 +83,8 @@ def sql_text(
     ]
     text = "\n".join(lines) + "\n"
     _check_length([text])
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    words = text + "".join(itertools.chain(*known.levels.values()))
+    if "\0" in words or any("\ud800" <= letter <= "\udfff" for letter in words):
         raise UsageError(
             "a column or a level has a character in its name that no SQL may hold: "
             "rename it in the data and fit again"
@@ -120,6 +126,13 @@ def _named(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
+    if any(category(letter) == "Cc" for letter in text):
+        # Who reads a file may make one newline of two letters, and no row would match.
+        return f"({_literal(json.dumps([text]))} ->> '$[0]')"
+    return _literal(text)
+
+
+def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -164,8 +177,10 @@ def _spellings(levels: Sequence[str]) -> list[list[str]]:
 
 
 def _other_spellings(level: str, levels: Sequence[str]) -> Iterable[str]:
-    if set(levels) <= _TRUTH.keys():
-        return _TRUTH[level]
+    same = spellings(levels)
+    if same:
+        texts = [text for text, meant in same.items() if meant == level]
+        return (*texts, _TRUTH[truths([level])[level]])
     if not _NUMBER.fullmatch(level):
         return ()
     value = float(level)

@@ -320,6 +320,7 @@ def _plain_numbers(column: Any, name: str) -> Any:
     """A column as an array of some type of number, NaN where missing."""
     import pyarrow as pa
 
+    column = plain(column)
     is_ = pa.types
     whole = is_.is_integer(column.type) and not column.null_count
     if whole or is_.is_float32(column.type) or is_.is_float16(column.type):

@@ -53,6 +53,39 @@ def test_every_command_has_help(
     assert "--json" in out
 
 
+def test_predict_says_what_to_call_the_predictions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A feature may be called prediction, and data may have predictions already."""
+    frame = write_houses().rename(columns={"area": "prediction"})
+    frame.to_csv("houses.csv", index=False)
+    run(capsys, "fit", "houses.csv", "--target", "price")
+    fit = gl.load("model.safetensors")
+    words = ["predict", "model.safetensors", "houses.csv", "-o", "p.csv"]
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "has a column 'prediction' already" in err
+    assert "such as --column 'predicted_price'" in err
+    assert not Path("p.csv").exists()
+    code, out, _ = run(capsys, *words, "--column", "predicted_price", "--json")
+    facts = json.loads(out)
+    assert (code, facts["column"]) == (0, "predicted_price")
+    assert facts["columns"] == ["predicted_price"]
+    found = pd.read_csv("p.csv")
+    assert list(found) == [*frame, "predicted_price"]
+    np.testing.assert_allclose(found["predicted_price"], fit.predict(frame))
+    code, _, _ = run(capsys, *words, "--column", "p", "--interval", "0.9")
+    assert code == 0
+    found = pd.read_csv("p.csv")
+    assert list(found)[-3:] == ["p", "p_low", "p_high"]
+    low = fit.predict(frame, interval=0.9).low
+    np.testing.assert_allclose(found["p_low"], low)
+    for name, message in (("", "--column is empty"), ("town", "column 'town' already")):
+        code, out, err = run(capsys, *words, "--column", name)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert message in err
+
+
 def test_predict_interval(capsys: pytest.CaptureFixture[str]) -> None:
     frame = write_houses()
     run(capsys, "fit", "houses.csv", "--target", "price")

@@ -434,6 +434,32 @@ def test_sql_of_many_columns() -> None:
         np.testing.assert_allclose(found, fit.predict(X[:5]), atol=1e-9)
 
 
+def test_sql_read_as_text_has_the_same_levels(tmp_path: Path) -> None:
+    """Reading a file makes \\n of \\r\\n; a literal with these would match nothing."""
+    words = ["a\r\nb", "c\rd", "e\nf", "tab\tand\x85 \x1f'\"", "plain"]
+    columns: Columns = {"x": [1.0, 2.0, 4.0, 7.0, 8.0, 2.0], "g": [*words, words[0]]}
+    fit = gl.fit({**columns, "y": [1.0, 2, 5, 3, 7, 3]}, target="y")
+    fit.export(tmp_path / "m.sql")
+    assert (tmp_path / "m.sql").read_text() == fit.to_sql()
+    for engine in ENGINES.values():
+        np.testing.assert_allclose(engine(fit, columns), fit.predict(columns), rtol=SQL)
+
+
+def test_sql_names_its_column_beside_a_feature_of_that_name() -> None:
+    columns: Columns = {"prediction": [1.0, 2.0, 4.0], "Prediction_": [1.0, 0.0, 3.0]}
+    fit = gl.fit({**columns, "y": [1.0, 2, 5]}, target="y")
+    assert ' AS "prediction__"\n' in fit.to_sql()
+    for engine in ENGINES.values():
+        np.testing.assert_allclose(engine(fit, columns), fit.predict(columns), rtol=SQL)
+    with pytest.raises(gl.UsageError, match="a feature of the model: give another"):
+        fit.to_sql(column="Prediction")
+    for empty in ("", " "):
+        with pytest.raises(gl.UsageError, match="give a name, or leave it out"):
+            fit.to_sql(column=empty)
+        with pytest.raises(gl.UsageError, match="give a name, or leave it out"):
+            fit.to_sql(table=empty)
+
+
 def test_sql_refuses_what_it_cannot_say() -> None:
     fit = gl.fit(
         {"x": [1.0, 2.0, 4.0], "g": ["a\0", "b", "b"], "y": [1, 2, 3]}, target="y"
@@ -595,6 +621,19 @@ def test_the_command(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, out) == (0, text.replace("from line import", "from model import"))
 
 
+def test_the_command_tells_the_column_and_quotes_the_file(
+    tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns = {"prediction": [1.0, 2.0, 4.0], "y": [1.0, 2, 5]}
+    gl.fit(columns, target="y").save("m.safetensors")
+    code, out, _ = run(capsys, "export", "m.safetensors", "--to", "sql", "--json")
+    assert (code, json.loads(out)["column"]) == (0, "prediction_")
+    code, out, _ = run(capsys, "export", "m.safetensors", "-o", "my model.py")
+    assert code == 0
+    assert "python 'my model.py' data.csv prints predictions" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -605,6 +644,9 @@ def test_the_command(model: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["--to", "sql", "-o", "-", "--json"], "would both write to stdout"),
         (["--to", "sql", "-o", "model.safetensors"], "and would be overwritten"),
         (["--to", "onnx", "--table", "t"], "--table is for --to sql"),
+        (["--to", "sql", "--table", ""], "--table is '': give a name"),
+        (["--to", "sql", "--column", ""], "--column is '': give a name"),
+        (["-o", "m.sql", "--column", "species"], "'species', which is a feature"),
         (["--to", "sql", "-o", "m.onnx"], "let it end in .sql"),
         (["--to", "sql", "-o", "no/m.sql"], "there is no folder"),
     ],

@@ -34,6 +34,7 @@ ROWS = [
     "hosts",
     "listening",
     "data",
+    "truths",
     "bar",
     "stopping",
     "instants",

@@ -139,6 +139,10 @@ def test_no_permission(tmp_path: Path) -> None:
         (b"a,b\n1,\0\n", r"^a\.csv holds NUL bytes, so it is not plain text: give CSV"),
         ("a,b\n1,2\n".encode("utf-16-le"), r"holds NUL bytes, .* or encoding='utf-16'"),
         (b"\x89PNG\r\n\x1a\n\x01", r"^a\.csv is not text: give CSV, Parquet or Arrow"),
+        (
+            b'y,x\n1,2\n2,"a\x07b"\n',
+            "mend the text, of which line 3, byte 13 holds the",
+        ),
         (b"PK\x03\x04xxxx", r"^a\.csv is an Excel workbook or a zip archive: save the"),
         (b"\x28\xb5\x2f\xfd....", r"^a\.csv is compressed with zstd: unpack it, or"),
         (b"SQLite format 3", r"^a\.csv is an SQLite database: export the table as CSV"),

@@ -135,6 +135,8 @@ def instead(text: str) -> Any:
         put("design", "levels", value={"nowhere": ["a", "b"]}),
         put("design", "levels", "town", value=["a", "a", "a"]),
         put("design", "levels", "town", value=7),
+        put("design", "levels", value=None),
+        put("design", "features", value="size"),
         put("design", "missing", value="maybe"),
         put("method", value="magic"),
         put("rows", value=-1),

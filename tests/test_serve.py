@@ -230,11 +230,12 @@ def test_missing_values(client: Client) -> None:
 def test_levels_are_named_as_in_the_fit(client: Client) -> None:
     expected = client.predict({"row": ROW}).json["predictions"]
     same = [
-        {"rooms": "2"}, {"rooms": 2.0}, {"new": "True"}, {"size": 100}, {"age": 3e1}
+        {"rooms": "2"}, {"rooms": 2.0}, {"new": "True"}, {"new": "true"},
+        {"size": 100}, {"age": 3e1},
     ]  # fmt: skip
     for change in same:
         assert client.predict({"row": ROW | change}).json["predictions"] == expected
-    for change in ({"rooms": 2.5}, {"rooms": True}, {"new": "true"}, {"new": 1}):
+    for change in ({"rooms": 2.5}, {"rooms": True}, {"new": "yes"}, {"new": 1}):
         answer = client.predict({"row": ROW | change})
         assert answer.status == 422, change
         assert "a level the model has not seen" in answer.detail
@@ -282,6 +283,117 @@ def test_arrow_from_pandas_polars_and_in_every_dress(client: Client) -> None:
     parts = [base.slice(i, 2) for i in range(0, 7, 2)]
     assert predicted(pa.concat_tables(parts)) == expected
     assert predicted(base.select(["rooms", "new", "town", "age", "size"])) == expected
+
+
+def test_arrow_numbers_in_a_dictionary_are_numbers(client: Client) -> None:
+    columns = pa.table({n: NEW[n] for n in FIT.design.features})
+    expected = FIT.predict(columns)
+    for kind in (pa.float64(), pa.float32(), pa.int64()):
+        sizes = columns.column("age").cast(kind).dictionary_encode()
+        answer = client.stream(columns.set_column(1, "age", sizes))
+        assert answer.status == 200, answer.body
+        found = answer.table.column("prediction").to_numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    texts = columns.column("town").dictionary_encode()
+    answer = client.stream(columns.set_column(1, "age", texts))
+    assert (answer.status, "fitted on numbers" in answer.detail) == (422, True)
+
+
+def test_the_index_of_a_frame_is_no_column(client: Client) -> None:
+    frame = pd.DataFrame({n: NEW[n] for n in FIT.design.features})
+    expected = FIT.predict(frame).tolist()
+    for index in (
+        pd.Index(range(10, 17)).astype(str),
+        pd.Index([3, 1, 2, 7, 5, 6, 4], name="id"),
+        pd.date_range("2024-01-01", periods=7, name="day"),
+        pd.MultiIndex.from_product([["a"], range(7)]),
+    ):
+        table = pa.Table.from_pandas(frame.set_index(index))
+        assert table.num_columns > len(frame.columns)
+        answer = client.stream(table)
+        assert answer.status == 200, answer.body
+        found = answer.table.column("prediction").to_numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    whole = pa.table(frame)
+    answer = client.stream(whole.append_column("id", pa.array(range(7))))
+    assert "'id', which is no column" in answer.detail
+    for told in (b"", b"[", b'{"index_columns": 3}', b"[" * 50_000, b"\xff"):
+        named = whole.replace_schema_metadata({b"pandas": told})
+        assert client.stream(named).status == 200
+    nested = pa.array([[1]] * 7)
+    answer = client.stream(whole.append_column("__index_level_0__", nested))
+    assert answer.status == 422
+
+
+def test_one_stream_and_nothing_behind_it(client: Client) -> None:
+    one = stream_of({n: NEW[n] for n in FIT.design.features})
+    assert client.stream(one).status == 200
+    for more in (one, b"\0", b"garbage", one[:8]):
+        answer = client.stream(one + more)
+        assert answer.status == 400
+        assert "omething follows the Arrow stream" in answer.detail
+
+
+def test_missing_values_are_asked_for_where_options_are(client: Client) -> None:
+    row = {**{n: [v] for n, v in ROW.items()}, "size": pa.array([None], pa.float64())}
+    assert "?missing=nan" in client.stream(row).detail
+    detail = client.predict({"row": {**ROW, "size": None}}).detail
+    assert '"missing": "nan"' in detail
+    assert "?missing" not in detail
+
+
+def test_a_target_may_name_the_host(client: Client) -> None:
+    """RFC 9112, 3.2.2: what a client of a proxy sends."""
+    port = client.port
+    for name in (f"http://127.0.0.1:{port}", f"HTTP://LOCALHOST:{port}"):
+        assert client.ask("GET", f"{name}/readyz").status == 200
+        assert client.ask("GET", name).headers["content-type"].startswith("text/html")
+    body = json.dumps({"row": ROW})
+    path = f"http://localhost:{port}/predict"
+    found = client.ask("POST", path, body, {"Content-Type": JSON})
+    assert found.json == client.predict({"row": ROW}).json
+    for path in ("http://evil.example/readyz", "http://a@localhost/", "http:///readyz"):
+        answer = client.ask("GET", path, None, {"Host": "localhost"})
+        assert answer.status == 421
+        assert "the address names another server" in answer.detail.lower()
+    assert client.ask("GET", "ftp://localhost/readyz").status == 404
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+        b"Content-Length: 5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: local\0host\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+        b"\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_as_all_else(client: Client, head: bytes) -> None:
+    """h11 finds these; they are told alike, and counted."""
+
+    def count() -> float:
+        found = re.search(
+            r'requests_total\{method="other",route="other",status="400"\} (\S+)',
+            metrics(client),
+        )
+        return float(found[1]) if found else 0.0
+
+    before = count()
+    with socket.create_connection(("127.0.0.1", client.port), 10) as line:
+        line.sendall(head)
+        got = http.client.HTTPResponse(line)
+        got.begin()
+        headers = {k.lower(): v for k, v in got.getheaders()}
+        problem = json.loads(got.read())
+        assert line.recv(10) == b""
+    assert got.status == problem["status"] == 400
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "is no HTTP/1.1" in problem["detail"]
+    assert count() == before + 1
 
 
 def test_a_model_without_intervals_says_why() -> None:
@@ -355,6 +467,14 @@ BAD: list[tuple[bytes | Any, int, str]] = [
     ({"columns": {n: [] for n in ROW}}, 422, "has no rows"),
     ({"columns": {n: [v] * (1 + (n == "age")) for n, v in ROW.items()}}, 422,
      "column 'age' has 2 values and 'size' has 1"),
+    (b'{"row": {}}//', 400, "is no JSON"),
+    (b'{"row": {}, "row": {}}', 400, "has 'row' twice"),
+    (b'{"rows": [{}, {"size": 1, "size": 2}]}', 400, "has 'size' twice"),
+    (b'{"rows": [{}, {"size": NaN}]}', 400, "has NaN, which is no JSON"),
+    (b'{"rows": []} {}', 400, "is no JSON"),
+    (b'{"columns": {"sice": [1], "size": [1], "size": [1]}}', 400, "'size' twice"),
+    (b'{"columns": {"size": []}', 400, "is no JSON"),
+    ({"row": {}, "interval": 2}, 400, "interval is '2': give the share"),
     ({"row": {}}, 422, "row 1 has no 'size': give all of 'size', 'age', 'town'"),
     ({"rows": [ROW, {**ROW, "sice": 1}]}, 422, "row 2 has 'sice', which is no column "
      "of the model: leave it out; did you mean 'size'?"),
@@ -1050,6 +1170,7 @@ def test_command_ends_by_ctrl_c_with_130(tmp_path: Path) -> None:
         (["m.safetensors", "--host", "203.0.113.7"], "which is no address of this"),
         (["m.safetensors", "--max-body", "lots"], "'lots' is no size"),
         (["m.safetensors", "--max-rows", "0"], "'0' is no count"),
+        (["m.safetensors", "--max-body", "0"], "'0' is no size: give 1 or more"),
         (["m.safetensors", "--timeout", "nan"], "'nan' is no time"),
         (["m.safetensors", "--allow-host", "http://x"], "is no host"),
         (["m.safetensors", "--allow-origin", "x/y"], "is no origin"),

@@ -22,11 +22,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from gradline.hosts import Hosts
-from gradline.save import strict_json
 from gradline.serving.answers import JSON, predictions_json
 from gradline.serving.arrows import ARROW_STREAM, Stream, predictions_stream
 from gradline.serving.bodies import Bodies, Gone, throw_away
-from gradline.serving.heads import Head
+from gradline.serving.heads import Head, target
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.metrics import TEXT, Metrics
 from gradline.serving.page import POLICY
@@ -130,11 +129,13 @@ class Service:
         if scope["type"] != "http":
             return
         start = time.perf_counter()
-        route = scope["path"] if scope["path"] in self._routes else "other"
+        authority, path = target(scope["path"])
+        scope = {**scope, "path": path}
+        route = path if path in self._routes else "other"
         asked = Head(scope, receive)
         close = self.stopping
         try:
-            self._check_caller(asked)
+            self._check_caller(asked, authority)
             answer = await self._answer(asked)
         except Problem as problem:
             answer = _refused(problem)
@@ -198,7 +199,29 @@ class Service:
         found += [(k.encode("ascii"), v.encode("latin-1")) for k, v in more.items()]
         return found
 
-    def _check_caller(self, asked: Head) -> None:
+    def unreadable(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """The head and body of the answer to what is no HTTP, which counts too."""
+        answer = _refused(
+            Problem(
+                400,
+                "the request is no HTTP/1.1: send one Host, one length, and a head "
+                "without control characters, of 32 kB at most",
+            )
+        )
+        self._metrics.answered("other", "other", answer.status, 0.0)
+        if self._log is not None:
+            self._log("? other 400 0 rows 0.0 ms")
+        headers = [
+            *_HEADERS,
+            _POLICY,
+            _SAME_ORIGIN,
+            (b"content-type", answer.kind.encode("ascii")),
+            (b"content-length", str(len(answer.body)).encode("ascii")),
+            (b"connection", b"close"),
+        ]
+        return headers, answer.body
+
+    def _check_caller(self, asked: Head, authority: str | None) -> None:
         """Refuse other hosts, foreign pages (see hosts.py), and two requests in one."""
         if asked.told(b"content-length") and asked.told(b"transfer-encoding"):
             raise Problem(
@@ -211,11 +234,13 @@ class Service:
         host = hosts[0] if len(hosts) == 1 else ""
         if host not in self._known and host in self._hosts:
             self._known = frozenset([host, *list(self._known)[:7]])
-        if host not in self._known:
+        known = host in self._known
+        if not known or (authority is not None and authority not in self._hosts):
             raise Problem(
                 421,
-                "the Host header names another server: ask by the address that was "
-                "said at the start, or start with --allow-host NAME",
+                f"{'the address' if known else 'the Host header'} names another "
+                "server: ask by the address that was said at the start, or start with "
+                "--allow-host NAME",
             )
         origins = asked.told(b"origin")
         if not origins:
@@ -369,8 +394,3 @@ def _tell(error: Exception) -> None:
     """A fault of ours, for whoever runs the server: where, but not with what data."""
     where = "".join(traceback.format_tb(error.__traceback__))
     print(f"gradline: {type(error).__name__} in\n{where}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def as_json(value: Any) -> bytes:
-    """A constant answer."""
-    return strict_json(value).encode("utf-8", errors="replace")

@@ -16,13 +16,15 @@ texts are taken, and no text that is named twice is ever copied twice.
 
 from __future__ import annotations
 
+import json
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradline.data import Array, Codes, Column
+from gradline.data import Array, Codes, Column, Kind
 from gradline.inference import Intervals
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.parsing import unknown_column
@@ -41,6 +43,9 @@ _HEAD, _HEAD_PER_COLUMN = 65_536, 4096
 
 #: Messages of one stream.
 MOST_MESSAGES = 10_000
+
+#: What pandas calls an index without a name.
+_INDEX = re.compile(r"__index_level_[0-9]{1,3}__")
 
 _CONTINUES = b"\xff\xff\xff\xff"
 
@@ -62,6 +67,9 @@ class Stream:
 
     name = "the request"
 
+    #: How missing values are asked for.
+    gaps = "?missing=nan"
+
     def __init__(
         self,
         body: bytes,
@@ -80,14 +88,19 @@ class Stream:
         self._due = due
         try:
             schema = pa.ipc.open_stream(pa.py_buffer(body)).schema
-            found = [(field.name, field.type) for field in schema]
+            fields = [(field.name, field.type) for field in schema]
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _broken(error) from None
+        index = _index_of_pandas(schema)
         seen: set[str] = set()
-        for name, kind in found:
+        found = []
+        for name, kind in fields:
             if name in seen:
                 raise Problem(422, f"the stream has two columns {quoted(name)}")
+            seen.add(name)
             if name not in names:
+                if name in index and not pa.types.is_nested(kind):
+                    continue  # pandas writes it beside the columns
                 raise unknown_column(name, names, "the stream")
             if kind_of(kind) == "other" or _is_nested(kind):
                 raise Problem(
@@ -95,11 +108,11 @@ class Stream:
                     f"column {name!r} is of type {str(kind)[:80]}: give numbers or "
                     "texts",
                 )
-            seen.add(name)
+            found.append((name, kind))
         for name in names:
             if name not in seen:
                 raise Problem(422, f"the stream has no column {name!r}: give it too")
-        self.columns = tuple(Column(n, kind_of(t), str(t)) for n, t in found)
+        self.columns = tuple(Column(n, _kind(t), str(t)) for n, t in found)
 
     def batches(self, columns: Sequence[str]) -> Iterator[_Checked]:
         import pyarrow as pa
@@ -183,6 +196,24 @@ def _refuse_long(column: Any, most: int) -> None:
         raise Problem(413, "the texts of the stream are too long: send fewer rows")
 
 
+def _kind(found: Any) -> Kind:
+    """What a column can be used as; a dictionary of numbers is numbers here."""
+    import pyarrow as pa
+
+    return kind_of(found.value_type if pa.types.is_dictionary(found) else found)
+
+
+def _index_of_pandas(schema: Any) -> set[str]:
+    """The columns that are the index of a frame, by what pandas wrote beside them."""
+    names = {name for name in schema.names if _INDEX.fullmatch(name)}
+    try:
+        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        names |= {name for name in told["index_columns"] if isinstance(name, str)}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        pass  # it says nothing of an index
+    return names
+
+
 def _is_nested(kind: Any) -> bool:
     """A dictionary of dictionaries."""
     import pyarrow as pa
@@ -224,8 +255,12 @@ def _walk(body: bytes, columns: int, limits: Limits) -> int:
             if body[place : place + 4] != _CONTINUES:
                 raise _broken(None)
             (size,) = struct.unpack_from("<i", body, place + 4)
-            if size == 0:
-                return rows
+            if size == 0:  # the end of the stream
+                if place + 8 == len(body):
+                    return rows
+                raise Problem(
+                    400, "something follows the Arrow stream: send one stream alone"
+                )
             if size < 0 or size > _HEAD + _HEAD_PER_COLUMN * columns:
                 raise _broken(None)
             start = place + 8

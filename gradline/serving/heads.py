@@ -7,6 +7,15 @@ from typing import Any
 
 from gradline.serving.problems import Problem, quoted
 
+#: How a proxy is asked; a server has to understand it too (RFC 9112, 3.2.2).
+_ABSOLUTE = re.compile(r"[Hh][Tt][Tt][Pp]://([^/]*)(/.*)?", re.DOTALL)
+
+
+def target(path: str) -> tuple[str | None, str]:
+    """The host and the path that a request line names; the host may be None."""
+    found = _ABSOLUTE.fullmatch(path)
+    return (None, path) if found is None else (found[1].lower(), found[2] or "/")
+
 
 class Head:
     """A request: its head, and what is known of it so far."""

@@ -12,6 +12,9 @@ The rows are taken apart one by one: json's scanner holds the interpreter while 
 on one value, and would keep everybody waiting for the whole text. So the rows are
 counted, and the time is looked at, before all of them are in memory.
 
+A row that does not fit the model is refused (422) only once the whole text is known to
+be JSON of the right form: what is not is refused as that (400).
+
 Strict means: no NaN or Infinity, no name twice in an object, nothing after the end, no
 nesting deeper than shown.
 """
@@ -121,6 +124,7 @@ class _Reader:
         self._scan = make_scanner(decoder)  # type: ignore[arg-type]
         self._rows = 0
         self._columns: dict[str, list[Any]] | None = None
+        self._fault: Problem | None = None  # the first one in what the rows say
 
     def request(self) -> Asked:
         """The whole text."""
@@ -152,7 +156,12 @@ class _Reader:
         if self._columns is None:
             raise Problem(400, f"the body has no rows: {_SHAPE_HINT}")
         options = {key: given[key] for key in OPTIONS if key in given}
-        return Asked(checked_options(options), self._columns, self._rows)
+        asked = Asked(checked_options(options), self._columns, self._rows)
+        if self._fault is None and not self._rows:
+            raise _none()
+        if self._fault is not None:
+            raise self._fault
+        return asked
 
     def _read_row(self) -> None:
         row = self._value()
@@ -174,8 +183,6 @@ class _Reader:
                         '{"rows": [{...}, ...]}',
                     )
             self._take(some)
-        if not self._rows:
-            raise _none()
 
     def _read_columns(self) -> None:
         if not self._next_is("{"):
@@ -188,7 +195,7 @@ class _Reader:
             if name in columns:
                 raise _twice(name)
             if name not in self._wanted:
-                raise self._unknown([name], "columns")
+                self._blame(self._unknown([name], "columns"))
             values = self._value()
             if not isinstance(values, list):
                 raise Problem(400, f"column {name!r} is no list: give its values")
@@ -198,18 +205,19 @@ class _Reader:
             self._due.check()
         self._check_names(columns.keys(), "columns")
         lengths = {name: len(values) for name, values in columns.items()}
-        self._rows = next(iter(lengths.values()))
+        self._rows = next(iter(lengths.values()), 0)
         for name, length in lengths.items():
             if length != self._rows:
                 first = next(iter(lengths))
-                raise Problem(
-                    422,
-                    f"column {name!r} has {length:,} values and {first!r} has "
-                    f"{self._rows:,}: give columns of the same length",
+                self._blame(
+                    Problem(
+                        422,
+                        f"column {name!r} has {length:,} values and {first!r} has "
+                        f"{self._rows:,}: give columns of the same length",
+                    )
                 )
-        if not self._rows:
-            raise _none()
-        self._columns = {name: columns[name] for name in self._names}
+                break
+        self._columns = {name: columns.get(name, []) for name in self._names}
 
     def _take(self, rows: list[dict[str, Any]]) -> None:
         """Add rows to the columns."""
@@ -220,23 +228,32 @@ class _Reader:
         for place, row in enumerate(rows):
             if row.keys() != self._wanted:
                 self._check_names(row.keys(), f"row {self._rows + place + 1:,}")
-        for name, values in self._columns.items():
-            values += [row[name] for row in rows]
+        if self._fault is None:
+            for name, values in self._columns.items():
+                values += [row[name] for row in rows]
         self._rows += len(rows)
         self._due.check()
 
     def _check_names(self, names: Any, where: str) -> None:
         known = set(names)
         if known - self._wanted:
-            raise self._unknown([n for n in names if n not in self._wanted], where)
+            unknown = [n for n in names if n not in self._wanted]
+            self._blame(self._unknown(unknown, where))
         lacking = [name for name in self._names if name not in known]
         if lacking:
-            raise Problem(
-                422,
-                f"{where} {'have' if where == 'columns' else 'has'} no {lacking[0]!r}: "
-                f"give all of {', '.join(map(repr, self._names[:20]))}"
-                f"{', ...' if len(self._names) > 20 else ''}",
+            self._blame(
+                Problem(
+                    422,
+                    f"{where} {'have' if where == 'columns' else 'has'} no "
+                    f"{lacking[0]!r}: give all of "
+                    f"{', '.join(map(repr, self._names[:20]))}"
+                    f"{', ...' if len(self._names) > 20 else ''}",
+                )
             )
+
+    def _blame(self, fault: Problem) -> None:
+        """Keep the first fault of the rows until the whole text is read."""
+        self._fault = self._fault or fault
 
     def _unknown(self, names: list[str], where: str) -> Problem:
         return unknown_column(names[0], self._names, where)

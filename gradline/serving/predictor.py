@@ -23,11 +23,10 @@ from gradline.serving.problems import Problem, quoted
 from gradline.serving.quick import MOST_ROWS, Quick
 from gradline.serving.rows import piece
 from gradline.serving.wishes import Options
+from gradline.truths import spellings
 
-#: In a sentence of the library, how its options are given; here they are given so.
-_SPOKEN = {
-    "missing='nan' (--missing nan)": '"missing": "nan"',
-}
+#: How a sentence of the library says to give missing; a source says it its own way.
+_GAPS = "missing='nan' (--missing nan)"
 
 
 class Predictor:
@@ -51,7 +50,10 @@ class Predictor:
         self._line = fit._line
         self._slopes = fit.slopes
         self._quick = Quick.of(fit.design)
-        self._levels = {k: frozenset(v) for k, v in fit.design.levels.items()}
+        self._levels = {
+            name: frozenset([*levels, *spellings(levels)])
+            for name, levels in fit.design.levels.items()
+        }
         self.no_interval = why_not(self._line)
 
     def predict_few(
@@ -83,7 +85,7 @@ class Predictor:
         """Predict each row: pieces, in order, none where there are no rows.
 
         Args:
-            source: the rows, a `data.Source` with the features.
+            source: the rows, a `data.Source` with the features and `gaps`.
             options: how.
 
         Raises:
@@ -94,9 +96,7 @@ class Predictor:
         except UsageError as error:
             raise Problem(400, str(error)) from None
         except (DataError, GradlineError) as error:
-            text = str(error)
-            for words, spoken in _SPOKEN.items():
-                text = text.replace(words, spoken)
+            text = str(error).replace(_GAPS, source.gaps)
             raise Problem(422, text) from None
 
     def check(self, source: Any) -> None:

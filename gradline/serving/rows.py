@@ -150,6 +150,9 @@ class Request:
 
     name = "the request"
 
+    #: How missing values are asked for.
+    gaps = '"missing": "nan"'
+
     def __init__(
         self,
         columns: dict[str, list[Any]],

@@ -12,6 +12,7 @@ from typing import Any
 from gradline.serving.answers import JSON
 from gradline.serving.limits import MOST_SIZE, Limits
 from gradline.serving.problems import PROBLEM_JSON
+from gradline.truths import spellings, truths
 
 #: Levels of a category that are listed.
 MOST_LEVELS = 1000
@@ -371,7 +372,8 @@ def _value(feature: dict[str, Any], gaps: bool) -> dict[str, Any]:
         return {"type": kinds + ["null"] * gaps, "description": "A level of the fit."}
     words: list[Any] = [] if feature["kind"] == "number" else [*levels]
     words += [number for level in levels for number in _as_numbers(level)]
-    words += [level == "True" for level in levels if level in ("True", "False")]
+    words += spellings(levels)
+    words += [level.lower() == "true" for level in levels if truths([level])]
     return {"enum": words + [None] * gaps}
 
 

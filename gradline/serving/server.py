@@ -21,9 +21,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -32,7 +34,8 @@ from gradline.hosts import Hosts
 from gradline.listening import address_of, bound
 from gradline.result import Fit
 from gradline.save import load
-from gradline.serving.app import Pages, Service, as_json
+from gradline.serving.answers import as_json
+from gradline.serving.app import Pages, Service
 from gradline.serving.facts import example_row, facts, model_version
 from gradline.serving.limits import Deadline, Limits
 from gradline.serving.page import page
@@ -178,6 +181,25 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; h11 has found that, not the application."""
+        headers, body = self._service.unreadable()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            reason = HTTPStatus.BAD_REQUEST.phrase.encode("ascii")
+            for event in (
+                h11.Response(status_code=400, headers=headers, reason=reason),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    @property
+    def _service(self) -> Service:
+        service: Any = self.config.app
+        assert isinstance(service, Service)
+        return service
 
     def on_response_complete(self) -> None:
         if self._head_timer is not None:
