@@ -169,7 +169,7 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
         rows = as_rows(X, Y, weight)
         n, k = Y.shape
         root = root_of_rows(rows, self.fit_intercept, threads_of(self.n_jobs))
-        parts = Decomposition(root, rows)
+        parts = Decomposition(root, rows, float(alphas.min()))
         held = self.scoring is not None or self.store_cv_results
         kept = np.empty((n, k, len(alphas))) if held else None
         sums = np.zeros((k, len(alphas)))

@@ -16,6 +16,7 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.errors import DataError, ShapeError, UsageError
+from gradline.rootsolve import singular_values
 from gradline.rootstate import Root
 from gradline.rowsolve import Found, observe, solve
 from gradline.sparserows import Rows, by_blocks
@@ -136,7 +137,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self._root is None:
             raise NoStateError(_NO_ROOT)
-        sigma = np.linalg.svd(self._root.x, compute_uv=False)
+        sigma = singular_values(self._root.x)
         found = np.zeros(min(self._root.counted, self._root.features))
         found[: len(sigma)] = sigma[: len(found)]
         return found

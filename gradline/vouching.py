@@ -32,7 +32,7 @@ from gradline.curvature import largest_eigenvalue
 from gradline.data import Array, Mask
 from gradline.errors import Status
 from gradline.objective import SQUARED
-from gradline.rootsolve import Scaled, column_scale, decompose
+from gradline.rootsolve import Scaled, column_scale, decompose, singular_values
 from gradline.rootstate import Root
 from gradline.solvers import WIDE, Singular
 from gradline.state import EPS
@@ -69,10 +69,11 @@ def vouch(
         kinds: what was made small, of each target.
         names: of the columns.
     """
-    design = decompose(root, column_scale(root))
+    design = decompose(root, column_scale(root), quick=True)
     limits = _limits(root)
+    shared: dict[float, Scaled] = {}  # what targets of the same penalty have in common
     return [
-        _one(root, slopes[:, j], j, kind, names, design, limits)
+        _one(root, slopes[:, j], j, kind, names, design, limits, shared)
         for j, kind in enumerate(kinds)
     ]
 
@@ -92,6 +93,7 @@ def _one(
     names: Sequence[str],
     design: Scaled,
     limits: _Limits,
+    shared: dict[float, Scaled],
 ) -> Certificate:
     W, d = root.weight, root.features
     plain = not kind.alpha and not kind.positive
@@ -104,7 +106,14 @@ def _one(
         y = np.append(y, np.zeros(d))
     residual = y - x @ b
     loss = half * float(residual @ residual) / W
-    own = _free_part(root, x, free) if not plain else design
+    if plain:
+        own = design
+    elif kind.positive:
+        own = _free_part(root, x, free)
+    else:
+        if kind.alpha not in shared:
+            shared[kind.alpha] = _free_part(root, x, free)
+        own = shared[kind.alpha]
     explained = own.U[:, : own.rank].T @ residual
     gap = half * float(explained @ explained) / W
     bound = "exact"
@@ -199,12 +208,12 @@ def _free_part(root: Root, x: Array, free: Mask) -> Scaled:
     part.rows, part.weight = root.rows, root.weight
     part.x = x[:, free] if free.any() else np.zeros((len(x), 1))
     size = np.linalg.norm(part.x, axis=0) / root.weight**0.5
-    return decompose(part, size)
+    return decompose(part, size, quick=True)
 
 
 def _flattest(root: Root, kind: Kind, design: Scaled) -> float:
     """The smallest curvature of half the mean squared error and the penalty."""
-    sigma = np.linalg.svd(root.x, compute_uv=False)
+    sigma = singular_values(root.x)
     least = float(sigma[-1]) if design.rank == root.features else 0.0
     return (least**2 + kind.alpha) / root.weight
 

@@ -97,6 +97,7 @@ ROWS = [
     "freeslopes",
     "coordinate",
     "rootstate",
+    "pivoted",
     "rootsolve",
     "sparserows",
     "rowsolve",
