@@ -15,10 +15,10 @@ of the user's own is one of the raw columns, as in scipy.linalg.lstsq.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gradline.coordinate import Terms, minimise
 from gradline.data import Array, Mask
@@ -28,12 +28,16 @@ from gradline.pivoted import Shifted
 from gradline.rootstate import Root
 from gradline.solvers import SAFE_CONDITION
 from gradline.state import EPS, SMALL
+from gradline.threads import one_thread
 
 #: Rounds of refinement after a solve by x xᵀ.
 ROUNDS = 2
 
 #: With so many rows at most, x xᵀ costs little beside the decomposition it saves.
 MOST_ROWS = 6000
+
+#: Decompositions of up to so many columns are left to one thread.
+ALONE = 2500
 
 
 class Slopes(NamedTuple):
@@ -50,12 +54,10 @@ def svd(matrix: Array) -> tuple[Array, Array, Array]:
     which are slower.
     """
     try:
-        if min(matrix.shape) <= SMALL // 4:
+        with _alone(min(matrix.shape)):
             U, sigma, Vh = np.linalg.svd(matrix, full_matrices=False)
-            return U, sigma, Vh
-        found = torch.linalg.svd(torch.from_numpy(matrix), full_matrices=False)
-        return found.U.numpy(), found.S.numpy(), found.Vh.numpy()
-    except (np.linalg.LinAlgError, torch.linalg.LinAlgError):
+        return U, sigma, Vh
+    except np.linalg.LinAlgError:
         from scipy.linalg import svd as steady
 
     try:
@@ -71,7 +73,8 @@ def svd(matrix: Array) -> tuple[Array, Array, Array]:
 def singular_values(matrix: Array) -> Array:
     """The singular values, largest first."""
     try:
-        found: Array = np.linalg.svd(matrix, compute_uv=False)
+        with _alone(min(matrix.shape)):
+            found: Array = np.linalg.svd(matrix, compute_uv=False)
     except np.linalg.LinAlgError:
         found = svd(matrix)[1]
     return found
@@ -325,8 +328,15 @@ def _of_targets(root: Root, these: Array) -> Root:
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
     """Eigenvalues, smallest first, and eigenvectors."""
-    if len(matrix) <= SMALL // 4:
+    with _alone(len(matrix)):
         values, vectors = np.linalg.eigh(matrix)
-        return values, vectors
-    found = torch.linalg.eigh(torch.from_numpy(matrix))
-    return found.eigenvalues.numpy(), found.eigenvectors.numpy()
+    return values, vectors
+
+
+def _alone(columns: int) -> AbstractContextManager[None]:
+    """A block for a decomposition of so many columns.
+
+    One goes through its columns one by one, and wakes the threads at each: another
+    core gains it little, and costs ten times as much where others use that core.
+    """
+    return one_thread() if columns <= ALONE else nullcontext()

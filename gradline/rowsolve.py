@@ -40,7 +40,7 @@ from gradline.solvers import (
 )
 from gradline.sparserows import Rows, by_blocks, outright, sparse_moments, too_large
 from gradline.state import EPS, Centred, Moments
-from gradline.threads import blas_threads
+from gradline.threads import blas_threads, threads_for
 
 #: Up to so many products QR is as fast as the sums, and keeps all digits.
 FEW_PRODUCTS = 300_000
@@ -91,9 +91,9 @@ def observe(
         overwrite: whether X may be centred where it lies, and kept.
         solved: False for the root alone.
     """
-    with blas_threads(threads):
-        n, d = rows.X.shape
-        k = rows.Y.shape[1]
+    n, d = rows.X.shape
+    k = rows.Y.shape[1]
+    with threads_for(n * (d + k) ** 2 + 10.0 * min(n, d) * d * d, threads):
         if rows.sparse and too_large(rows):
             return Found(None, *outright(rows, alphas, intercept))
         if rows.sparse:
@@ -143,11 +143,13 @@ def _cuts(root: Root, tol: float | None) -> bool:
 
 def solve(root: Root, alphas: Array, positive: bool, tol: float | None) -> Slopes:
     """The slopes of a root: see rootsolve.py."""
-    if positive:
-        return nonnegative(root, alphas)
-    if alphas.any():
-        return ridge(root, alphas)
-    return least_squares(root, tol)
+    m, d = root.x.shape
+    with threads_for(10.0 * m * d * d):
+        if positive:
+            return nonnegative(root, alphas)
+        if alphas.any():
+            return ridge(root, alphas)
+        return least_squares(root, tol)
 
 
 def dense_moments(rows: Rows, intercept: bool, threads: int | None) -> Moments:

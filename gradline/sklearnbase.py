@@ -20,6 +20,7 @@ from gradline.rootsolve import singular_values
 from gradline.rootstate import Root
 from gradline.rowsolve import Found, observe, solve
 from gradline.sparserows import Rows, by_blocks
+from gradline.threads import threads_for
 from gradline.vouching import Kind, vouch
 
 try:
@@ -128,7 +129,9 @@ class Linear(BaseEstimator):  # type: ignore[misc]
             names = getattr(self, "feature_names_in_", None)
             if names is None:
                 names = [f"x{j}" for j in range(len(slopes))]
-            self._certified = vouch(self._root, slopes, kinds, list(names))
+            m, d = self._root.x.shape
+            with threads_for(20.0 * m * d * d, threads_of(self.n_jobs)):
+                self._certified = vouch(self._root, slopes, kinds, list(names))
         return self._certified if len(self._certified) > 1 else self._certified[0]
 
     @property
