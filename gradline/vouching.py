@@ -31,10 +31,12 @@ from gradline.certificate import (
 from gradline.curvature import largest_eigenvalue
 from gradline.data import Array, Mask
 from gradline.errors import Status
+from gradline.lastdigits import measured
 from gradline.objective import SQUARED
 from gradline.rootsolve import Scaled, column_scale, decompose, singular_values
 from gradline.rootstate import Root
 from gradline.solvers import WIDE, Singular
+from gradline.sparserows import Rows
 from gradline.state import EPS
 
 #: With more columns than this no whole basis of them is made.
@@ -58,14 +60,26 @@ class Kind(NamedTuple):
         return "half the mean squared error" if self.positive else SQUARED
 
 
+class Given(NamedTuple):
+    """What there is to vouch for.
+
+    slopes (d, k) and intercepts (k,), in the type that they were rounded to; rows: all
+    of them, where they are few.
+    """
+
+    slopes: Array
+    intercepts: Array
+    rows: Rows | None = None
+
+
 def vouch(
-    root: Root, slopes: Array, kinds: Sequence[Kind], names: Sequence[str]
+    root: Root, given: Given, kinds: Sequence[Kind], names: Sequence[str]
 ) -> list[Certificate]:
     """The certificate of each target.
 
     Args:
         root: of all the rows.
-        slopes: (d, k).
+        given: the slopes.
         kinds: what was made small, of each target.
         names: of the columns.
     """
@@ -73,7 +87,7 @@ def vouch(
     limits = _limits(root)
     shared: dict[float, Scaled] = {}  # what targets of the same penalty have in common
     return [
-        _one(root, slopes[:, j], j, kind, names, design, limits, shared)
+        _one(root, given, j, kind, names, design, limits, shared)
         for j, kind in enumerate(kinds)
     ]
 
@@ -87,7 +101,7 @@ class _Limits(NamedTuple):
 
 def _one(
     root: Root,
-    b: Array,
+    given: Given,
     j: int,
     kind: Kind,
     names: Sequence[str],
@@ -96,6 +110,7 @@ def _one(
     shared: dict[float, Scaled],
 ) -> Certificate:
     W, d = root.weight, root.features
+    b = given.slopes[:, j].astype(np.float64)
     plain = not kind.alpha and not kind.positive
     half = 1.0 if plain else 0.5
     live = int(design.live.sum())
@@ -144,7 +159,9 @@ def _one(
         condition = float(design.sigma[0] / design.sigma[-1])
     residual_size = math.sqrt(max(loss / half, 0.0))
     kept = np.ones(d, dtype=bool) if plain else free
-    digits = _digits(root, y, b, own, j, residual_size, variance**0.5, kept)
+    digits = _digits(
+        root, y, given, kind.alpha, own, j, residual_size, variance**0.5, kept
+    )
     advice = advice_for(
         status,
         loss=loss,
@@ -266,7 +283,8 @@ def _best_lr(limits: _Limits) -> float:
 def _digits(
     root: Root,
     y: Array,
-    b: Array,
+    given: Given,
+    alpha: float,
     own: Scaled,
     j: int,
     residual: float,
@@ -298,14 +316,27 @@ def _digits(
         torch.from_numpy(rotated),
         own.rank,
     )
+    b = given.slopes[kept, j].astype(np.float64)
+    level, c = float(root.level[j]), float(given.intercepts[j])
+    truth = None
+    if given.rows is not None and own.rank == len(own.live):
+        truth = measured(
+            given.rows, spectrum, j, kept, b, level, spread, alpha, root.intercept
+        )
+    if truth is not None:
+        best, off = truth
+        error = np.abs(np.append(b, c) - best) + off
+    else:  # rounded to their type; what that does to float64 is counted anyway
+        unit = float(np.finfo(given.slopes.dtype).eps) / 2
+        error = unit * np.abs(np.append(b, c)) * (unit > EPS)
     return digits_to_trust(
         spectrum,
-        slopes=torch.from_numpy(b[kept]),
+        slopes=torch.from_numpy(b),
         mean=torch.from_numpy(root.mean[kept]),
-        level=float(root.level[j]),
+        level=level,
         residual=residual,
         spread=spread,
-        error=torch.zeros(int(kept.sum()) + 1, dtype=torch.float64),
+        error=torch.from_numpy(error),
         solver="triangle",
-        refined=False,
+        refined=truth is not None,
     )

@@ -101,6 +101,7 @@ ROWS = [
     "rootsolve",
     "sparserows",
     "rowsolve",
+    "lastdigits",
     "vouching",
     "withoutsklearn",
     "sklearnbase",
