@@ -30,7 +30,7 @@ from gradline.rootsolve import eigh, svd
 from gradline.rootstate import Root
 from gradline.solvers import SAFE_CONDITION
 from gradline.sparserows import Rows
-from gradline.state import EPS
+from gradline.state import EPS, SMALL
 
 #: Numbers in a block of rows.
 BLOCK = 1 << 20
@@ -49,13 +49,17 @@ class Decomposition:
     Args:
         root: of all the rows.
         rows: these rows.
+        least: the smallest penalty that will be asked for.
     """
 
-    def __init__(self, root: Root, rows: Rows) -> None:
+    def __init__(self, root: Root, rows: Rows, least: float = 0.0) -> None:
         self._root, self._rows = root, rows
         # Of these rows, in their order: then V is needed for the slopes alone.
         self._whole_rows = len(root.x) == len(rows.Y) <= root.features
-        parts = self._of_gram() if self._whole_rows else None
+        if self._whole_rows:
+            parts = self._of_gram()
+        else:
+            parts = self._of_scatter(least)
         self._U, self._sigma, self._Vh = svd(root.x) if parts is None else parts
         self._c = self._U.T @ root.y
 
@@ -69,6 +73,20 @@ class Decomposition:
         if none.sum() > self._root.intercept or (least * SAFE_CONDITION**2 < values[0]):
             return None
         return vectors, np.sqrt(np.where(none, 0.0, values)), None
+
+    def _of_scatter(self, least: float) -> tuple[Array, Array, Array] | None:
+        """U, σ and Vᵀ by xᵀx; None where that would lose digits."""
+        x = self._root.x
+        if len(x) < x.shape[1] - 1 or x.shape[1] <= SMALL // 4:
+            return None
+        values, vectors = eigh(x.T @ x)
+        top = float(values[-1])
+        if (max(0.0, float(values[0])) + least) * SAFE_CONDITION**2 < top:
+            return None
+        V = vectors[:, ::-1]
+        U = x @ V
+        sigma = np.linalg.norm(U, axis=0)
+        return U / np.where(sigma > 0, sigma, 1.0), sigma, V.T
 
     def slopes(self, alphas: Array) -> Array:
         """The slopes at each alpha, (A, d, k)."""

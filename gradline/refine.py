@@ -81,6 +81,7 @@ def refine(
     slopes: Array,
     level: float,
     natural: Array,
+    penalty: float = 0.0,
 ) -> Refined:
     """Newton's method from `slopes` until float64 can hold no more of the answer.
 
@@ -90,6 +91,8 @@ def refine(
         slopes: where to begin, raw, (d,).
         level: the prediction at the mean of x, to begin with.
         natural: sizes of slopes and intercept below which they count as 0, (d + 1,).
+        penalty: what a ridge adds to the scatter of the sums, which `spectrum` then
+            holds too.
     """
     chunk, mean, intercept = held
     X, y = chunk.X, chunk.y
@@ -110,7 +113,11 @@ def refine(
         # Less its mean as pairs too: while the level is off, both parts are large.
         sums = [_sum(_times(wr, x)) for x in X.T]
         high, low = _multiply(mean, pull)
-        gradient = _value(_add(_stacked(sums), (-high, -low)))
+        uphill = _add(_stacked(sums), (-high, -low))
+        if penalty:
+            held_back = _times(b, np.full(len(b[0]), -penalty))
+            uphill = _add(uphill, held_back)
+        gradient = _value(uphill)
         step = spectrum.newton_step(torch.from_numpy(gradient / total)).numpy()
         rise = 0.0
         if intercept:

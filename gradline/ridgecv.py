@@ -16,6 +16,7 @@ import numpy as np
 
 from gradline.data import Array
 from gradline.errors import UsageError
+from gradline.lastdigits import few
 from gradline.leaveout import Decomposition
 from gradline.ridgers import RidgeRegressor
 from gradline.rootsolve import Slopes
@@ -167,9 +168,10 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
         X, y, weight = self._checked(X, y, sample_weight, reset=True)
         Y = columns(y)
         rows = as_rows(X, Y, weight)
+        kept_rows = few(rows)
         n, k = Y.shape
         root = root_of_rows(rows, self.fit_intercept, threads_of(self.n_jobs))
-        parts = Decomposition(root, rows)
+        parts = Decomposition(root, rows, float(alphas.min()))
         held = self.scoring is not None or self.store_cv_results
         kept = np.empty((n, k, len(alphas))) if held else None
         sums = np.zeros((k, len(alphas)))
@@ -193,7 +195,7 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
         slopes = parts.slopes(alphas)[np.broadcast_to(best, k), :, np.arange(k)].T
         self._root = root
         found = Found(root, Slopes(slopes, -1), root.mean, root.level)
-        self._keep(found, np.array(chosen), X.dtype)
+        self._keep(found, np.array(chosen), X.dtype, kept_rows)
         self._shape(y.ndim == 1)
         many = self.alpha_per_target and k > 1
         score = scores[np.arange(len(best)), best]

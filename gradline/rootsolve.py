@@ -15,24 +15,29 @@ of the user's own is one of the raw columns, as in scipy.linalg.lstsq.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gradline.coordinate import Terms, minimise
 from gradline.data import Array, Mask
 from gradline.errors import DataError
 from gradline.freeslopes import Quadratic
+from gradline.pivoted import Shifted
 from gradline.rootstate import Root
 from gradline.solvers import SAFE_CONDITION
 from gradline.state import EPS, SMALL
+from gradline.threads import one_thread
 
 #: Rounds of refinement after a solve by x xᵀ.
 ROUNDS = 2
 
 #: With so many rows at most, x xᵀ costs little beside the decomposition it saves.
 MOST_ROWS = 6000
+
+#: Decompositions of up to so many columns are left to one thread.
+ALONE = 2500
 
 
 class Slopes(NamedTuple):
@@ -43,12 +48,36 @@ class Slopes(NamedTuple):
 
 
 def svd(matrix: Array) -> tuple[Array, Array, Array]:
-    """The thin singular value decomposition: U, σ, Vᵀ."""
-    if min(matrix.shape) <= SMALL // 4:
-        U, sigma, Vh = np.linalg.svd(matrix, full_matrices=False)
+    """The thin singular value decomposition: U, σ, Vᵀ.
+
+    Divide and conquer, which can fail where many values are alike; then QR steps,
+    which are slower.
+    """
+    try:
+        with _alone(min(matrix.shape)):
+            U, sigma, Vh = np.linalg.svd(matrix, full_matrices=False)
         return U, sigma, Vh
-    found = torch.linalg.svd(torch.from_numpy(matrix), full_matrices=False)
-    return found.U.numpy(), found.S.numpy(), found.Vh.numpy()
+    except np.linalg.LinAlgError:
+        from scipy.linalg import svd as steady
+
+    try:
+        U, sigma, Vh = steady(matrix, full_matrices=False, lapack_driver="gesvd")
+    except (ValueError, np.linalg.LinAlgError):
+        raise DataError(
+            "the singular values of X could not be found: give fewer columns, or an "
+            "alpha above 0"
+        ) from None
+    return U, sigma, Vh
+
+
+def singular_values(matrix: Array) -> Array:
+    """The singular values, largest first."""
+    try:
+        with _alone(min(matrix.shape)):
+            found: Array = np.linalg.svd(matrix, compute_uv=False)
+    except np.linalg.LinAlgError:
+        found = svd(matrix)[1]
+    return found
 
 
 def column_scale(root: Root) -> Array:
@@ -78,11 +107,19 @@ class Scaled(NamedTuple):
     live: Mask
 
 
-def decompose(root: Root, scale: Array) -> Scaled:
-    """The root in scaled columns, with its rank."""
+def decompose(root: Root, scale: Array, quick: bool = False) -> Scaled:
+    """The root in scaled columns, with its rank.
+
+    Args:
+        root: of the rows.
+        scale: of the columns, 0 where constant.
+        quick: whether singular vectors to half the digits will do, as for measuring.
+    """
     live = scale > 0
     size = scale[live] * root.weight**0.5
-    U, sigma, Vh = svd((root.x[:, live] if not live.all() else root.x) / size)
+    scaled = (root.x[:, live] if not live.all() else root.x) / size
+    parts = _by_gram(scaled) if quick else None
+    U, sigma, Vh = parts or svd(scaled)
     top = float(sigma[0]) if len(sigma) else 0.0
     # A column far from zero is known only to eps·|mean|, and a direction that mixes
     # such columns can look this long without being there. Of many rows that are alike,
@@ -92,6 +129,26 @@ def decompose(root: Root, scale: Array) -> Scaled:
     floor = 4 * EPS * (np.abs(Vh) @ blur)
     sure = (sigma > floor) & (sigma > 4 * EPS * top * len(sigma) ** 0.5)
     return Scaled(U, sigma, Vh, int(sure.cumprod().sum()), scale, live)
+
+
+def _by_gram(x: Array) -> tuple[Array, Array, Array] | None:
+    """U, σ, Vᵀ by the eigenvalues of xᵀx; None where the rank would be in doubt.
+
+    What is short beside the longest is either rounding or tells that digits are lost.
+    The lengths are those of x along the eigenvectors: they are not squared.
+    """
+    d = x.shape[1]
+    if d <= SMALL // 4 or len(x) < d - 1:
+        return None
+    vectors = eigh(x.T @ x)[1][:, ::-1]
+    U = x @ vectors
+    sigma = np.linalg.norm(U, axis=0)
+    order = np.argsort(-sigma)
+    U, sigma, vectors = U[:, order], sigma[order], vectors[:, order]
+    short = sigma * SAFE_CONDITION < sigma[0]
+    if 2 * short.sum() > d or (sigma[short] > 64 * EPS * d * sigma[0]).any():
+        return None
+    return U / np.where(sigma > 0, sigma, 1.0), sigma, vectors.T
 
 
 def least_squares(root: Root, tol: float | None = None) -> Slopes:
@@ -183,7 +240,14 @@ def ridge(root: Root, alphas: Array) -> Slopes:
 
 
 def _shrunk(root: Root, alpha: float) -> Array:
-    """V diag(σ / (σ² + α)) Uᵀ y."""
+    """V diag(σ / (σ² + α)) Uᵀ y, by a factor of xᵀx + α where that keeps the digits."""
+    x, y = root.x, root.y
+    factor = Shifted(x.T @ x, alpha)
+    if factor.safe:
+        slopes = factor.solve(x.T @ y)
+        for _ in range(ROUNDS):
+            slopes += factor.solve(x.T @ (y - x @ slopes) - alpha * slopes)
+        return slopes
     U, sigma, Vh = svd(root.x)
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(sigma > 0, 1 / (sigma + alpha / sigma), 0.0)
@@ -264,8 +328,15 @@ def _of_targets(root: Root, these: Array) -> Root:
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
     """Eigenvalues, smallest first, and eigenvectors."""
-    if len(matrix) <= SMALL // 4:
+    with _alone(len(matrix)):
         values, vectors = np.linalg.eigh(matrix)
-        return values, vectors
-    found = torch.linalg.eigh(torch.from_numpy(matrix))
-    return found.eigenvalues.numpy(), found.eigenvectors.numpy()
+    return values, vectors
+
+
+def _alone(columns: int) -> AbstractContextManager[None]:
+    """A block for a decomposition of so many columns.
+
+    One goes through its columns one by one, and wakes the threads at each: another
+    core gains it little, and costs ten times as much where others use that core.
+    """
+    return one_thread() if columns <= ALONE else nullcontext()

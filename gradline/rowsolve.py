@@ -23,20 +23,24 @@ import torch
 from gradline.cluster import map_merge
 from gradline.data import CACHE_BYTES, CACHE_ROWS, Array, Chunk
 from gradline.errors import DataError
-from gradline.rootsolve import Slopes, least_squares, nonnegative, ridge
+from gradline.pivoted import Pivoted, Shifted, from_pivots
+from gradline.rootsolve import (
+    Slopes,
+    least_squares,
+    nonnegative,
+    ridge,
+    singular_values,
+)
 from gradline.rootstate import Root, root_of
 from gradline.solvers import (
-    SAFE_CONDITION,
-    Singular,
+    Direct,
     Solution,
-    Spectrum,
     from_moments,
-    from_scatter,
     solve_moments,
 )
 from gradline.sparserows import Rows, by_blocks, outright, sparse_moments, too_large
 from gradline.state import EPS, Centred, Moments
-from gradline.threads import blas_threads
+from gradline.threads import blas_threads, threads_for
 
 #: Up to so many products QR is as fast as the sums, and keeps all digits.
 FEW_PRODUCTS = 300_000
@@ -87,9 +91,9 @@ def observe(
         overwrite: whether X may be centred where it lies, and kept.
         solved: False for the root alone.
     """
-    with blas_threads(threads):
-        n, d = rows.X.shape
-        k = rows.Y.shape[1]
+    n, d = rows.X.shape
+    k = rows.Y.shape[1]
+    with threads_for(n * (d + k) ** 2 + 10.0 * min(n, d) * d * d, threads):
         if rows.sparse and too_large(rows):
             return Found(None, *outright(rows, alphas, intercept))
         if rows.sparse:
@@ -133,17 +137,19 @@ def _cuts(root: Root, tol: float | None) -> bool:
     """Whether a tolerance takes away some of the rank."""
     if tol is None:
         return False
-    sigma = torch.linalg.svdvals(torch.from_numpy(root.x))
+    sigma = singular_values(root.x)
     return bool(sigma[-1] <= tol * sigma[0])
 
 
 def solve(root: Root, alphas: Array, positive: bool, tol: float | None) -> Slopes:
     """The slopes of a root: see rootsolve.py."""
-    if positive:
-        return nonnegative(root, alphas)
-    if alphas.any():
-        return ridge(root, alphas)
-    return least_squares(root, tol)
+    m, d = root.x.shape
+    with threads_for(10.0 * m * d * d):
+        if positive:
+            return nonnegative(root, alphas)
+        if alphas.any():
+            return ridge(root, alphas)
+        return least_squares(root, tol)
 
 
 def dense_moments(rows: Rows, intercept: bool, threads: int | None) -> Moments:
@@ -183,7 +189,7 @@ def _from_moments(
             "X or y holds numbers too large to square: divide them by a power of ten "
             "first"
         )
-    spectrum = from_moments(sums) or _deficient(sums, rows)
+    spectrum: Direct | None = from_moments(sums) or _deficient(sums, rows)
     if spectrum is None:
         return None, None
     solution = solve_moments(moments, spectrum)
@@ -191,26 +197,23 @@ def _from_moments(
         solution = _improved(solution, spectrum, moments, rows)
     root = root_of(moments, spectrum.upper().numpy(), solution)
     slopes = solution.slopes
-    if alphas.any() and spectrum.deficient:
-        return root, None  # by the root's singular values
     if alphas.any():
-        slopes = _shrunk(moments.xx, slopes, alphas)
+        shrunk = _shrunk(sums.xx, slopes, alphas)
+        return root, None if shrunk is None else Slopes(shrunk, spectrum.rank)
     return root, Slopes(slopes, spectrum.rank)
 
 
-def _deficient(sums: Centred, rows: Rows) -> Singular | None:
+def _deficient(sums: Centred, rows: Rows) -> Pivoted | None:
     """The spectrum where some columns depend on others and the rest is well off.
 
     The sums tell a direction of length 0 only to half the digits, so each is measured
-    on the rows. None where one is there after all, or where QR would be as quick.
+    on the rows. None where one is there after all.
     """
-    found = from_scatter(sums)
-    rank, sigma = found.rank, found.sigma.numpy()
-    d, many = len(found.scale), len(sigma) - found.rank
-    if not rank or 2 * many > d or sigma[rank - 1] * SAFE_CONDITION < sigma[0]:
+    found = from_pivots(sums)
+    if found is None:
         return None
-    scale = found.scale.numpy()
-    V = found.vectors.numpy()[:, rank:]
+    scale, V = found.scale, found.directions
+    d, many = V.shape
     null = np.where(scale[:, None] > 0, V / np.where(scale > 0, scale, 1)[:, None], 0.0)
     squares, shift = np.zeros(many), sums.x_mean @ null
     step = max(CACHE_ROWS, CACHE_BYTES // (8 * d))
@@ -223,18 +226,18 @@ def _deficient(sums: Centred, rows: Rows) -> Singular | None:
     lengths = np.sqrt(squares / sums.weight)
     blur = np.where(scale > 0, np.abs(sums.x_mean) / np.where(scale > 0, scale, 1), 0.0)
     floor = 4 * EPS * (np.abs(V).T @ (blur + sums.rows**0.25))
-    floor += 16 * EPS * d**0.5 * sigma[0] ** 2 / sigma[rank - 1]  # V is rounded too
+    floor += 16 * EPS * d**0.5 * found.kept_condition  # V is rounded too
     return found if (lengths <= floor).all() else None
 
 
-def _off(solution: Solution, spectrum: Spectrum) -> bool:
+def _off(solution: Solution, spectrum: Direct) -> bool:
     """Whether the state's line was no guide to all rows, so that digits were lost."""
     moved = spectrum.condition * solution.moved > LINE_OFF * np.sqrt(solution.loss)
     return bool(moved.any() or (solution.loss_error > LOSS_OFF * solution.loss).any())
 
 
 def _improved(
-    solution: Solution, spectrum: Spectrum, moments: Moments, rows: Rows
+    solution: Solution, spectrum: Direct, moments: Moments, rows: Rows
 ) -> Solution:
     """The solution by one Newton's step from the residuals' own gradient."""
     X, Y, w = rows
@@ -267,28 +270,25 @@ def _improved(
     )
 
 
-def _shrunk(xx: Array, best: Array, alphas: Array) -> Array:
-    """Ridge slopes, (d, k), from the least-squares ones, b₀.
+def _shrunk(xx: Array, best: Array, alphas: Array) -> Array | None:
+    """Ridge slopes, (d, k), from the least-squares ones, b₀; None where unsafe.
 
-    b = b₀ - α (C + α)⁻¹ b₀ where that takes little away, else (C + α)⁻¹ C b₀.
+    b = b₀ - α (C + α)⁻¹ b₀ where that takes little away, else (C + α)⁻¹ C b₀; and a
+    step of refinement, of C (b₀ - b) = α b.
     """
     slopes = best.copy()
     for alpha in np.unique(alphas[alphas > 0]):
         these = alphas == alpha
-        shifted = torch.from_numpy(xx + alpha * np.eye(len(xx)))
-        scale = shifted.diagonal().sqrt()
-        factor = torch.linalg.cholesky(shifted / scale[:, None] / scale)
-
-        def back(right: Array, scale: Any = scale, factor: Any = factor) -> Array:
-            scaled = torch.from_numpy(right) / scale[:, None]
-            found: Array = (
-                torch.cholesky_solve(scaled, factor) / scale[:, None]
-            ).numpy()
-            return found
-
+        factor = Shifted(xx, float(alpha))
+        if not factor.safe:
+            return None
         first = best[:, these]
-        gone = alpha * back(first)
-        direct = back(xx @ first)
+        gone = alpha * factor.solve(first)
+        direct = factor.solve(xx @ first)
         little = np.linalg.norm(gone, axis=0) < np.linalg.norm(direct, axis=0) / 2
-        slopes[:, these] = np.where(little, first - gone, direct)
+        found = np.where(little, first - gone, direct)
+        found += factor.solve(
+            xx @ np.where(little, gone, first - direct) - alpha * found
+        )
+        slopes[:, these] = found
     return slopes

@@ -16,10 +16,13 @@ import numpy as np
 from gradline.certificate import Certificate
 from gradline.data import Array
 from gradline.errors import DataError, ShapeError, UsageError
+from gradline.lastdigits import few, polish
+from gradline.rootsolve import singular_values
 from gradline.rootstate import Root
 from gradline.rowsolve import Found, observe, solve
 from gradline.sparserows import Rows, by_blocks
-from gradline.vouching import Kind, vouch
+from gradline.threads import one_thread, threads_for
+from gradline.vouching import Given, Kind, vouch
 
 try:
     from sklearn import get_config
@@ -105,6 +108,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
     _flat = False
 
     _root: Root | None
+    _few: Rows | None
     _alphas: Array
     _certified: list[Certificate]
 
@@ -121,13 +125,16 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "_certified"):
             if self._root is None:
                 raise NoStateError(_NO_ROOT)
-            coef: Array = np.asarray(self.coef_, dtype=np.float64)
-            slopes = (coef[None] if coef.ndim == 1 else coef).T
+            slopes = np.atleast_2d(self.coef_).T
+            intercepts = np.broadcast_to(self.intercept_, slopes.shape[1])
+            given = Given(slopes, intercepts, self._few)
             kinds = [Kind(float(a), self.positive) for a in self._alphas]
             names = getattr(self, "feature_names_in_", None)
             if names is None:
                 names = [f"x{j}" for j in range(len(slopes))]
-            self._certified = vouch(self._root, slopes, kinds, list(names))
+            m, d = self._root.x.shape
+            with threads_for(20.0 * m * d * d, threads_of(self.n_jobs)):
+                self._certified = vouch(self._root, given, kinds, list(names))
         return self._certified if len(self._certified) > 1 else self._certified[0]
 
     @property
@@ -136,7 +143,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self._root is None:
             raise NoStateError(_NO_ROOT)
-        sigma = np.linalg.svd(self._root.x, compute_uv=False)
+        sigma = singular_values(self._root.x)
         found = np.zeros(min(self._root.counted, self._root.features))
         found[: len(sigma)] = sigma[: len(found)]
         return found
@@ -181,6 +188,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
     ) -> Found:
         """Fit the rows alone; Y is (n, k)."""
         rows = as_rows(X, Y, weight)
+        kept = few(rows)
         found = observe(
             rows,
             alphas,
@@ -191,7 +199,7 @@ class Linear(BaseEstimator):  # type: ignore[misc]
             overwrite=not self.copy_X,
         )
         self._root = found.root
-        self._keep(found, alphas, X.dtype)
+        self._keep(found, alphas, X.dtype, kept)
         return found
 
     def _learn_more(
@@ -221,13 +229,31 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         self._keep(found, alphas, X.dtype)
         return found
 
-    def _keep(self, found: Found, alphas: Array, dtype: Any) -> None:
+    def _keep(
+        self, found: Found, alphas: Array, dtype: Any, kept: Rows | None = None
+    ) -> None:
         slopes = found.slopes.slopes
-        self.coef_ = np.ascontiguousarray(slopes.T.astype(dtype))
         intercept = found.level - found.mean @ slopes
+        if kept is not None and found.root is not None and not self.positive:
+            if found.slopes.rank in (-1, len(slopes)):
+                with one_thread():
+                    slopes, intercept = polish(
+                        kept, found.root, slopes, intercept, alphas
+                    )
+        self._few = kept
+        self.coef_ = np.ascontiguousarray(slopes.T.astype(dtype))
         self.intercept_ = intercept.astype(dtype) if self.fit_intercept else 0.0
         self._alphas = alphas
         self.__dict__.pop("_certified", None)
+
+    def __getstate__(self) -> Any:
+        # Rows are not to travel with the estimator: it says now what it makes of them.
+        if self.__dict__.get("_few") is not None:
+            _ = self.certificate_
+        state = dict(super().__getstate__())
+        if "_few" in state:
+            state["_few"] = None
+        return state
 
     def _shape(self, one: bool) -> None:
         """Slopes and intercept of a single target as scikit-learn has them."""

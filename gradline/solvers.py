@@ -38,6 +38,22 @@ SAFE_CONDITION = 1e4
 WIDE = 512
 
 
+class Direct(Protocol):
+    """What solves for slopes: all that `solve_moments` asks of a spectrum."""
+
+    rank: int
+
+    @property
+    def condition(self) -> float: ...
+
+    @property
+    def deficient(self) -> bool: ...
+
+    def newton_step(self, gradient: Tensor) -> Tensor: ...
+
+    def upper(self) -> Tensor: ...
+
+
 class Spectrum(Protocol):
     """What the centred, scaled design says about its coefficients.
 
@@ -385,7 +401,7 @@ class Solution(NamedTuple):
     condition: float
 
 
-def solve_moments(moments: Moments, spectrum: Spectrum) -> Solution:
+def solve_moments(moments: Moments, spectrum: Direct) -> Solution:
     """The optimum as a small step from the line that the state was measured from.
 
         step = (Xcᵀ diag(w) Xc)⁻¹ Xcᵀ diag(w) r,    loss = (Σ w r² - step·Xcᵀ(w·r)) / W

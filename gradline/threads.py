@@ -15,6 +15,9 @@ from typing import Any
 
 import torch
 
+#: So many operations are worth waking threads for: some hundredths of a second.
+WORTH_WAKING = 3e8
+
 
 @contextmanager
 def blas_threads(most: int | None = None) -> Iterator[None]:
@@ -47,6 +50,32 @@ def torch_threads(most: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(allowed)
+
+
+@contextmanager
+def threads_for(operations: float, most: int | None = None) -> Iterator[None]:
+    """A block of so many operations: one thread where they are few, else at most so.
+
+    LAPACK hands out work many times over, and where other programs have the cores each
+    of its threads waits for the last: a thousand times longer than little work takes.
+
+    Args:
+        operations: about how many multiplications there will be.
+        most: threads at most; torch's number unless told.
+    """
+    if operations >= WORTH_WAKING:
+        with blas_threads(most):
+            yield
+        return
+    with torch_threads(1), blas_threads(1):
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which neither torch nor BLAS wakes a thread."""
+    with torch_threads(1), blas_threads(1):
+        yield
 
 
 @cache

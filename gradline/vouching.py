@@ -31,10 +31,12 @@ from gradline.certificate import (
 from gradline.curvature import largest_eigenvalue
 from gradline.data import Array, Mask
 from gradline.errors import Status
+from gradline.lastdigits import measured
 from gradline.objective import SQUARED
-from gradline.rootsolve import Scaled, column_scale, decompose
+from gradline.rootsolve import Scaled, column_scale, decompose, singular_values
 from gradline.rootstate import Root
 from gradline.solvers import WIDE, Singular
+from gradline.sparserows import Rows
 from gradline.state import EPS
 
 #: With more columns than this no whole basis of them is made.
@@ -58,21 +60,34 @@ class Kind(NamedTuple):
         return "half the mean squared error" if self.positive else SQUARED
 
 
+class Given(NamedTuple):
+    """What there is to vouch for.
+
+    slopes (d, k) and intercepts (k,), in the type that they were rounded to; rows: all
+    of them, where they are few.
+    """
+
+    slopes: Array
+    intercepts: Array
+    rows: Rows | None = None
+
+
 def vouch(
-    root: Root, slopes: Array, kinds: Sequence[Kind], names: Sequence[str]
+    root: Root, given: Given, kinds: Sequence[Kind], names: Sequence[str]
 ) -> list[Certificate]:
     """The certificate of each target.
 
     Args:
         root: of all the rows.
-        slopes: (d, k).
+        given: the slopes.
         kinds: what was made small, of each target.
         names: of the columns.
     """
-    design = decompose(root, column_scale(root))
+    design = decompose(root, column_scale(root), quick=True)
     limits = _limits(root)
+    shared: dict[float, Scaled] = {}  # what targets of the same penalty have in common
     return [
-        _one(root, slopes[:, j], j, kind, names, design, limits)
+        _one(root, given, j, kind, names, design, limits, shared)
         for j, kind in enumerate(kinds)
     ]
 
@@ -86,14 +101,16 @@ class _Limits(NamedTuple):
 
 def _one(
     root: Root,
-    b: Array,
+    given: Given,
     j: int,
     kind: Kind,
     names: Sequence[str],
     design: Scaled,
     limits: _Limits,
+    shared: dict[float, Scaled],
 ) -> Certificate:
     W, d = root.weight, root.features
+    b = given.slopes[:, j].astype(np.float64)
     plain = not kind.alpha and not kind.positive
     half = 1.0 if plain else 0.5
     live = int(design.live.sum())
@@ -104,7 +121,14 @@ def _one(
         y = np.append(y, np.zeros(d))
     residual = y - x @ b
     loss = half * float(residual @ residual) / W
-    own = _free_part(root, x, free) if not plain else design
+    if plain:
+        own = design
+    elif kind.positive:
+        own = _free_part(root, x, free)
+    else:
+        if kind.alpha not in shared:
+            shared[kind.alpha] = _free_part(root, x, free)
+        own = shared[kind.alpha]
     explained = own.U[:, : own.rank].T @ residual
     gap = half * float(explained @ explained) / W
     bound = "exact"
@@ -135,7 +159,9 @@ def _one(
         condition = float(design.sigma[0] / design.sigma[-1])
     residual_size = math.sqrt(max(loss / half, 0.0))
     kept = np.ones(d, dtype=bool) if plain else free
-    digits = _digits(root, y, b, own, j, residual_size, variance**0.5, kept)
+    digits = _digits(
+        root, y, given, kind.alpha, own, j, residual_size, variance**0.5, kept
+    )
     advice = advice_for(
         status,
         loss=loss,
@@ -199,12 +225,12 @@ def _free_part(root: Root, x: Array, free: Mask) -> Scaled:
     part.rows, part.weight = root.rows, root.weight
     part.x = x[:, free] if free.any() else np.zeros((len(x), 1))
     size = np.linalg.norm(part.x, axis=0) / root.weight**0.5
-    return decompose(part, size)
+    return decompose(part, size, quick=True)
 
 
 def _flattest(root: Root, kind: Kind, design: Scaled) -> float:
     """The smallest curvature of half the mean squared error and the penalty."""
-    sigma = np.linalg.svd(root.x, compute_uv=False)
+    sigma = singular_values(root.x)
     least = float(sigma[-1]) if design.rank == root.features else 0.0
     return (least**2 + kind.alpha) / root.weight
 
@@ -257,7 +283,8 @@ def _best_lr(limits: _Limits) -> float:
 def _digits(
     root: Root,
     y: Array,
-    b: Array,
+    given: Given,
+    alpha: float,
     own: Scaled,
     j: int,
     residual: float,
@@ -289,14 +316,27 @@ def _digits(
         torch.from_numpy(rotated),
         own.rank,
     )
+    b = given.slopes[kept, j].astype(np.float64)
+    level, c = float(root.level[j]), float(given.intercepts[j])
+    truth = None
+    if given.rows is not None and own.rank == len(own.live):
+        truth = measured(
+            given.rows, spectrum, j, kept, b, level, spread, alpha, root.intercept
+        )
+    if truth is not None:
+        best, off = truth
+        error = np.abs(np.append(b, c) - best) + off
+    else:  # rounded to their type; what that does to float64 is counted anyway
+        unit = float(np.finfo(given.slopes.dtype).eps) / 2
+        error = unit * np.abs(np.append(b, c)) * (unit > EPS)
     return digits_to_trust(
         spectrum,
-        slopes=torch.from_numpy(b[kept]),
+        slopes=torch.from_numpy(b),
         mean=torch.from_numpy(root.mean[kept]),
-        level=float(root.level[j]),
+        level=level,
         residual=residual,
         spread=spread,
-        error=torch.zeros(int(kept.sum()) + 1, dtype=torch.float64),
+        error=torch.from_numpy(error),
         solver="triangle",
-        refined=False,
+        refined=truth is not None,
     )
