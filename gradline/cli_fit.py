@@ -56,13 +56,13 @@ def fit_command(arguments: argparse.Namespace) -> Fitted:
     ]
     for name, _ in pictures:
         check_picture(name)
-    check_model_name(arguments.output)
     check_use(arguments)
     if arguments.surface_terms is not None:
         _check_surface_terms(arguments)
     outputs = [arguments.output, *(name for name, _ in pictures)]
     logs = [arguments.log] * (arguments.log is not None)
     check_outputs(outputs + logs, [arguments.data])
+    check_model_name(arguments.output)
     if logs:
         from gradline.jsonlines import check_log
 

@@ -40,6 +40,7 @@ def tune_command(arguments: argparse.Namespace) -> Tuned:
     from gradline.summary import summary
     from gradline.tuning import tune
 
+    check_model_name(arguments.output)
     wishes = given(fit_arguments(arguments) | reading_options(arguments))
     search = search_of(arguments.search)
     if arguments.method != "auto":
@@ -99,7 +100,6 @@ def _picture(tuning: Tuning) -> Figure | None:
 
 def check_wishes(arguments: argparse.Namespace) -> list[str]:
     """Refuse, before any work, what cannot be written; the files that will be."""
-    check_model_name(arguments.output)
     outputs = [arguments.output]
     if arguments.plot is not None:
         check_picture(arguments.plot)

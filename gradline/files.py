@@ -212,10 +212,10 @@ def check_place(path: str | os.PathLike[str]) -> None:
 
 
 #: Files of other kinds: a model under such a name would be taken for one of them.
-_OTHER_KINDS = frozenset(
-    (".csv", ".tsv", ".txt", ".gz", ".parquet", ".arrow", ".feather", ".npy", ".npz")
-    + (".xlsx", ".json", ".jsonl", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt")
-    + (".h5", ".onnx", ".py", ".sql", ".html", ".htm", ".png", ".svg", ".pdf")
+_OTHER_KINDS = (
+    *(".csv", ".tsv", ".txt", ".gz", ".parquet", ".arrow", ".feather", ".npy", ".npz"),
+    *(".xlsx", ".json", ".jsonl", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"),
+    *(".h5", ".onnx", ".py", ".sql", ".html", ".htm", ".png", ".svg", ".pdf"),
 )
 
 

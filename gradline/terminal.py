@@ -231,8 +231,7 @@ def scores_line(scores: Scores) -> str:
     if scores.unseen:
         unseen = f", {scores.unseen:,} more left out: levels not seen in training"
     if scores.dropped:
-        left = f"{scores.dropped:,} incomplete row{'s' * (scores.dropped > 1)} dropped"
-        unseen += f", {left}"
+        unseen += f", {scores.dropped:,} incomplete dropped"
     return (
         f"{part}R² {number(scores.r2)}{about}   RMSE {number(scores.rmse)}   "
         f"{known}({scores.rows:,} rows{unseen})"

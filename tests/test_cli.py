@@ -176,7 +176,7 @@ def test_evaluate_counts_the_rows_that_it_drops(
     words = ("evaluate", "model.safetensors", "holes.csv")
     assert run(capsys, *words)[0] == 2
     _, out, _ = run(capsys, *words, "--missing", "drop")
-    assert out.endswith("(58 rows, 2 incomplete rows dropped)\n")
+    assert out.endswith("(58 rows, 2 incomplete dropped)\n")
     _, out, _ = run(capsys, *words, "--missing", "drop", "--json")
     assert (json.loads(out)["rows"], json.loads(out)["dropped"]) == (58, 2)
     scores = gl.load("model.safetensors").evaluate("holes.csv", missing="drop")
