@@ -708,7 +708,9 @@ def test_an_encoding_is_taken(lab: Lab) -> None:
         assert "choose the encoding UTF-16" in found["message"]
 
 
-@pytest.mark.parametrize("name", ["x", "Fläche m²", "it's (new), so", 'a "b" \\ c'])
+@pytest.mark.parametrize(
+    "name", ["x", "Fläche m²", "it's (new), so", "-x", 'a "b" \\ c']
+)
 def test_advice_is_in_words_for_a_page(name: str) -> None:
     ids = [f"n{i}" for i in range(60)]
     commas = [f"{i},5" for i in range(60)]
@@ -716,7 +718,7 @@ def test_advice_is_in_words_for_a_page(name: str) -> None:
     for values, options, said in [
         (ids, {}, "so it looks like a name or an id: choose other features"),
         (commas, {}, "choose Comma under Decimal and read the file again; thousands"),
-        (stray, {}, "mend the file, or choose other features"),
+        (stray, {}, ", or choose other features"),
         ([1.0, 2.0] * 30, {"degree": 3}, "give a lower degree, or choose another"),
     ]:
         with pytest.raises(DataError) as caught:

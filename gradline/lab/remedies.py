@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _NAME = r"""\[(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]"""
-_OPTION = r" \(--[a-z-]+ .*?\)(?=[,.;:]|$)"
+_OPTION = r" \(--[a-z-]+[ =].*?\)(?=[,.;:]|$)"
 _EXCLUDE = rf"leave it out with exclude={_NAME}{_OPTION}"
 _CATEGORY = (
     r", or (?:insist with|make it a category(?: with|, C\(.*?\) or)) "
@@ -31,7 +31,8 @@ _WORDS = [
     (r"give its encoding, such as encoding='cp1252'", "choose another encoding"),
     (r"or encoding='utf-16' if", "or choose the encoding UTF-16 if"),
     (r"leave out the encoding to have it found, or give", "choose As found, or"),
-    (r" \(--[a-z-]+(?: [^()]*)?\)", ""),
+    (r"empty it and give missing='drop' \(--missing drop\)", "empty it"),
+    (r" \(--[a-z-]+(?:[ =][^()]*)?\)", ""),
 ]
 
 
