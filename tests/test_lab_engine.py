@@ -592,6 +592,22 @@ def test_a_script_of_a_hostile_file_only_computes(tmp_path: Path) -> None:
     assert here == pytest.approx(found["frames"]["parameters"][-1].tolist(), rel=1e-6)
 
 
+def test_a_script_reads_true_and_false_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "flags.csv"
+    x, y = line(3_000)
+    words = ["true", "FALSE", "True", "false"]
+    rows = "".join(
+        f"{a!r},{words[i % 4]},{b!r}\n"
+        for i, (a, b) in enumerate(zip(x.tolist(), y.tolist(), strict=True))
+    )
+    path.write_text("x,flag,y\n" + rows, encoding="utf-8")
+    session = Session(Files(open_data(path, target="y", features=["x", "flag"])))
+    found = run(session, data="file:1", epochs=20)
+    text = ask(session, "export", found, what="script", step=20)["text"]
+    here = execute(text, tmp_path)
+    assert here == pytest.approx(found["frames"]["parameters"][-1].tolist(), rel=1e-6)
+
+
 def test_models_pictures_and_movies(session: Session, tmp_path: Path) -> None:
     found = run(session, data="steep", epochs=50)
     kept = {}

@@ -150,9 +150,13 @@ def _data_of_file(bench: Bench) -> list[str]:
     ]
     for feature in design.features:
         if feature in design.levels:
+            levels = list(design.levels[feature])
+            written = f"row.get({feature!a})"
+            if set(levels) <= {"False", "True"}:  # in a file also true, or TRUE
+                written = f"({written} or '').capitalize()"
             lines += [
-                f"    levels = {list(design.levels[feature])!a}",
-                f"    level = row.get({feature!a})",
+                f"    levels = {levels!a}",
+                f"    level = {written}",
                 "    missing = 0.0 if level in levels else math.nan",
                 "    found += [missing + (level == other) for other in levels[1:]]",
             ]
