@@ -61,12 +61,13 @@ def svd(matrix: Array) -> tuple[Array, Array, Array]:
         from scipy.linalg import svd as steady
 
     try:
-        U, sigma, Vh = steady(matrix, full_matrices=False, lapack_driver="gesvd")
+        steady_parts = steady(matrix, full_matrices=False, lapack_driver="gesvd")
     except (ValueError, np.linalg.LinAlgError):
         raise DataError(
             "the singular values of X could not be found: give fewer columns, or an "
             "alpha above 0"
         ) from None
+    U, sigma, Vh = (np.asarray(part, dtype=np.float64) for part in steady_parts)
     return U, sigma, Vh
 
 
@@ -250,8 +251,8 @@ def _shrunk(root: Root, alpha: float) -> Array:
         return slopes
     U, sigma, Vh = svd(root.x)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where(sigma > 0, 1 / (sigma + alpha / sigma), 0.0)
-    found: Array = Vh.T @ (factor[:, None] * (U.T @ root.y))
+        bent = np.where(sigma > 0, 1 / (sigma + alpha / sigma), 0.0)
+    found: Array = Vh.T @ (bent[:, None] * (U.T @ root.y))
     return found
 
 
