@@ -67,8 +67,8 @@ def svd(matrix: Array) -> tuple[Array, Array, Array]:
             "the singular values of X could not be found: give fewer columns, or an "
             "alpha above 0"
         ) from None
-    U, sigma, Vh = (np.asarray(part, dtype=np.float64) for part in steady_parts)
-    return U, sigma, Vh
+    left, lengths, right = (np.asarray(p, dtype=np.float64) for p in steady_parts)
+    return left, lengths, right
 
 
 def singular_values(matrix: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from copy import copy
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -189,8 +190,11 @@ class Linear(BaseEstimator):  # type: ignore[misc]
     def _checked_weight(self, sample_weight: Any, X: Any, more: bool) -> Array | None:
         if sample_weight is None:
             return None
+        options: dict[str, Any] = {"ensure_non_negative": True}
+        if "allow_all_zero_weights" in signature(_check_sample_weight).parameters:
+            options["allow_all_zero_weights"] = more  # others allow them anyway
         weight: Array = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            sample_weight, X, dtype=np.float64, **options
         )
         if not (more or weight.any()):
             raise DataError("sample_weight is 0 in every row: give some above 0")
