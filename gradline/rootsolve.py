@@ -75,10 +75,10 @@ def singular_values(matrix: Array) -> Array:
     """The singular values, largest first."""
     try:
         with _alone(min(matrix.shape)):
-            found: Array = np.linalg.svd(matrix, compute_uv=False)
+            sigma = np.linalg.svd(matrix, compute_uv=False)
     except np.linalg.LinAlgError:
-        found = svd(matrix)[1]
-    return found
+        sigma = svd(matrix)[1]
+    return np.asarray(sigma, dtype=np.float64)
 
 
 def column_scale(root: Root) -> Array:
