@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradline.data import Array, Chunk
+from gradline.data import Array, Chunk, Mask
 from gradline.pivoted import Shifted
 from gradline.refine import hold, refine
 from gradline.rootstate import Root
@@ -76,7 +76,7 @@ def measured(
     rows: Rows,
     spectrum: Spectrum,
     target: int,
-    kept: Array,
+    kept: Mask,
     start: Array,
     level: float,
     spread: float,

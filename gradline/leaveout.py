@@ -56,10 +56,7 @@ class Decomposition:
         self._root, self._rows = root, rows
         # Of these rows, in their order: then V is needed for the slopes alone.
         self._whole_rows = len(root.x) == len(rows.Y) <= root.features
-        if self._whole_rows:
-            parts = self._of_gram()
-        else:
-            parts = self._of_scatter(least)
+        parts = self._of_gram() if self._whole_rows else self._of_scatter(least)
         self._U, self._sigma, self._Vh = svd(root.x) if parts is None else parts
         self._c = self._U.T @ root.y
 

@@ -71,6 +71,7 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
     """
 
     _flat = True
+    _switches = ("fit_intercept", "store_cv_results", "alpha_per_target")
     copy_X = True
     positive = False
 
@@ -110,6 +111,7 @@ class RidgeRegressorCV(MultiOutputMixin, RegressorMixin, Linear):  # type: ignor
                 f"fit does not take {sorted(params)[0]!r}: turn metadata routing on, "
                 "sklearn.set_config(enable_metadata_routing=True), or leave it out"
             )
+        self._check_parameters()
         alphas = self._penalties()
         self.__dict__.pop("cv_results_", None)
         if self.cv is None:

@@ -12,6 +12,7 @@ prediction; for two classes one target does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -141,6 +142,13 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         """
         X, y, weight = self._rows_of(X, y, sample_weight, reset=True)
         if self.class_weight is not None:
+            if self.class_weight != "balanced" and not isinstance(
+                self.class_weight, Mapping
+            ):
+                raise UsageError(
+                    f"class_weight is {self.class_weight!r}: give 'balanced', "
+                    "{class: weight}, or None"
+                )
             weight = _times(compute_sample_weight(self.class_weight, y), weight)
         self._labels = LabelBinarizer(pos_label=1, neg_label=-1)
         Y = columns(self._labels.fit_transform(y))
@@ -177,7 +185,7 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
                 "the first partial_fit does not know the classes to come: give "
                 "classes=[...]"
             )
-        X, y, weight = self._rows_of(X, y, sample_weight, reset=first)
+        X, y, weight = self._rows_of(X, y, sample_weight, reset=first, more=not first)
         if y.ndim > 1:
             raise DataError("partial_fit takes one class per row: give y of shape (n,)")
         if first:
@@ -226,8 +234,11 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
             return self.classes_[(scores > 0).astype(int)]
         return self.classes_[scores.argmax(axis=1)]
 
-    def _rows_of(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Any:
+    def _rows_of(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool, more: bool = False
+    ) -> Any:
         """X, classes and weights as arrays that belong together."""
+        self._check_parameters()
         X, y = validate_data(
             self,
             X,
@@ -241,7 +252,7 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         check_classification_targets(y)
         if y.ndim > 1 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y, self._checked_weight(sample_weight, X)
+        return X, y, self._checked_weight(sample_weight, X, more)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -61,23 +61,24 @@ def svd(matrix: Array) -> tuple[Array, Array, Array]:
         from scipy.linalg import svd as steady
 
     try:
-        U, sigma, Vh = steady(matrix, full_matrices=False, lapack_driver="gesvd")
+        steady_parts = steady(matrix, full_matrices=False, lapack_driver="gesvd")
     except (ValueError, np.linalg.LinAlgError):
         raise DataError(
             "the singular values of X could not be found: give fewer columns, or an "
             "alpha above 0"
         ) from None
-    return U, sigma, Vh
+    left, lengths, right = (np.asarray(p, dtype=np.float64) for p in steady_parts)
+    return left, lengths, right
 
 
 def singular_values(matrix: Array) -> Array:
     """The singular values, largest first."""
     try:
         with _alone(min(matrix.shape)):
-            found: Array = np.linalg.svd(matrix, compute_uv=False)
+            sigma = np.linalg.svd(matrix, compute_uv=False)
     except np.linalg.LinAlgError:
-        found = svd(matrix)[1]
-    return found
+        sigma = svd(matrix)[1]
+    return np.asarray(sigma, dtype=np.float64)
 
 
 def column_scale(root: Root) -> Array:
@@ -250,8 +251,8 @@ def _shrunk(root: Root, alpha: float) -> Array:
         return slopes
     U, sigma, Vh = svd(root.x)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where(sigma > 0, 1 / (sigma + alpha / sigma), 0.0)
-    found: Array = Vh.T @ (factor[:, None] * (U.T @ root.y))
+        bent = np.where(sigma > 0, 1 / (sigma + alpha / sigma), 0.0)
+    found: Array = Vh.T @ (bent[:, None] * (U.T @ root.y))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from copy import copy
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
@@ -107,6 +108,9 @@ class Linear(BaseEstimator):  # type: ignore[misc]
     #: scikit-learn, whose Ridge says yes and whose LinearRegression says no.
     _flat = False
 
+    #: What is either True or False.
+    _switches: tuple[str, ...] = ("fit_intercept", "copy_X", "positive")
+
     _root: Root | None
     _few: Rows | None
     _alphas: Array
@@ -158,8 +162,18 @@ class Linear(BaseEstimator):  # type: ignore[misc]
 
     # How it learns.
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Any:
-        """X, y and weights as arrays that belong together."""
+    def _check_parameters(self) -> None:
+        """Refuse what is neither True nor False where only these will do."""
+        for name in self._switches:
+            given = getattr(self, name, False)
+            if not isinstance(given, (bool, np.bool_)):
+                raise UsageError(f"{name} is {given!r}: give True or False")
+
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool, more: bool = False
+    ) -> Any:
+        """X, y and weights as arrays that belong together; more: to rows so far."""
+        self._check_parameters()
         X, y = validate_data(
             self,
             X,
@@ -171,15 +185,18 @@ class Linear(BaseEstimator):  # type: ignore[misc]
             y_numeric=True,
             multi_output=True,
         )
-        return X, y, self._checked_weight(sample_weight, X)
+        return X, y, self._checked_weight(sample_weight, X, more)
 
-    def _checked_weight(self, sample_weight: Any, X: Any) -> Array | None:
+    def _checked_weight(self, sample_weight: Any, X: Any, more: bool) -> Array | None:
         if sample_weight is None:
             return None
+        options: dict[str, Any] = {"ensure_non_negative": True}
+        if "allow_all_zero_weights" in signature(_check_sample_weight).parameters:
+            options["allow_all_zero_weights"] = more  # others allow them anyway
         weight: Array = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            sample_weight, X, dtype=np.float64, **options
         )
-        if not weight.any():
+        if not (more or weight.any()):
             raise DataError("sample_weight is 0 in every row: give some above 0")
         return weight
 
@@ -234,12 +251,10 @@ class Linear(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         slopes = found.slopes.slopes
         intercept = found.level - found.mean @ slopes
-        if kept is not None and found.root is not None and not self.positive:
-            if found.slopes.rank in (-1, len(slopes)):
-                with one_thread():
-                    slopes, intercept = polish(
-                        kept, found.root, slopes, intercept, alphas
-                    )
+        whole = found.slopes.rank in (-1, len(slopes)) and not self.positive
+        if kept is not None and found.root is not None and whole:
+            with one_thread():
+                slopes, intercept = polish(kept, found.root, slopes, intercept, alphas)
         self._few = kept
         self.coef_ = np.ascontiguousarray(slopes.T.astype(dtype))
         self.intercept_ = intercept.astype(dtype) if self.fit_intercept else 0.0
@@ -313,7 +328,7 @@ class Regressor(MultiOutputMixin, RegressorMixin, Linear):  # type: ignore[misc]
         """
         tol = self._tolerance()
         first = not hasattr(self, "coef_")
-        X, y, weight = self._checked(X, y, sample_weight, reset=first)
+        X, y, weight = self._checked(X, y, sample_weight, reset=first, more=not first)
         Y = columns(y)
         found = self._learn_more(X, Y, weight, self._penalties(Y.shape[1]), tol)
         self._shape(y.ndim == 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import subprocess
 import sys
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +81,79 @@ def test_as_statsmodels_wls() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["Longley", "Norris", "Pontius"])
-def test_nist(name: str) -> None:
-    """The slopes NIST certifies, to the digits that the certificate promises."""
+def exactly(X: Any, y: Any, alpha: Any = 0) -> list[Fraction]:
+    """Intercept and slopes of ridge, in rational numbers: no digit is lost."""
+    d = X.shape[1]
+    rows = [[Fraction(1), *map(Fraction, x.tolist())] for x in X]
+    right = [Fraction(v) for v in y.tolist()]
+    A = [
+        [
+            sum((r[i] * r[j] for r in rows), Fraction(alpha if i == j > 0 else 0))
+            for j in range(d + 1)
+        ]
+        + [sum((r[i] * v for r, v in zip(rows, right, strict=True)), Fraction())]
+        for i in range(d + 1)
+    ]
+    for i in range(d + 1):
+        A[i] = [value / A[i][i] for value in A[i]]
+        for j in range(d + 1):
+            if j != i and A[j][i]:
+                A[j] = [u - A[j][i] * v for u, v in zip(A[j], A[i], strict=True)]
+    return [row[-1] for row in A]
+
+
+def true_digits(model: Any, truth: list[Fraction]) -> float:
+    """The digits of the worst coefficient of a model."""
+    found = [model.intercept_, *model.coef_]
+    off = [
+        abs(Fraction(float(b)) - t) / abs(t) for b, t in zip(found, truth, strict=True)
+    ]
+    return -math.log10(max(max(off), Fraction(1, 10**17)))
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("Longley", 13), ("Norris", 15), ("Pontius", 15), ("Filip", 5)],
+)
+def test_nist(name: str, least: float) -> None:
+    """The digits that the certificate promises, of the very numbers that were given."""
     known = nist(name)
     data = np.array(known["data"], dtype=float)
     X = data[:, 1:]
     if known["form"]["kind"] != "multilinear":
         X = data[:, 1:] ** np.arange(1, known["form"]["degree"] + 1)
     ours = gl.LinearRegressor().fit(X, data[:, 0])
-    truth = [float(b) for b in known["recomputed_40_digits"]["beta"]]
     digits = ours.certificate_.digits
-    assert digits > 4
-    np.testing.assert_allclose(ours.coef_, truth[1:], rtol=10**-digits)
-    np.testing.assert_allclose(ours.intercept_, truth[0], rtol=10**-digits)
+    assert least <= digits <= true_digits(ours, exactly(X, data[:, 0])) + 0.1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("alpha", [0, 0.5])
+@pytest.mark.parametrize("noise", [0, 1])
+@pytest.mark.parametrize("gap", [1e-2, 1.0])
+def test_digits_are_those_of_what_is_returned(
+    gap: float, noise: int, alpha: float, dtype: Any
+) -> None:
+    random = np.random.default_rng(0)
+    a = random.normal(size=150)
+    X = np.column_stack([a, a + gap * random.normal(size=150)]).astype(dtype)
+    y = (X @ [1.0, 3.0] + noise * random.normal(size=150) + 1).astype(dtype)
+    ours = gl.RidgeRegressor(alpha) if alpha else gl.LinearRegressor()
+    ours.fit(X, y)
+    digits = ours.certificate_.digits
+    assert digits <= true_digits(ours, exactly(X, y, alpha)) + 0.1
+    assert digits >= (14 if dtype == np.float64 else 6.5)
+    again = pickle.loads(pickle.dumps(ours))  # the rows stay behind
+    assert again._few is None
+    assert again.certificate_.digits == digits
+
+
+def test_digits_of_many_float32_rows() -> None:
+    X, y, _ = made(30_000, 4)
+    ours = gl.LinearRegressor().fit(X.astype("f4"), y.astype("f4"))
+    right = gl.LinearRegressor().fit(X.astype("f4").astype(float), y.astype("f4"))
+    off = np.abs(ours.coef_ / right.coef_ - 1).max()
+    assert 6 < ours.certificate_.digits <= -np.log10(off)
 
 
 # Data that are hard.
@@ -381,6 +442,9 @@ def test_n_jobs_is_threads() -> None:
         ({"tol": "small"}, "give a finite number"),
         ({"n_jobs": 0}, "n_jobs is 0"),
         ({"n_jobs": 1.5}, "n_jobs is 1.5"),
+        ({"fit_intercept": "yes"}, "fit_intercept is 'yes': give True or False"),
+        ({"positive": "a"}, "positive is 'a': give True or False"),
+        ({"copy_X": 1}, "copy_X is 1: give True or False"),
     ],
 )
 def test_wrong_options(options: Any, message: str) -> None:
@@ -416,7 +480,7 @@ def test_partial_fit_is_exact(n: int, d: int, intercept: bool, weighted: bool) -
     X, y, w = made(n, d, 2)
     random = np.random.default_rng(0)
     cuts = np.sort(random.choice(np.arange(1, n), size=9, replace=False))
-    w[[0, *cuts]] = 1.0  # a part whose weights are all 0 is refused, as by scikit-learn
+    w[0] = 1.0  # the first rows must count; a part of weights of 0 may follow
     X[: n // 3] += 100.0  # what comes first is no guide to the rest
     whole = gl.LinearRegressor(fit_intercept=intercept).fit(
         X, y, w if weighted else None
@@ -446,6 +510,68 @@ def test_partial_fit_row_by_row_and_sparse() -> None:
             X[i : i + 1] if i % 2 else sp.csr_array(X[i : i + 1]), y[i : i + 1]
         )
     np.testing.assert_allclose(ours.coef_, whole.coef_, **CLOSE)
+
+
+def test_partial_fit_of_rows_without_weight() -> None:
+    X, y, _ = made(50, 3)
+    ours = gl.LinearRegressor()
+    with pytest.raises(ValueError, match="sample_weight is 0|[Ss]ample weights"):
+        ours.partial_fit(X, y, np.zeros(50))
+    before = ours.partial_fit(X, y).coef_
+    ours.partial_fit(X + 1, 2 * y, np.zeros(50))
+    np.testing.assert_allclose(ours.coef_, before, rtol=1e-13)
+
+
+@pytest.mark.parametrize("levels", [300, 2000])
+def test_one_hot_of_many_levels(levels: int) -> None:
+    """The SVD of many alike values did not converge; and it was slow."""
+    random = np.random.default_rng(1)
+    n = 20_000
+    level = random.integers(0, levels, n)
+    z = random.normal(size=n)
+    ones = sp.csr_array((np.ones(n), (np.arange(n), level)), shape=(n, levels))
+    X = sp.hstack([ones, z[:, None]], format="csr")
+    y = random.normal(size=n)
+    # By groups: slopes of least norm are differences from the mean of the groups'.
+    count, total = np.bincount(level), np.bincount(level, y)
+    inside = z - (np.bincount(level, z) / count)[level]
+    slope = inside @ y / (inside @ inside)
+    means = (total - slope * np.bincount(level, z)) / count
+    ours = gl.LinearRegressor().fit(X, y)
+    assert ours.rank_ == levels
+    np.testing.assert_allclose(
+        ours.coef_, np.append(means - means.mean(), slope), atol=1e-10
+    )
+    ridge = gl.RidgeRegressor(1.0).fit(X, y)
+    r = y - ridge.predict(X)
+    np.testing.assert_allclose(X.T @ r, ridge.coef_, atol=1e-9)
+    assert abs(r.mean()) < 1e-12
+    many = gl.RidgeClassifier().fit(X, level % 3)
+    r = many._labels.transform(level % 3) - many.decision_function(X)
+    np.testing.assert_allclose((X.T @ r).T, many.coef_, atol=1e-9)
+    if levels < 1000:
+        assert ours.certificate_.status == Status.RANK_DEFICIENT
+        assert ridge.certificate_.relative_gap < 1e-20
+        chosen = gl.RidgeRegressorCV(alphas=[1.0]).fit(X, y)
+        np.testing.assert_allclose(chosen.coef_, ridge.coef_, atol=1e-10)
+
+
+def test_svd_that_does_not_converge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    X, y, _ = made(90, 140)
+    right = gl.RidgeRegressor(1e-9).fit(X, y).coef_
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    for model in (gl.RidgeRegressor(1e-9), gl.LinearRegressor()):
+        parts = np.split(np.arange(90), 3)
+        for part in parts:
+            model.partial_fit(X[part], y[part])
+        assert np.isfinite(model.singular_).all()
+        np.testing.assert_allclose(model.coef_, right, atol=1e-8)
+    monkeypatch.setattr("scipy.linalg.svd", fails)
+    with pytest.raises(ValueError, match="singular values of X could not be found"):
+        _ = model.singular_
 
 
 def test_partial_fit_says_no() -> None:
