@@ -104,10 +104,12 @@ def design_from(about: dict[str, Any]) -> Design:
 
 
 def _design(about: dict[str, Any]) -> Design:
-    if not isinstance(about["features"], list):
+    if not isinstance(about["features"], (list, tuple)):
         raise ValueError("the features are no list")
     told = about["levels"]
-    if not (isinstance(told, dict) and all(isinstance(v, list) for v in told.values())):
+    if not isinstance(told, dict) or not all(
+        isinstance(found, (list, tuple)) for found in told.values()
+    ):
         raise ValueError("the levels are no lists by feature")
     names = [about["target"], *about["features"]]
     levels = {n: tuple(values) for n, values in told.items()}
@@ -123,7 +125,7 @@ def _design(about: dict[str, Any]) -> Design:
     if not isinstance(intercept, bool):
         raise ValueError("intercept is neither true nor false")
     encoding = _encoding(
-        about.get("encoding"), about["target"], about["features"], levels
+        about.get("encoding"), about["target"], list(about["features"]), levels
     )
     design = Design(
         about["target"],
