@@ -20,7 +20,6 @@ import numpy as np
 from gradline.data import Array
 from gradline.errors import DataError, UsageError
 from gradline.sklearnbase import (
-    SPARSE,
     ClassifierMixin,
     LabelBinarizer,
     Linear,
@@ -30,7 +29,6 @@ from gradline.sklearnbase import (
     column_or_1d,
     columns,
     compute_sample_weight,
-    validate_data,
 )
 
 
@@ -238,17 +236,7 @@ class RidgeClassifier(ClassifierMixin, Linear):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, reset: bool, more: bool = False
     ) -> Any:
         """X, classes and weights as arrays that belong together."""
-        self._check_parameters()
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse=False if self.positive else SPARSE,
-            dtype=[np.float64, np.float32],
-            force_writeable=not self.copy_X,
-            multi_output=True,
-        )
+        X, y = self._validated(X, y, reset, y_numeric=False)
         check_classification_targets(y)
         if y.ndim > 1 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

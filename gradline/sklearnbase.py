@@ -56,7 +56,6 @@ except ImportError:
     from gradline.withoutsklearn import *  # noqa: F403
 
 __all__ = [
-    "SPARSE",
     "BaseEstimator",
     "ClassifierMixin",
     "GridSearchCV",
@@ -79,7 +78,6 @@ __all__ = [
     "process_routing",
     "routing",
     "threads_of",
-    "validate_data",
 ]
 
 #: What predictions take.
@@ -173,8 +171,13 @@ class Linear(BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, reset: bool, more: bool = False
     ) -> Any:
         """X, y and weights as arrays that belong together; more: to rows so far."""
+        X, y = self._validated(X, y, reset, y_numeric=True)
+        return X, y, self._checked_weight(sample_weight, X, more)
+
+    def _validated(self, X: Any, y: Any, reset: bool, y_numeric: bool) -> Any:
+        """X and y as arrays of one length, of what this estimator can take."""
         self._check_parameters()
-        X, y = validate_data(
+        return validate_data(
             self,
             X,
             y,
@@ -182,10 +185,9 @@ class Linear(BaseEstimator):  # type: ignore[misc]
             accept_sparse=False if self.positive else SPARSE,
             dtype=[np.float64, np.float32],
             force_writeable=not self.copy_X,
-            y_numeric=True,
+            y_numeric=y_numeric,
             multi_output=True,
         )
-        return X, y, self._checked_weight(sample_weight, X, more)
 
     def _checked_weight(self, sample_weight: Any, X: Any, more: bool) -> Array | None:
         if sample_weight is None:
