@@ -17,6 +17,7 @@ from gradline.lab.mistakes import MISTAKES, MOST_PAIRED
 from gradline.lab.runs import start_of
 from gradline.lab.settings import Setting
 from gradline.lab.walks import options_of
+from gradline.truths import spellings
 
 #: Up to so many rows the data stand in the script, if they can be read from a file.
 INLINE_ROWS = 2_000
@@ -152,8 +153,8 @@ def _data_of_file(bench: Bench) -> list[str]:
         if feature in design.levels:
             levels = list(design.levels[feature])
             written = f"row.get({feature!a})"
-            if set(levels) <= {"False", "True"}:  # in a file also true, or TRUE
-                written = f"({written} or '').capitalize()"
+            if meant := spellings(levels):  # in a file also true, or TRUE
+                written = f"{meant!a}.get({written}, {written})"
             lines += [
                 f"    levels = {levels!a}",
                 f"    level = {written}",
